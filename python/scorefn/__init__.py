@@ -1,0 +1,71 @@
+"""scorefn: the score-function (REINFORCE) gradient of categorical policies, fast and exact on CPUs.
+
+>>> import numpy as np, scorefn
+>>> policy = scorefn.LogitsPolicy(np.zeros(4))             # pi = softmax(logits)
+>>> payoff = np.array([0.1, 0.5, 0.9, 0.3])                # of each action, unknown to the policy
+>>> reinforce = scorefn.Reinforce(baseline="leave_one_out")
+>>> for step in range(200):
+...     actions, _ = policy.sample(None, num_samples=256, rng=step)
+...     estimate = reinforce.estimate(policy, None, actions, payoff[actions])
+...     policy.parameters += 2.0 * estimate.gradient       # ascent
+>>> int(policy.parameters.argmax()), bool(scorefn.softmax(policy.parameters)[2] > 0.9)
+(2, True)
+"""
+
+from . import credit, estimators, policies
+from ._core import (
+    Sample,
+    entropy,
+    get_num_threads,
+    kl_divergence,
+    linear_gradient,
+    log_prob,
+    log_softmax,
+    logsumexp,
+    sample,
+    score,
+    score_gradient,
+    set_num_threads,
+    softmax,
+    tabular_gradient,
+    version,
+)
+from ._threads import threads
+from .config import Config, show_config
+from .credit import discounted_returns, gae
+from .estimators import Diagnostics, Estimate, Reinforce
+from .policies import LinearPolicy, LogitsPolicy, TabularPolicy, load_policy
+
+__version__ = version()
+
+__all__ = [
+    "Config",
+    "Diagnostics",
+    "Estimate",
+    "LinearPolicy",
+    "LogitsPolicy",
+    "Reinforce",
+    "Sample",
+    "TabularPolicy",
+    "credit",
+    "discounted_returns",
+    "entropy",
+    "estimators",
+    "gae",
+    "get_num_threads",
+    "kl_divergence",
+    "linear_gradient",
+    "load_policy",
+    "log_prob",
+    "log_softmax",
+    "logsumexp",
+    "policies",
+    "sample",
+    "score",
+    "score_gradient",
+    "set_num_threads",
+    "show_config",
+    "softmax",
+    "tabular_gradient",
+    "threads",
+]

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ._core import set_thread_local_num_threads
+
+
+@contextmanager
+def threads(num_threads: int) -> Iterator[None]:
+    """Use this many threads within the block, in the calling thread alone.
+
+    Comes before `set_num_threads` and the environment variables; an argument ``num_threads=`` comes
+    before it. Blocks may be nested, and the context manager may decorate a function.
+
+    Parameters
+    ----------
+    num_threads : int, at least 1
+
+    Examples
+    --------
+    >>> import scorefn
+    >>> with scorefn.threads(1):
+    ...     scorefn.get_num_threads()
+    1
+    """
+    previous = set_thread_local_num_threads(num_threads)
+    try:
+        yield
+    finally:
+        set_thread_local_num_threads(previous)

@@ -1,0 +1,64 @@
+"""What this build of scorefn is and what it will run with."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from . import _core
+
+__all__ = ["Config", "show_config"]
+
+
+@dataclass(frozen=True)
+class Config:
+    """The answer of `show_config`; ``print`` it for a readable block."""
+
+    version: str
+    compiler: str
+    isa: str
+    available_isas: tuple[str, ...]
+    openmp: int
+    num_threads: int
+    num_threads_reason: str
+    numpy: str
+    python: str
+
+    def __str__(self) -> str:
+        def text(value: object) -> str:
+            return ", ".join(value) if isinstance(value, tuple) else str(value)
+
+        width = max(len(field.name) for field in fields(self))
+        return "\n".join(
+            f"{field.name:{width}}  {text(getattr(self, field.name))}" for field in fields(self)
+        )
+
+
+def show_config() -> Config:
+    """Version, compiler, instruction set, OpenMP and threads: what to put into a bug report.
+
+    Returns
+    -------
+    Config
+        ``isa`` is the instruction set in use and ``available_isas`` those that this CPU can run,
+        worst first; ``openmp`` is the date (yyyymm) of the OpenMP standard; ``num_threads_reason``
+        says where ``num_threads`` comes from.
+
+    Examples
+    --------
+    >>> import scorefn
+    >>> print(scorefn.show_config())  # doctest: +SKIP
+    """
+    return Config(
+        version=_core.version(),
+        compiler=_core.compiler(),
+        isa=_core.current_isa(),
+        available_isas=tuple(_core.available_isas()),
+        openmp=_core.openmp(),
+        num_threads=_core.get_num_threads(),
+        num_threads_reason=_core.num_threads_reason(),
+        numpy=np.__version__,
+        python=platform.python_version(),
+    )

@@ -1,0 +1,429 @@
+"""Categorical policies: where the logits come from, and the gradient with respect to that.
+
+Each holds its ``parameters``, a live array: change it in place, as in
+``policy.parameters += 0.1 * gradient``, and the policy has changed. Samples may have any shape
+``(...)``: that of ``actions`` and ``weights``.
+
+A policy of your own needs no base class, only the methods of `Policy`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _core
+from ._check import check_indices, check_shape
+from ._core import Sample
+from ._files import load_parameters, save_parameters
+
+__all__ = [
+    "LinearPolicy",
+    "LogitsPolicy",
+    "Policy",
+    "SampleTerms",
+    "TabularPolicy",
+    "load_policy",
+]
+
+FloatArray = NDArray[np.floating[Any]]
+Rng = int | np.random.Generator | None
+Shape = tuple[int, ...]
+_Flat = tuple[Any, ArrayLike | None, Shape]  # observations, mask, shape of the samples
+_Rows = tuple[FloatArray, ArrayLike | None, Any]  # logits, mask, ||d logit / d parameters||^2
+
+BLOCK_SIZE = 1 << 18  # logits that `sample_terms` holds at a time: 1 or 2 MB, to stay in the cache
+
+
+class SampleTerms(NamedTuple):
+    """What each sample adds to the objective of `Policy.gradient`; float64, shaped like actions."""
+
+    entropy: NDArray[np.float64]
+    gradient_norm: NDArray[np.float64]
+
+
+class Policy(Protocol):
+    """What an estimator needs of a policy.
+
+    ``where`` (True = allowed) has the shape of ``parameters`` for `LogitsPolicy` and
+    `TabularPolicy`, the shape of ``logits(observations)`` for `LinearPolicy`, or (num_actions,).
+    """
+
+    parameters: FloatArray
+
+    @property
+    def num_actions(self) -> int: ...
+
+    def logits(self, observations: Any) -> FloatArray:
+        """Logits, shape (..., num_actions)."""
+
+    def sample(
+        self,
+        observations: Any,
+        *,
+        rng: Rng = None,
+        num_samples: int | None = None,
+        where: ArrayLike | None = None,
+    ) -> Sample:
+        """Actions and log-probabilities, shape (...) or (..., num_samples): `scorefn.sample`."""
+
+    def log_prob(
+        self, observations: Any, actions: ArrayLike, *, where: ArrayLike | None = None
+    ) -> FloatArray:
+        """log pi(a_i | x_i), shape (...)."""
+
+    def entropy(self, observations: Any, *, where: ArrayLike | None = None) -> FloatArray:
+        """H(pi(. | x_i)), shape (...)."""
+
+    def gradient(
+        self,
+        observations: Any,
+        actions: ArrayLike,
+        weights: ArrayLike,
+        *,
+        entropy_coef: float = 0.0,
+        where: ArrayLike | None = None,
+        out: FloatArray | None = None,
+        accumulate: bool = False,
+    ) -> FloatArray:
+        """d/dparameters of  sum_i weights_i log pi(a_i | x_i) + entropy_coef H(pi(. | x_i)).
+
+        A sum, in the ascent direction, shaped like ``parameters``. ``accumulate=True`` adds it to
+        `out`.
+        """
+
+    def sample_terms(
+        self,
+        observations: Any,
+        actions: ArrayLike,
+        weights: ArrayLike,
+        *,
+        entropy_coef: float = 0.0,
+        where: ArrayLike | None = None,
+    ) -> SampleTerms:
+        """The entropy of each sample, and the Euclidean norm of each summand of `gradient`.
+
+        For arguments that `gradient` accepts. Rows are streamed: neither an (N, num_actions) nor an
+        (N, parameters) array is held.
+        """
+
+
+class _RowPolicy:
+    """What the three policies share: everything that follows from the logits of each sample."""
+
+    kind: ClassVar[str]
+    name: ClassVar[str]
+    axes: ClassVar[tuple[str, ...]]
+    parameters: FloatArray
+
+    def __init__(self, parameters: ArrayLike) -> None:
+        array = np.asarray(parameters)
+        if array.dtype.type not in (np.float32, np.float64):
+            raise TypeError(f"{self.name} has dtype {array.dtype}, expected float32 or float64")
+        if array.ndim != len(self.axes) or array.size == 0:
+            expected = ", ".join(self.axes)
+            raise ValueError(
+                f"{self.name} has shape {array.shape}, expected ({expected}), none of them 0"
+            )
+        self.parameters = array
+
+    def __repr__(self) -> str:
+        sizes = zip(self.axes, self.parameters.shape, strict=True)
+        text = ", ".join(f"{axis}={size}" for axis, size in sizes)
+        return f"{type(self).__name__}({text}, dtype={self.parameters.dtype})"
+
+    @property
+    def num_actions(self) -> int:
+        return int(self.parameters.shape[-1])
+
+    def logits(self, observations: Any) -> FloatArray:
+        raise NotImplementedError
+
+    def _mask(self, observations: Any, where: ArrayLike | None) -> ArrayLike | None:
+        """`where` as it belongs to ``logits(observations)``."""
+        return where
+
+    def _flat(self, observations: Any, where: ArrayLike | None, shape: Shape) -> _Flat:
+        """Checked observations and mask with a single axis of samples, and the shape they had."""
+        raise NotImplementedError
+
+    def _gradient(self, observations: Any, *samples: ArrayLike, **options: Any) -> FloatArray:
+        """`gradient` of flat samples: observations, actions, weights."""
+        raise NotImplementedError
+
+    def _rows(self, observations: Any, where: ArrayLike | None, block: slice) -> _Rows:
+        """What `sample_terms` needs to know of a block of flat observations."""
+        raise NotImplementedError
+
+    def sample(
+        self,
+        observations: Any,
+        *,
+        rng: Rng = None,
+        num_samples: int | None = None,
+        where: ArrayLike | None = None,
+    ) -> Sample:
+        """See `Policy.sample`."""
+        mask = self._mask(observations, where)
+        return _core.sample(self.logits(observations), rng=rng, num_samples=num_samples, where=mask)
+
+    def log_prob(
+        self, observations: Any, actions: ArrayLike, *, where: ArrayLike | None = None
+    ) -> FloatArray:
+        """See `Policy.log_prob`."""
+        mask = self._mask(observations, where)
+        return _core.log_prob(self.logits(observations), actions, where=mask)
+
+    def entropy(self, observations: Any, *, where: ArrayLike | None = None) -> FloatArray:
+        """See `Policy.entropy`."""
+        mask = self._mask(observations, where)
+        return _core.entropy(self.logits(observations), where=mask)
+
+    def gradient(
+        self,
+        observations: Any,
+        actions: ArrayLike,
+        weights: ArrayLike,
+        *,
+        entropy_coef: float = 0.0,
+        where: ArrayLike | None = None,
+        out: FloatArray | None = None,
+        accumulate: bool = False,
+    ) -> FloatArray:
+        """See `Policy.gradient`."""
+        x, mask, shape = self._flat(observations, where, np.shape(actions))
+        if len(shape) != 1:  # the kernel takes vectors; check while an error can name the n-d index
+            actions = check_indices("actions", actions, self.num_actions, "actions", shape=shape)
+            weights = np.asarray(weights)
+            check_shape("weights", weights, shape)
+        return self._gradient(
+            x,
+            np.reshape(actions, -1),
+            np.reshape(weights, -1),
+            entropy_coef=entropy_coef,
+            accumulate=accumulate,
+            where=mask,
+            out=out,
+        )
+
+    def sample_terms(
+        self,
+        observations: Any,
+        actions: ArrayLike,
+        weights: ArrayLike,
+        *,
+        entropy_coef: float = 0.0,
+        where: ArrayLike | None = None,
+    ) -> SampleTerms:
+        """See `Policy.sample_terms`."""
+        x, mask, shape = self._flat(observations, where, np.shape(actions))
+        a, w = np.reshape(actions, -1), np.reshape(weights, -1)
+        entropy, squared_norm = np.empty(a.size), np.empty(a.size)
+        for block in _blocks(a.size, self.num_actions):
+            logits, block_mask, scale = self._rows(x[block], mask, block)
+            entropy[block] = _core.entropy(logits, where=block_mask)
+            rows = _core.score_gradient(
+                logits, a[block], w[block], entropy_coef=entropy_coef, where=block_mask, out=logits
+            )
+            squared_norm[block] = scale * _squared_norms(rows)
+        return SampleTerms(entropy.reshape(shape), np.sqrt(squared_norm).reshape(shape))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the policy to a file (.npz format) that `load_policy` reads.
+
+        It is written beside `path` and then moved there, so that an interruption leaves the old
+        file or the new one.
+        """
+        save_parameters(path, self.kind, self.parameters)
+
+
+class LogitsPolicy(_RowPolicy):
+    """One distribution for all samples, pi = softmax(logits): a bandit, a search over designs.
+
+    Observations are ignored and may be None. ``sample(None)`` draws one action,
+    ``sample(None, num_samples=n)`` draws n.
+
+    Parameters
+    ----------
+    logits : (num_actions,) float32 or float64 array
+        Used as it is, not copied.
+    """
+
+    kind, name, axes = "logits", "logits", ("num_actions",)
+
+    def __init__(self, logits: ArrayLike) -> None:
+        super().__init__(logits)
+
+    def logits(self, observations: Any = None) -> FloatArray:
+        """The parameters themselves, shape (num_actions,)."""
+        return self.parameters
+
+    def log_prob(
+        self, observations: Any, actions: ArrayLike, *, where: ArrayLike | None = None
+    ) -> FloatArray:
+        """log pi(a_i), shaped like actions."""
+        a = check_indices("actions", actions, self.num_actions, "actions")
+        return np.asarray(_core.log_softmax(self.parameters, where=where)[a])
+
+    def _flat(self, observations: Any, where: ArrayLike | None, shape: Shape) -> _Flat:
+        return None, where, shape
+
+    def _gradient(self, observations: Any, *samples: ArrayLike, **options: Any) -> FloatArray:
+        return _core.score_gradient(self.parameters, *samples, **options)
+
+    def sample_terms(
+        self,
+        observations: Any,
+        actions: ArrayLike,
+        weights: ArrayLike,
+        *,
+        entropy_coef: float = 0.0,
+        where: ArrayLike | None = None,
+    ) -> SampleTerms:
+        """See `Policy.sample_terms`.
+
+        ||w s_a + h||^2 = w^2 ||s_a||^2 + 2 w (s_a . h) + ||h||^2, with the score s_a and h the
+        gradient of the entropy bonus, takes one row for each distinct action, not for each sample.
+        """
+        w = np.asarray(weights, dtype=np.float64)
+        # The gradient of the bonus alone: one sample, of weight 0.
+        h = self.gradient(None, [0], [0.0], entropy_coef=entropy_coef, where=where)
+        h = h.astype(np.float64)
+        distinct, index = np.unique(np.asarray(actions), return_inverse=True)
+        squares, products = np.empty(distinct.size), np.empty(distinct.size)
+        for block in _blocks(distinct.size, self.num_actions):
+            a = distinct[block]
+            logits = np.broadcast_to(self.parameters, (a.size, self.num_actions))
+            scores = _core.score(logits, a, where=where)
+            squares[block], products[block] = _squared_norms(scores), scores @ h
+        index = index.reshape(w.shape)
+        squared_norm = w**2 * squares[index] + 2.0 * w * products[index] + h @ h
+        entropy = np.full(w.shape, self.entropy(None, where=where), dtype=np.float64)
+        return SampleTerms(entropy, np.sqrt(np.maximum(squared_norm, 0.0)))
+
+
+class TabularPolicy(_RowPolicy):
+    """One row of logits for each state: pi(. | s) = softmax(table[s]).
+
+    Observations are states: integers in [0, num_states).
+
+    Parameters
+    ----------
+    table : (num_states, num_actions) float32 or float64 array
+        Used as it is, not copied.
+    """
+
+    kind, name, axes = "tabular", "table", ("num_states", "num_actions")
+
+    def __init__(self, table: ArrayLike) -> None:
+        super().__init__(table)
+
+    def logits(self, observations: Any) -> FloatArray:
+        """table[states], shape (..., num_actions)."""
+        return np.asarray(self.parameters[self._states(observations)])
+
+    def _states(self, observations: Any) -> NDArray[np.integer[Any]]:
+        return check_indices("states", observations, len(self.parameters), "states")
+
+    def _mask(self, observations: Any, where: ArrayLike | None) -> ArrayLike | None:
+        if where is None or np.ndim(where) == 1:
+            return where
+        mask = np.asarray(where)
+        check_shape("where", mask, self.parameters.shape)
+        return np.asarray(mask[self._states(observations)])
+
+    def _flat(self, observations: Any, where: ArrayLike | None, shape: Shape) -> _Flat:
+        states = self._states(observations)
+        return states.reshape(-1), where, states.shape
+
+    def _gradient(self, observations: Any, *samples: ArrayLike, **options: Any) -> FloatArray:
+        return _core.tabular_gradient(self.parameters, observations, *samples, **options)
+
+    def _rows(self, states: Any, where: ArrayLike | None, block: slice) -> _Rows:
+        return self.logits(states), self._mask(states, where), 1.0
+
+
+class LinearPolicy(_RowPolicy):
+    """Logits that are linear in features: pi(. | x) = softmax(x @ coef).
+
+    Observations are features, shape (..., num_features), of the dtype of `coef` or one that
+    converts to it without loss. There is no intercept: append a feature that is always 1.
+
+    Parameters
+    ----------
+    coef : (num_features, num_actions) float32 or float64 array
+        Used as it is, not copied.
+    """
+
+    kind, name, axes = "linear", "coef", ("num_features", "num_actions")
+
+    def __init__(self, coef: ArrayLike) -> None:
+        super().__init__(coef)
+
+    def logits(self, observations: Any) -> FloatArray:
+        """features @ coef, shape (..., num_actions)."""
+        with np.errstate(over="ignore", invalid="ignore"):  # makes its own row NaN, and no other
+            return np.asarray(self._features(observations) @ self.parameters)
+
+    def _features(self, observations: Any) -> FloatArray:
+        features = np.asarray(observations)
+        dtype, size = self.parameters.dtype, len(self.parameters)
+        if not np.can_cast(features.dtype, dtype, casting="safe"):
+            raise TypeError(
+                f"features has dtype {features.dtype}, expected {dtype} (that of coef) "
+                "or one that converts to it without loss"
+            )
+        if features.ndim == 0 or features.shape[-1] != size:
+            raise ValueError(f"features has shape {features.shape}, expected (..., {size})")
+        return features.astype(dtype, copy=False)
+
+    def _flat(self, observations: Any, where: ArrayLike | None, shape: Shape) -> _Flat:
+        features = self._features(observations)
+        if where is not None and np.ndim(where) != 1:
+            where = np.asarray(where)
+            check_shape("where", where, (*features.shape[:-1], self.num_actions))
+            where = where.reshape(-1, self.num_actions)
+        return features.reshape(-1, features.shape[-1]), where, features.shape[:-1]
+
+    def _gradient(self, observations: Any, *samples: ArrayLike, **options: Any) -> FloatArray:
+        return _core.linear_gradient(observations, self.parameters, *samples, **options)
+
+    def _rows(self, features: Any, where: ArrayLike | None, block: slice) -> _Rows:
+        if where is not None and np.ndim(where) == 2:
+            where = np.asarray(where)[block]
+        return self.logits(features), where, _squared_norms(features)
+
+
+POLICIES = {policy.kind: policy for policy in (LogitsPolicy, TabularPolicy, LinearPolicy)}
+
+
+def load_policy(path: str | os.PathLike[str]) -> LogitsPolicy | TabularPolicy | LinearPolicy:
+    """Read a policy that its ``save`` wrote. Nothing in the file is ever executed.
+
+    Raises
+    ------
+    OSError
+        The file cannot be opened.
+    ValueError
+        It is not a policy file, is damaged, or comes from another version of the format.
+    """
+    kind, parameters = load_parameters(path)
+    if kind not in POLICIES:
+        raise ValueError(f"{path} holds a policy {kind!r}, expected one of {', '.join(POLICIES)}")
+    try:
+        return POLICIES[kind](parameters)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def _blocks(num_rows: int, num_actions: int) -> Iterator[slice]:
+    step = max(1, BLOCK_SIZE // num_actions)
+    return (slice(start, start + step) for start in range(0, num_rows, step))
+
+
+def _squared_norms(rows: FloatArray) -> NDArray[np.float64]:
+    return np.asarray(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))

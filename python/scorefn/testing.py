@@ -1,0 +1,349 @@
+"""References for tests: every function of scorefn in plain NumPy float64, written to be read.
+
+They take the arguments of their namesakes (without ``out``, ``accumulate`` and ``num_threads``),
+keep the same conventions for ``-inf``, masks and NaN, and return float64. Each error is a few
+float64 roundings, so they judge float32 results to the last bit; judge float64 ones with more
+digits (mpmath).
+
+A row with a NaN or +inf in an allowed slot is NaN throughout. A masked or ``-inf`` slot of any
+other row has log-probability -inf, probability 0 and gradient exactly 0.
+
+`ulp_error` and `central_difference` help to test code of your own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ._check import check_indices, subscript
+
+__all__ = [
+    "Sample",
+    "central_difference",
+    "entropy",
+    "kl_divergence",
+    "linear_gradient",
+    "log_prob",
+    "log_softmax",
+    "logsumexp",
+    "philox_uniforms",
+    "sample",
+    "score",
+    "score_gradient",
+    "softmax",
+    "tabular_gradient",
+    "ulp_error",
+]
+
+Float64 = NDArray[np.float64]
+
+
+class Sample(NamedTuple):
+    """Drawn actions and their log-probabilities."""
+
+    actions: NDArray[np.int64]
+    log_probs: Float64
+
+
+def _allowed(logits: ArrayLike, where: ArrayLike | None, name: str = "logits") -> Float64:
+    """-inf in every masked slot, and NaN throughout a row that holds NaN or +inf elsewhere."""
+    z = np.asarray(logits, dtype=np.float64)
+    if where is not None:
+        mask = np.asarray(where)
+        if mask.shape not in (z.shape, z.shape[-1:]):
+            raise ValueError(f"where has shape {mask.shape}, expected {z.shape} or {z.shape[-1:]}")
+        z = np.where(mask, z, -np.inf)
+    empty = np.all(z == -np.inf, axis=-1)
+    if np.any(empty):
+        row = subscript(name, np.argwhere(empty)[0])
+        raise ValueError(f"{row} has no allowed action: every logit is -inf or masked")
+    broken = np.any(np.isnan(z) | (z == np.inf), axis=-1, keepdims=True)
+    return np.where(broken, np.nan, z)
+
+
+def _shift_and_rest(z: Float64) -> tuple[Float64, Float64]:
+    """z - max z, and the sum of exp(z - max z) over all slots but that of the maximum.
+
+    The maximum's own term is exactly 1, so log sum exp(z - max z) = log1p(rest): no digit of a
+    small rest is lost, and log pi of a dominant action keeps its relative accuracy (Blanchard,
+    Higham & Higham 2021, "Accurately computing the log-sum-exp and softmax functions").
+    """
+    top = np.argmax(z, axis=-1, keepdims=True)
+    with np.errstate(over="ignore"):  # a difference beyond the range is -inf, as it should round
+        shifted = z - np.take_along_axis(z, top, axis=-1)
+    terms = np.exp(shifted)
+    np.put_along_axis(terms, top, 0.0, axis=-1)
+    return shifted, terms.sum(axis=-1, keepdims=True)
+
+
+def _log_softmax(z: Float64) -> Float64:
+    shifted, rest = _shift_and_rest(z)
+    return shifted - np.log1p(rest)
+
+
+def _softmax(z: Float64) -> Float64:
+    shifted, rest = _shift_and_rest(z)
+    return np.exp(shifted) / (1.0 + rest)
+
+
+def _check_actions(actions: ArrayLike, z: Float64) -> NDArray[np.integer[Any]]:
+    return check_indices("actions", actions, z.shape[-1], "actions", shape=z.shape[:-1])
+
+
+def log_softmax(logits: ArrayLike, *, axis: int = -1, where: ArrayLike | None = None) -> Float64:
+    """log pi_j = z_j - log sum_k exp z_k."""
+    z, mask = _axis_last(logits, axis, where)
+    return np.moveaxis(_log_softmax(_allowed(z, mask)), -1, axis)
+
+
+def softmax(logits: ArrayLike, *, axis: int = -1, where: ArrayLike | None = None) -> Float64:
+    """pi_j = exp z_j / sum_k exp z_k."""
+    z, mask = _axis_last(logits, axis, where)
+    return np.moveaxis(_softmax(_allowed(z, mask)), -1, axis)
+
+
+def logsumexp(logits: ArrayLike, *, axis: int = -1, where: ArrayLike | None = None) -> Float64:
+    """log sum_k exp z_k = max z + log1p(the other terms)."""
+    z = _allowed(*_axis_last(logits, axis, where))
+    _, rest = _shift_and_rest(z)
+    return np.asarray(np.max(z, axis=-1) + np.log1p(rest[..., 0]))
+
+
+def _axis_last(
+    logits: ArrayLike, axis: int, where: ArrayLike | None
+) -> tuple[Float64, NDArray[Any] | None]:
+    z = np.asarray(logits, dtype=np.float64)
+    if where is None:
+        return np.moveaxis(z, axis, -1), None
+    mask = np.asarray(where)
+    return np.moveaxis(z, axis, -1), np.moveaxis(mask, axis, -1) if mask.ndim == z.ndim else mask
+
+
+def log_prob(logits: ArrayLike, actions: ArrayLike, *, where: ArrayLike | None = None) -> Float64:
+    """log pi_i(a_i)."""
+    z = _allowed(logits, where)
+    a = _check_actions(actions, z)
+    return np.take_along_axis(_log_softmax(z), a[..., None], axis=-1)[..., 0]
+
+
+def entropy(logits: ArrayLike, *, where: ArrayLike | None = None) -> Float64:
+    """H(pi) = -sum_j pi_j log pi_j, with 0 log 0 = 0."""
+    return _entropy(_allowed(logits, where))
+
+
+def _entropy(z: Float64) -> Float64:
+    p, log_p = _softmax(z), _log_softmax(z)
+    return np.asarray(np.sum(-p * _finite_where_positive(log_p, p), axis=-1))
+
+
+def _finite_where_positive(factor: Float64, p: Float64) -> Float64:
+    """`factor`, but 0 where p is 0, so that 0 * log 0 = 0."""
+    return np.where(p == 0.0, 0.0, factor)
+
+
+def kl_divergence(
+    logits_p: ArrayLike, logits_q: ArrayLike, *, where: ArrayLike | None = None
+) -> Float64:
+    """KL(p || q) = sum_j p_j (log p_j - log q_j), with 0 log 0 = 0; +inf if p_j > 0 and q_j = 0."""
+    z_p, z_q = _allowed(logits_p, where, "logits_p"), _allowed(logits_q, where, "logits_q")
+    if z_p.shape != z_q.shape:
+        raise ValueError(f"logits_q has shape {z_q.shape}, expected {z_p.shape} (that of logits_p)")
+    p, log_p, log_q = _softmax(z_p), _log_softmax(z_p), _log_softmax(z_q)
+    with np.errstate(invalid="ignore"):  # -inf - -inf, in slots where p is 0
+        log_ratio = _finite_where_positive(log_p - log_q, p)
+    broken = np.isnan(log_p) | np.isnan(log_q)
+    return np.asarray(np.sum(np.where(broken, np.nan, p * log_ratio), axis=-1))
+
+
+def philox_uniforms(key: ArrayLike, rows: int, draws: int) -> Float64:
+    """The uniforms in [0, 1) that `sample` uses, shape (rows, draws), by NumPy's own Philox4x64-10.
+
+    u[i, d] = (w >> 11) 2^-53 with w the first word of the block with counter (i, d, 0, 0) (Salmon
+    et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
+    """
+    words = np.empty((rows, draws), dtype=np.uint64)
+    for draw in range(draws):
+        # Counters (0, d), (1, d), ... follow each other, and NumPy adds 1 before each block of 4
+        # words.
+        counter = ((draw << 64) - 1) % (1 << 256)
+        generator = np.random.Philox(key=np.asarray(key, dtype=np.uint64), counter=counter)
+        words[:, draw] = generator.random_raw(4 * rows)[::4]
+    return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def sample(
+    logits: ArrayLike,
+    *,
+    rng: int | np.random.Generator | None = None,
+    num_samples: int | None = None,
+    where: ArrayLike | None = None,
+) -> Sample:
+    """a ~ pi by inversion: the first action with sum_{j <= a} pi_j > u.
+
+    With an equal `rng` the fast implementation draws the same actions, except where u lies within a
+    rounding error of a step of the cumulative sum.
+    """
+    z = _allowed(logits, where)
+    rows = z.reshape(-1, z.shape[-1])
+    draws = 1 if num_samples is None else num_samples
+    key = np.random.default_rng(rng).integers(2**64, dtype=np.uint64, size=2)
+    u = philox_uniforms(key, len(rows), draws)
+
+    steps = np.cumsum(_softmax(rows), axis=-1)
+    last = steps.shape[-1] - 1 - np.argmax(rows[:, ::-1] > -np.inf, axis=-1)
+    below = steps[:, None, :] <= (u * steps[:, -1:])[:, :, None]
+    actions = np.minimum(below.sum(axis=-1), last[:, None])
+    log_probs = np.take_along_axis(_log_softmax(rows), actions, axis=-1)
+
+    shape = z.shape[:-1] if num_samples is None else (*z.shape[:-1], num_samples)
+    return Sample(actions.reshape(shape), log_probs.reshape(shape))
+
+
+def score(logits: ArrayLike, actions: ArrayLike, *, where: ArrayLike | None = None) -> Float64:
+    """d log pi(a) / dz = onehot(a) - pi, where 1 - pi_a is summed as the other probabilities."""
+    z = _allowed(logits, where)
+    return _score(z, _check_actions(actions, z))
+
+
+def _score(z: Float64, actions: NDArray[np.integer[Any]]) -> Float64:
+    p = _softmax(z)
+    is_action = np.arange(z.shape[-1]) == actions[..., None]
+    others = np.sum(p, axis=-1, where=~is_action)[..., None]
+    s = np.where(is_action, others, -p)
+    return np.where(z == -np.inf, 0.0, np.where(np.isnan(z), np.nan, s))
+
+
+def _entropy_gradient(z: Float64) -> Float64:
+    """dH/dz_j = -pi_j (log pi_j + H)."""
+    p = _softmax(z)
+    return -p * _finite_where_positive(_log_softmax(z) + _entropy(z)[..., None], p)
+
+
+def _row_gradients(
+    z: Float64, actions: NDArray[np.integer[Any]], weights: Float64, entropy_coef: float
+) -> Float64:
+    """d/dz_i of  w_i log pi_i(a_i) + entropy_coef H(pi_i).  A weight of 0 gives 0, not 0 * NaN."""
+    w = weights[..., None]
+    with np.errstate(invalid="ignore"):
+        gradient = np.where(w == 0.0, 0.0, w * _score(z, actions))
+    if entropy_coef != 0.0:
+        gradient = gradient + entropy_coef * _entropy_gradient(z)
+    return gradient
+
+
+def _check_weights(weights: ArrayLike, shape: tuple[int, ...]) -> Float64:
+    w = np.asarray(weights, dtype=np.float64)
+    if w.shape != shape:
+        raise ValueError(f"weights has shape {w.shape}, expected {shape}")
+    return w
+
+
+def score_gradient(
+    logits: ArrayLike,
+    actions: ArrayLike,
+    weights: ArrayLike,
+    *,
+    entropy_coef: float = 0.0,
+    where: ArrayLike | None = None,
+) -> Float64:
+    """d/dlogits of  sum_i w_i log pi_i(a_i) + entropy_coef sum_i H(pi_i)  (Williams 1992).
+
+    Logits of shape (num_actions,) with N actions: one row shared by all samples.
+    """
+    z = _allowed(logits, where)
+    is_shared = z.ndim == 1 and np.ndim(actions) == 1
+    if is_shared:
+        z = np.broadcast_to(z, (np.size(actions), *z.shape))
+    a, w = _check_actions(actions, z), _check_weights(weights, z.shape[:-1])
+    rows = _row_gradients(z, a, w, entropy_coef)
+    return np.asarray(rows.sum(axis=0)) if is_shared else rows
+
+
+def tabular_gradient(
+    table: ArrayLike,
+    states: ArrayLike,
+    actions: ArrayLike,
+    weights: ArrayLike,
+    *,
+    entropy_coef: float = 0.0,
+    where: ArrayLike | None = None,
+) -> Float64:
+    """`score_gradient` with logits_i = table[states_i], the rows added up by state."""
+    table = np.asarray(table, dtype=np.float64)
+    s = check_indices("states", states, len(table), "states")
+    z = np.zeros_like(table)  # an unvisited state may hold anything, even no allowed action
+    for state in np.unique(s):
+        mask = None if where is None else np.broadcast_to(np.asarray(where), table.shape)[state]
+        z[state] = _allowed(table[state], mask, f"table[{state}]")
+    a, w = _check_actions(actions, z[s]), _check_weights(weights, s.shape)
+    gradient = np.zeros_like(table)
+    np.add.at(gradient, s, _row_gradients(z[s], a, w, entropy_coef))
+    return gradient
+
+
+def linear_gradient(
+    features: ArrayLike,
+    coef: ArrayLike,
+    actions: ArrayLike,
+    weights: ArrayLike,
+    *,
+    entropy_coef: float = 0.0,
+    where: ArrayLike | None = None,
+) -> Float64:
+    """`score_gradient` with logits = features @ coef, carried back as features^T @ rows."""
+    x = np.asarray(features, dtype=np.float64)
+    z = _allowed(x @ np.asarray(coef, dtype=np.float64), where)
+    a, w = _check_actions(actions, z), _check_weights(weights, z.shape[:-1])
+    rows = _row_gradients(z, a, w, entropy_coef)
+    counts = (w != 0.0) | (entropy_coef != 0.0)  # 0 must not become NaN in a product with features
+    return np.asarray(x[counts].T @ rows[counts])
+
+
+def ulp_error(actual: ArrayLike, exact: ArrayLike) -> Float64:
+    """Distance from `actual` to `exact`, in units in the last place of `exact`, entry by entry.
+
+    Parameters
+    ----------
+    actual : float32 or float64 array
+    exact : array of the same shape
+        The true values, with more digits than `actual` has: float64 for float32, mpmath numbers for
+        float64. They are first rounded to the dtype of `actual`.
+
+    Returns
+    -------
+    float64 array
+        0 where both are the same infinity or both NaN, inf where only one of them is non-finite.
+    """
+    a = np.asarray(actual)
+    with np.errstate(all="ignore"):
+        e = np.asarray(exact).astype(a.dtype)
+        if a.shape != e.shape:
+            raise ValueError(f"exact has shape {e.shape}, expected that of actual, {a.shape}")
+        distance = np.abs(a.astype(np.float64) - e.astype(np.float64)) / np.spacing(np.abs(e))
+        same = (a == e) | (np.isnan(a) & np.isnan(e))
+        return np.where(same, 0.0, np.where(np.isfinite(distance), distance, np.inf))
+
+
+def central_difference(
+    function: Callable[[Float64], Any], x: ArrayLike, *, step: float = 2.0**-17
+) -> Float64:
+    """(f(x + h e_j) - f(x - h e_j)) / 2h for each entry j: the gradient of a scalar function.
+
+    The truncation error is h^2 / 6 times the third derivative and the rounding error about
+    1e-16 |f| / h: with the default step both are near 1e-11 for values and derivatives near 1.
+    """
+    point = np.array(x, dtype=np.float64)
+    gradient = np.empty_like(point)
+    for j in np.ndindex(point.shape):
+        center = point[j]
+        point[j] = center + step
+        above = float(function(point))
+        point[j] = center - step
+        below = float(function(point))
+        point[j] = center
+        gradient[j] = (above - below) / (2.0 * step)
+    return gradient
