@@ -1,5 +1,4 @@
-"""Checks of arguments, shared by the Python modules. An error says the name, what it got, what it
-expects."""
+"""Checks of arguments, in the words of the extension: "NAME must EXPECTED, got ACTUAL"."""
 
 from __future__ import annotations
 
@@ -11,23 +10,31 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def subscript(name: str, index: Iterable[int]) -> str:
-    """ "actions[1, 3]"; the bare name for a scalar."""
+    """``actions[1, 3]``, or the bare name for a scalar."""
     inside = ", ".join(str(int(i)) for i in index)
     return f"{name}[{inside}]" if inside else name
 
 
+def to_array(name: str, values: Any) -> NDArray[Any]:
+    if isinstance(values, np.ma.MaskedArray):  # a mask that is silently ignored is a wrong answer
+        raise TypeError(f"{name} must not be a masked array")
+    return np.asarray(values)
+
+
 def check_shape(name: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:
     if array.shape != shape:
-        raise ValueError(f"{name} has shape {array.shape}, expected {shape}")
+        raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
 
 
 def check_indices(
     name: str, values: ArrayLike, size: int, noun: str, *, shape: tuple[int, ...] | None = None
 ) -> NDArray[np.integer[Any]]:
     """An integer array with 0 <= values < size."""
-    array = np.asarray(values)
-    if not np.issubdtype(array.dtype, np.integer):
-        raise TypeError(f"{name} has dtype {array.dtype}, expected an integer dtype")
+    array = to_array(name, values)
+    if array.size == 0 and isinstance(values, list | tuple):  # NumPy makes it float64
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be integers, got {array.dtype}")
     if shape is not None:
         check_shape(name, array, shape)
     if array.size and (array.min() < 0 or array.max() >= size):
@@ -41,10 +48,10 @@ def check_indices(
 def check_real(
     name: str, values: ArrayLike, *, shape: tuple[int, ...] | None = None
 ) -> NDArray[np.float64]:
-    """A float64 array from float or integer numbers; its values may be anything."""
-    array = np.asarray(values)
+    """Numbers as float64; they may be NaN or infinite."""
+    array = to_array(name, values)
     if array.dtype.kind not in "iuf":
-        raise TypeError(f"{name} has dtype {array.dtype}, expected float or integer numbers")
+        raise TypeError(f"{name} must be real numbers, got {array.dtype}")
     if shape is not None:
         check_shape(name, array, shape)
     return array.astype(np.float64)
@@ -53,21 +60,19 @@ def check_real(
 def check_finite(name: str, array: NDArray[np.float64]) -> NDArray[np.float64]:
     if not np.isfinite(array).all():
         index = np.argwhere(~np.isfinite(array))[0]
-        raise ValueError(
-            f"{subscript(name, index)} = {array[tuple(index)]}, expected a finite number"
-        )
+        raise ValueError(f"{subscript(name, index)} must be finite, got {array[tuple(index)]}")
     return array
 
 
 def check_bool(name: str, values: ArrayLike, *, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    array = np.asarray(values)
+    array = to_array(name, values)
     if array.dtype != np.bool_:
-        raise TypeError(f"{name} has dtype {array.dtype}, expected bool")
+        raise TypeError(f"{name} must be bool, got {array.dtype}")
     check_shape(name, array, shape)
     return array
 
 
 def check_fraction(name: str, value: float) -> float:
     if not 0.0 <= value <= 1.0:
-        raise ValueError(f"{name} = {value}, expected a number in [0, 1]")
+        raise ValueError(f"{name} must be from 0 to 1, got {value}")
     return float(value)

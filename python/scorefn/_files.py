@@ -37,5 +37,7 @@ def load_parameters(path: str | os.PathLike[str]) -> tuple[str, NDArray[Any]]:
         except Exception as error:  # damage shows in many ways: zip, zlib, header, memory, ...
             raise ValueError(f"{path} is not a policy file, or is damaged: {error}") from error
     if version != FORMAT_VERSION:
-        raise ValueError(f"{path} has format version {version}, expected {FORMAT_VERSION}")
+        raise ValueError(
+            f"{path} has format version {version}, this scorefn reads {FORMAT_VERSION}"
+        )
     return kind, parameters

@@ -195,24 +195,22 @@ def advantages(
     """
     check_baseline(baseline)
     if (values is not None) != (baseline == "values"):
-        got = "got none" if values is None else f"not for {baseline!r}"
-        raise ValueError(f"values belongs to baseline='values', {got}")
+        given = "given" if values is None else "left out"
+        raise ValueError(f"values must be {given} for baseline={baseline!r}")
     r = check_finite("rewards", check_real("rewards", rewards))
     if baseline == "none":
         return r
     if values is not None:
         return r - check_finite("values", check_real("values", values, shape=r.shape))
-    over_mean = r - r.mean(axis=axis, keepdims=True)
-    if baseline == "mean":
-        return np.asarray(over_mean)
-    n = _at_least(2, r, axis, "baseline='leave_one_out'")
-    return np.asarray(n / (n - 1) * over_mean)
+    n = _group_size(r, axis, at_least=1 if baseline == "mean" else 2)
+    over_mean = np.asarray(r - r.mean(axis=axis, keepdims=True))
+    return over_mean if baseline == "mean" else n / (n - 1) * over_mean
 
 
 def check_baseline(baseline: str) -> None:
     if baseline not in get_args(Baseline):
         expected = ", ".join(get_args(Baseline))
-        raise ValueError(f"baseline = {baseline!r}, expected one of {expected}")
+        raise ValueError(f"baseline must be one of {expected}, got {baseline!r}")
 
 
 def normalize(
@@ -228,7 +226,7 @@ def normalize(
         Fewer than two samples, which have no standard deviation.
     """
     a = check_finite("advantages", check_real("advantages", advantages))
-    _at_least(2, a, axis, "normalize")
+    _group_size(a, axis, at_least=2)
     deviation = a - a.mean(axis=axis, keepdims=True)
     return np.asarray(deviation / (a.std(axis=axis, ddof=1, keepdims=True) + eps))
 
@@ -243,7 +241,7 @@ def _episodes(
     """Rewards, next values (0 where terminated), where an episode ends, and which steps count."""
     shape = np.shape(rewards)
     if not shape:
-        raise ValueError("rewards has shape (), expected time as its first axis: (T,) or (T, ...)")
+        raise ValueError("rewards must have shape (T,) or (T, ...), time first, got ()")
     ended = _flags("terminated", terminated, shape, default=False)
     done = ended | _flags("truncated", truncated, shape, default=False)
     counts = _flags("where", where, shape, default=True)
@@ -264,8 +262,11 @@ def _finite_where(name: str, values: ArrayLike, used: NDArray[np.bool_]) -> NDAr
     return check_finite(name, np.where(used, check_real(name, values, shape=used.shape), 0.0))
 
 
-def _at_least(minimum: int, samples: NDArray[np.float64], axis: int | None, name: str) -> int:
+def _group_size(samples: NDArray[np.float64], axis: int | None, *, at_least: int) -> int:
+    """The number of samples along the axis."""
+    if axis is not None and not -samples.ndim <= axis < samples.ndim:
+        raise ValueError(f"axis must be an axis of shape {samples.shape}, got {axis}")
     n = samples.size if axis is None else samples.shape[axis]
-    if n < minimum:
-        raise ValueError(f"{name} needs at least {minimum} samples, got {n}")
+    if n < at_least:
+        raise ValueError(f"there must be at least {at_least} samples to compare, got {n}")
     return n

@@ -116,7 +116,7 @@ class Reinforce:
     def __post_init__(self) -> None:
         credit.check_baseline(self.baseline)
         if not math.isfinite(self.entropy_coef):
-            raise ValueError(f"entropy_coef = {self.entropy_coef}, expected a finite number")
+            raise ValueError(f"entropy_coef must be finite, got {self.entropy_coef}")
 
     def estimate(
         self,
@@ -162,7 +162,7 @@ class Reinforce:
         r = check_real("rewards", rewards, shape=np.shape(actions))
         n = r.size
         if n == 0:
-            raise ValueError("rewards is empty, expected at least one sample")
+            raise ValueError(f"rewards must not be empty, got shape {r.shape}")
         raw = credit.advantages(r, self.baseline, values=values)
         advantages = credit.normalize(raw) if self.normalize_advantages else raw
         gradient = policy.gradient(

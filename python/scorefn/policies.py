@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from ._check import check_indices, check_shape
+from ._check import check_indices, check_shape, to_array
 from ._core import Sample
 from ._files import load_parameters, save_parameters
 
@@ -121,13 +121,15 @@ class _RowPolicy:
     parameters: FloatArray
 
     def __init__(self, parameters: ArrayLike) -> None:
-        array = np.asarray(parameters)
+        array = to_array(self.name, parameters)
+        if array.dtype.kind in "iu" and isinstance(parameters, list | tuple):
+            array = array.astype(np.float64)  # Python numbers have no dtype of their own
         if array.dtype.type not in (np.float32, np.float64):
-            raise TypeError(f"{self.name} has dtype {array.dtype}, expected float32 or float64")
+            raise TypeError(f"{self.name} must be float32 or float64, got {array.dtype}")
         if array.ndim != len(self.axes) or array.size == 0:
             expected = ", ".join(self.axes)
             raise ValueError(
-                f"{self.name} has shape {array.shape}, expected ({expected}), none of them 0"
+                f"{self.name} must have shape ({expected}) and not be empty, got {array.shape}"
             )
         self.parameters = array
 
@@ -198,7 +200,7 @@ class _RowPolicy:
         x, mask, shape = self._flat(observations, where, np.shape(actions))
         if len(shape) != 1:  # the kernel takes vectors; check while an error can name the n-d index
             actions = check_indices("actions", actions, self.num_actions, "actions", shape=shape)
-            weights = np.asarray(weights)
+            weights = to_array("weights", weights)
             check_shape("weights", weights, shape)
         return self._gradient(
             x,
@@ -332,7 +334,7 @@ class TabularPolicy(_RowPolicy):
     def _mask(self, observations: Any, where: ArrayLike | None) -> ArrayLike | None:
         if where is None or np.ndim(where) == 1:
             return where
-        mask = np.asarray(where)
+        mask = to_array("where", where)
         check_shape("where", mask, self.parameters.shape)
         return np.asarray(mask[self._states(observations)])
 
@@ -370,21 +372,21 @@ class LinearPolicy(_RowPolicy):
             return np.asarray(self._features(observations) @ self.parameters)
 
     def _features(self, observations: Any) -> FloatArray:
-        features = np.asarray(observations)
+        features = to_array("features", observations)
         dtype, size = self.parameters.dtype, len(self.parameters)
         if not np.can_cast(features.dtype, dtype, casting="safe"):
             raise TypeError(
-                f"features has dtype {features.dtype}, expected {dtype} (that of coef) "
-                "or one that converts to it without loss"
+                f"features must be {dtype} as coef is, or convert to it without loss, "
+                f"got {features.dtype}"
             )
         if features.ndim == 0 or features.shape[-1] != size:
-            raise ValueError(f"features has shape {features.shape}, expected (..., {size})")
+            raise ValueError(f"features must have shape (..., {size}), got {features.shape}")
         return features.astype(dtype, copy=False)
 
     def _flat(self, observations: Any, where: ArrayLike | None, shape: Shape) -> _Flat:
         features = self._features(observations)
         if where is not None and np.ndim(where) != 1:
-            where = np.asarray(where)
+            where = to_array("where", where)
             check_shape("where", where, (*features.shape[:-1], self.num_actions))
             where = where.reshape(-1, self.num_actions)
         return features.reshape(-1, features.shape[-1]), where, features.shape[:-1]
@@ -413,7 +415,7 @@ def load_policy(path: str | os.PathLike[str]) -> LogitsPolicy | TabularPolicy | 
     """
     kind, parameters = load_parameters(path)
     if kind not in POLICIES:
-        raise ValueError(f"{path} holds a policy {kind!r}, expected one of {', '.join(POLICIES)}")
+        raise ValueError(f"{path} holds a policy of an unknown kind, {kind!r}")
     try:
         return POLICIES[kind](parameters)
     except (TypeError, ValueError) as error:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._check import check_indices, subscript
+from ._check import check_indices, check_real, check_shape, subscript
 
 __all__ = [
     "Sample",
@@ -55,7 +55,7 @@ def _allowed(logits: ArrayLike, where: ArrayLike | None, name: str = "logits") -
     if where is not None:
         mask = np.asarray(where)
         if mask.shape not in (z.shape, z.shape[-1:]):
-            raise ValueError(f"where has shape {mask.shape}, expected {z.shape} or {z.shape[-1:]}")
+            raise ValueError(f"where must have shape {z.shape} or {z.shape[-1:]}, got {mask.shape}")
         z = np.where(mask, z, -np.inf)
     empty = np.all(z == -np.inf, axis=-1)
     if np.any(empty):
@@ -148,15 +148,19 @@ def _finite_where_positive(factor: Float64, p: Float64) -> Float64:
 def kl_divergence(
     logits_p: ArrayLike, logits_q: ArrayLike, *, where: ArrayLike | None = None
 ) -> Float64:
-    """KL(p || q) = sum_j p_j (log p_j - log q_j), with 0 log 0 = 0; +inf if p_j > 0 and q_j = 0."""
+    """KL(p || q) = sum_j p_j d_j with d_j = log p_j - log q_j; +inf if p_j > 0 and q_j = 0.
+
+    Added up as sum_j (p_j d_j - p_j + q_j), which is the same as both sum to 1, but has no negative
+    terms: nothing cancels where p is near q.
+    """
     z_p, z_q = _allowed(logits_p, where, "logits_p"), _allowed(logits_q, where, "logits_q")
-    if z_p.shape != z_q.shape:
-        raise ValueError(f"logits_q has shape {z_q.shape}, expected {z_p.shape} (that of logits_p)")
-    p, log_p, log_q = _softmax(z_p), _log_softmax(z_p), _log_softmax(z_q)
-    with np.errstate(invalid="ignore"):  # -inf - -inf, in slots where p is 0
-        log_ratio = _finite_where_positive(log_p - log_q, p)
-    broken = np.isnan(log_p) | np.isnan(log_q)
-    return np.asarray(np.sum(np.where(broken, np.nan, p * log_ratio), axis=-1))
+    check_shape("logits_q", z_q, z_p.shape)
+    p, q = _softmax(z_p), _softmax(z_q)
+    with np.errstate(invalid="ignore", over="ignore"):  # in slots and branches that are not chosen
+        d = _log_softmax(z_p) - _log_softmax(z_q)
+        near, far = p * (d + np.expm1(-d)), p * d - p + q
+    terms = np.where(p == 0.0, q, np.where(np.abs(d) < 0.5, near, far))
+    return np.asarray(terms.sum(axis=-1))
 
 
 def philox_uniforms(key: ArrayLike, rows: int, draws: int) -> Float64:
@@ -167,8 +171,7 @@ def philox_uniforms(key: ArrayLike, rows: int, draws: int) -> Float64:
     """
     words = np.empty((rows, draws), dtype=np.uint64)
     for draw in range(draws):
-        # Counters (0, d), (1, d), ... follow each other, and NumPy adds 1 before each block of 4
-        # words.
+        # Counters (0, d), (1, d), ... follow each other; NumPy adds 1 before each block of 4 words.
         counter = ((draw << 64) - 1) % (1 << 256)
         generator = np.random.Philox(key=np.asarray(key, dtype=np.uint64), counter=counter)
         words[:, draw] = generator.random_raw(4 * rows)[::4]
@@ -185,7 +188,7 @@ def sample(
     """a ~ pi by inversion: the first action with sum_{j <= a} pi_j > u.
 
     With an equal `rng` the fast implementation draws the same actions, except where u lies within a
-    rounding error of a step of the cumulative sum.
+    rounding error of a step of the cumulative sum. A NaN row gives action -1.
     """
     z = _allowed(logits, where)
     rows = z.reshape(-1, z.shape[-1])
@@ -197,6 +200,7 @@ def sample(
     last = steps.shape[-1] - 1 - np.argmax(rows[:, ::-1] > -np.inf, axis=-1)
     below = steps[:, None, :] <= (u * steps[:, -1:])[:, :, None]
     actions = np.minimum(below.sum(axis=-1), last[:, None])
+    actions[np.isnan(steps[:, -1])] = -1
     log_probs = np.take_along_axis(_log_softmax(rows), actions, axis=-1)
 
     shape = z.shape[:-1] if num_samples is None else (*z.shape[:-1], num_samples)
@@ -212,7 +216,7 @@ def score(logits: ArrayLike, actions: ArrayLike, *, where: ArrayLike | None = No
 def _score(z: Float64, actions: NDArray[np.integer[Any]]) -> Float64:
     p = _softmax(z)
     is_action = np.arange(z.shape[-1]) == actions[..., None]
-    others = np.sum(p, axis=-1, where=~is_action)[..., None]
+    others = np.where(is_action, 0.0, p).sum(axis=-1, keepdims=True)
     s = np.where(is_action, others, -p)
     return np.where(z == -np.inf, 0.0, np.where(np.isnan(z), np.nan, s))
 
@@ -229,17 +233,10 @@ def _row_gradients(
     """d/dz_i of  w_i log pi_i(a_i) + entropy_coef H(pi_i).  A weight of 0 gives 0, not 0 * NaN."""
     w = weights[..., None]
     with np.errstate(invalid="ignore"):
-        gradient = np.where(w == 0.0, 0.0, w * _score(z, actions))
+        gradient = np.where((w == 0.0) | (z == -np.inf), 0.0, w * _score(z, actions))
     if entropy_coef != 0.0:
         gradient = gradient + entropy_coef * _entropy_gradient(z)
     return gradient
-
-
-def _check_weights(weights: ArrayLike, shape: tuple[int, ...]) -> Float64:
-    w = np.asarray(weights, dtype=np.float64)
-    if w.shape != shape:
-        raise ValueError(f"weights has shape {w.shape}, expected {shape}")
-    return w
 
 
 def score_gradient(
@@ -258,7 +255,8 @@ def score_gradient(
     is_shared = z.ndim == 1 and np.ndim(actions) == 1
     if is_shared:
         z = np.broadcast_to(z, (np.size(actions), *z.shape))
-    a, w = _check_actions(actions, z), _check_weights(weights, z.shape[:-1])
+    a = _check_actions(actions, z)
+    w = check_real("weights", weights, shape=z.shape[:-1])
     rows = _row_gradients(z, a, w, entropy_coef)
     return np.asarray(rows.sum(axis=0)) if is_shared else rows
 
@@ -279,7 +277,8 @@ def tabular_gradient(
     for state in np.unique(s):
         mask = None if where is None else np.broadcast_to(np.asarray(where), table.shape)[state]
         z[state] = _allowed(table[state], mask, f"table[{state}]")
-    a, w = _check_actions(actions, z[s]), _check_weights(weights, s.shape)
+    a = _check_actions(actions, z[s])
+    w = check_real("weights", weights, shape=s.shape)
     gradient = np.zeros_like(table)
     np.add.at(gradient, s, _row_gradients(z[s], a, w, entropy_coef))
     return gradient
@@ -296,8 +295,10 @@ def linear_gradient(
 ) -> Float64:
     """`score_gradient` with logits = features @ coef, carried back as features^T @ rows."""
     x = np.asarray(features, dtype=np.float64)
-    z = _allowed(x @ np.asarray(coef, dtype=np.float64), where)
-    a, w = _check_actions(actions, z), _check_weights(weights, z.shape[:-1])
+    with np.errstate(invalid="ignore", over="ignore"):  # makes its own row NaN, and no other
+        z = _allowed(x @ np.asarray(coef, dtype=np.float64), where)
+    a = _check_actions(actions, z)
+    w = check_real("weights", weights, shape=z.shape[:-1])
     rows = _row_gradients(z, a, w, entropy_coef)
     counts = (w != 0.0) | (entropy_coef != 0.0)  # 0 must not become NaN in a product with features
     return np.asarray(x[counts].T @ rows[counts])
@@ -321,8 +322,7 @@ def ulp_error(actual: ArrayLike, exact: ArrayLike) -> Float64:
     a = np.asarray(actual)
     with np.errstate(all="ignore"):
         e = np.asarray(exact).astype(a.dtype)
-        if a.shape != e.shape:
-            raise ValueError(f"exact has shape {e.shape}, expected that of actual, {a.shape}")
+        check_shape("exact", e, a.shape)
         distance = np.abs(a.astype(np.float64) - e.astype(np.float64)) / np.spacing(np.abs(e))
         same = (a == e) | (np.isnan(a) & np.isnan(e))
         return np.where(same, 0.0, np.where(np.isfinite(distance), distance, np.inf))
