@@ -14,7 +14,6 @@
 
 from . import credit, estimators, policies
 from ._core import (
-    Sample,
     entropy,
     get_num_threads,
     kl_divergence,
@@ -30,6 +29,7 @@ from ._core import (
     tabular_gradient,
     version,
 )
+from ._sample import Sample
 from ._threads import threads
 from .config import Config, show_config
 from .credit import discounted_returns, gae

@@ -268,5 +268,5 @@ def _group_size(samples: NDArray[np.float64], axis: int | None, *, at_least: int
         raise ValueError(f"axis must be an axis of shape {samples.shape}, got {axis}")
     n = samples.size if axis is None else samples.shape[axis]
     if n < at_least:
-        raise ValueError(f"there must be at least {at_least} samples to compare, got {n}")
+        raise ValueError(f"number of samples to compare must be at least {at_least}, got {n}")
     return n

@@ -18,8 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _core
 from ._check import check_indices, check_shape, to_array
-from ._core import Sample
 from ._files import load_parameters, save_parameters
+from ._sample import Sample
 
 __all__ = [
     "LinearPolicy",

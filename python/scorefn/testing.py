@@ -1,9 +1,10 @@
 """References for tests: every function of scorefn in plain NumPy float64, written to be read.
 
 They take the arguments of their namesakes (without ``out``, ``accumulate`` and ``num_threads``),
-keep the same conventions for ``-inf``, masks and NaN, and return float64. Each error is a few
-float64 roundings, so they judge float32 results to the last bit; judge float64 ones with more
-digits (mpmath).
+keep the same conventions for ``-inf``, masks and NaN, and return float64. For float32 logits each
+result is within a few float64 roundings, so they judge float32 results to the last bit. The
+difference of two float64 logits rounds, which costs a probability up to |z - max z| units in its
+last place: judge float64 results with more digits (mpmath).
 
 A row with a NaN or +inf in an allowed slot is NaN throughout. A masked or ``-inf`` slot of any
 other row has log-probability -inf, probability 0 and gradient exactly 0.
@@ -14,15 +15,15 @@ other row has log-probability -inf, probability 0 and gradient exactly 0.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._check import check_indices, check_real, check_shape, subscript
+from ._sample import Sample
 
 __all__ = [
-    "Sample",
     "central_difference",
     "entropy",
     "kl_divergence",
@@ -40,13 +41,6 @@ __all__ = [
 ]
 
 Float64 = NDArray[np.float64]
-
-
-class Sample(NamedTuple):
-    """Drawn actions and their log-probabilities."""
-
-    actions: NDArray[np.int64]
-    log_probs: Float64
 
 
 def _allowed(logits: ArrayLike, where: ArrayLike | None, name: str = "logits") -> Float64:

@@ -1,0 +1,335 @@
+"""Credit assignment against sums written out from the definitions, and its bad input."""
+
+import gymnasium
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scorefn import discounted_returns, gae
+from scorefn.credit import advantages, normalize
+
+# Bounds the rounding of some tens of float64 operations on numbers of size 1 to 10.
+CLOSE = {"rtol": 1e-13, "atol": 1e-13}
+
+
+def random_episodes(seed, shape):
+    rng = np.random.default_rng(seed)
+    rewards, values, next_values = rng.normal(size=(3, *shape))
+    terminated, truncated = rng.random(size=(2, *shape)) < 0.2
+    where = rng.random(size=shape) < 0.8
+    return rewards, values, next_values, terminated, truncated, where
+
+
+def returns_by_definition(r, discount, next_values, terminated, truncated, where):
+    """Follows each step of one environment forward to the end of its episode."""
+    steps = np.flatnonzero(where)
+    result = np.zeros(len(r))
+    for position, start in enumerate(steps):
+        for power, t in enumerate(steps[position:]):
+            result[start] += discount**power * r[t]
+            if terminated[t]:
+                break
+            if truncated[t] or t == steps[-1]:
+                result[start] += discount ** (power + 1) * next_values[t]
+                break
+    return result
+
+
+def gae_by_definition(r, values, next_values, terminated, truncated, where, discount, gae_lambda):
+    """The sum of (discount * lambda)^k delta_{t+k} up to the end of the episode."""
+    steps = np.flatnonzero(where)
+    delta = r + discount * np.where(terminated, 0.0, next_values) - values
+    result = np.zeros(len(r))
+    for position, start in enumerate(steps):
+        for power, t in enumerate(steps[position:]):
+            result[start] += (discount * gae_lambda) ** power * delta[t]
+            if terminated[t] or truncated[t]:
+                break
+    return result
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    steps=st.integers(0, 12),
+    batch=st.sampled_from([(), (1,), (3,), (2, 2)]),
+    discount=st.sampled_from([0.0, 0.5, 0.99, 1.0]),
+    gae_lambda=st.sampled_from([0.0, 0.95, 1.0]),
+)
+def test_returns_and_gae_follow_their_definitions(seed, steps, batch, discount, gae_lambda):
+    episodes = random_episodes(seed, (steps, *batch))
+    rewards, values, next_values, terminated, truncated, where = episodes
+    returns = discounted_returns(
+        rewards,
+        discount,
+        terminated=terminated,
+        truncated=truncated,
+        next_values=next_values,
+        where=where,
+    )
+    estimates = gae(
+        rewards,
+        values,
+        next_values,
+        terminated=terminated,
+        truncated=truncated,
+        discount=discount,
+        gae_lambda=gae_lambda,
+        where=where,
+    )
+    assert returns.dtype == estimates.dtype == np.float64
+    assert returns.shape == estimates.shape == rewards.shape
+    for env in np.ndindex(batch):
+        r, v, v_next, ends, cuts, counts = (x[(slice(None), *env)] for x in episodes)
+        expected = returns_by_definition(r, discount, v_next, ends, cuts, counts)
+        np.testing.assert_allclose(returns[(slice(None), *env)], expected, **CLOSE)
+        expected = gae_by_definition(r, v, v_next, ends, cuts, counts, discount, gae_lambda)
+        np.testing.assert_allclose(estimates[(slice(None), *env)], expected, **CLOSE)
+
+
+def test_returns_of_plain_rewards():
+    np.testing.assert_array_equal(discounted_returns([1, 2, 4], 0.5), [3.0, 4.0, 4.0])
+
+
+def test_termination_has_no_future_and_truncation_has():
+    ends = np.array([False, True, False])
+    never = np.zeros(3, dtype=bool)
+    rewards, next_values = np.ones(3), np.full(3, 100.0)
+    terminated = discounted_returns(rewards, 1.0, terminated=ends, next_values=next_values)
+    truncated = discounted_returns(rewards, 1.0, truncated=ends, next_values=next_values)
+    np.testing.assert_array_equal(terminated, [2.0, 1.0, 101.0])
+    np.testing.assert_array_equal(truncated, [102.0, 101.0, 101.0])
+    both = discounted_returns(
+        rewards, 1.0, terminated=ends, truncated=ends, next_values=next_values
+    )
+    np.testing.assert_array_equal(both, terminated)
+
+    one_step = {"discount": 1.0, "gae_lambda": 0.0}
+    values = np.zeros(3)
+    delta = gae(rewards, values, next_values, terminated=ends, truncated=never, **one_step)
+    np.testing.assert_array_equal(delta, [101.0, 1.0, 101.0])
+    delta = gae(rewards, values, next_values, terminated=never, truncated=ends, **one_step)
+    np.testing.assert_array_equal(delta, [101.0, 101.0, 101.0])
+
+
+def test_gae_with_lambda_1_is_return_minus_value():
+    rewards, values, next_values, terminated, truncated, _ = random_episodes(0, (20, 4))
+    # With lambda 1 the deltas telescope only if the value of a step's successor is the next value.
+    inside = ~(terminated | truncated)[:-1]
+    next_values[:-1][inside] = values[1:][inside]
+    ends = {"terminated": terminated, "truncated": truncated}
+    returns = discounted_returns(rewards, 0.9, next_values=next_values, **ends)
+    # The last step of gae bootstraps from its next value, as a truncated one does.
+    estimates = gae(rewards, values, next_values, discount=0.9, gae_lambda=1.0, **ends)
+    np.testing.assert_allclose(estimates, returns - values, **CLOSE)
+
+
+def test_steps_that_do_not_count_may_hold_anything():
+    where = np.array([True, False, True, False])
+    rewards = np.array([1.0, np.nan, 2.0, np.inf])
+    never = np.zeros(4, dtype=bool)
+    np.testing.assert_array_equal(
+        discounted_returns(rewards, 1.0, where=where, next_values=[0.0, np.nan, 8.0, np.nan]),
+        [11.0, 0.0, 10.0, 0.0],
+    )
+    terminated = np.array([False, True, True, False])
+    estimates = gae(
+        rewards,
+        [0.5, np.nan, 0.25, np.nan],
+        [0.25, np.nan, np.nan, np.nan],
+        terminated=terminated,
+        truncated=never,
+        discount=1.0,
+        gae_lambda=1.0,
+        where=where,
+    )
+    np.testing.assert_array_equal(estimates, [2.5, 0.0, 1.75, 0.0])
+
+
+def test_reset_steps_of_gymnasium_do_not_count():
+    """The recipe of the module's docstring on real environments gives each episode's own return."""
+    envs = gymnasium.make_vec("CartPole-v1", num_envs=3, vectorization_mode="sync")
+    assert envs.metadata["autoreset_mode"] is gymnasium.vector.AutoresetMode.NEXT_STEP
+    rng = np.random.default_rng(0)
+    envs.reset(seed=0)
+    done = np.zeros(3, dtype=bool)
+    rewards, terminated, truncated, where = [], [], [], []
+    for _ in range(200):
+        where.append(~done)
+        _, reward, ends, cuts, _ = envs.step(rng.integers(2, size=3))
+        done = ends | cuts
+        rewards.append(reward)
+        terminated.append(ends)
+        truncated.append(cuts)
+    envs.close()
+    ends, counts = np.array(terminated), np.array(where)
+    returns = discounted_returns(
+        np.array(rewards), 1.0, terminated=ends, truncated=np.array(truncated), where=counts
+    )
+    assert (~counts).sum() == ends[:-1].sum() > 10
+    for env in range(3):
+        # CartPole pays 1 a step: the return counts down to 1 and restarts after the reset.
+        r = returns[counts[:, env], env]
+        is_last = ends[counts[:, env], env]
+        np.testing.assert_array_equal(r[is_last], 1.0)
+        inside = np.flatnonzero(~is_last[:-1])
+        np.testing.assert_array_equal(r[inside], r[inside + 1] + 1.0)
+
+
+def test_baselines():
+    rewards = np.array([1.0, 2.0, 6.0])
+    np.testing.assert_array_equal(advantages(rewards), rewards)
+    np.testing.assert_array_equal(advantages(rewards, "mean"), [-2.0, -1.0, 3.0])
+    np.testing.assert_array_equal(advantages(rewards, "leave_one_out"), [-3.0, -1.5, 4.5])
+    by_values = advantages(rewards, "values", values=[1, 1, 1])
+    np.testing.assert_array_equal(by_values, [0.0, 1.0, 5.0])
+
+
+def test_advantages_are_new_arrays():
+    rewards = np.ones(3)
+    advantages(rewards)[:] = 5.0
+    np.testing.assert_array_equal(rewards, 1.0)
+
+
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(2, 20))
+def test_leave_one_out_is_the_mean_of_the_others(seed, n):
+    rewards = np.random.default_rng(seed).normal(size=n)
+    others = np.array([np.delete(rewards, i).mean() for i in range(n)])
+    result = advantages(rewards, "leave_one_out")
+    np.testing.assert_allclose(result, rewards - others, **CLOSE)
+    np.testing.assert_allclose(result, n / (n - 1) * (rewards - rewards.mean()), **CLOSE)
+
+
+def test_leave_one_out_keeps_small_differences_of_large_rewards():
+    rewards = 2.0**40 + np.array([0.0, 1.0, 2.0, 5.0])
+    np.testing.assert_allclose(
+        advantages(rewards, "leave_one_out"), np.array([-2.0, -1.0, 0.0, 3.0]) * 4 / 3, rtol=1e-15
+    )
+
+
+@pytest.mark.parametrize("baseline", ["mean", "leave_one_out"])
+def test_groups_lie_along_an_axis(baseline):
+    rewards = np.random.default_rng(0).normal(size=(4, 5))
+    by_row = advantages(rewards, baseline, axis=1)
+    np.testing.assert_array_equal(by_row[2], advantages(rewards[2], baseline))
+    by_column = advantages(rewards, baseline, axis=0)
+    np.testing.assert_allclose(by_column[:, 3], advantages(rewards[:, 3], baseline), **CLOSE)
+    by_row = normalize(rewards, axis=-1)
+    np.testing.assert_array_equal(by_row[2], normalize(rewards[2]))
+
+
+def test_normalize():
+    a = np.array([1.0, 2.0, 6.0])
+    expected = (a - 3.0) / (np.sqrt(14.0 / 2.0) + 1e-8)
+    np.testing.assert_allclose(normalize(a), expected, **CLOSE)
+    np.testing.assert_allclose(normalize(a, eps=1.0), (a - 3.0) / (np.sqrt(7.0) + 1.0), **CLOSE)
+    np.testing.assert_array_equal(normalize(np.full(3, 2.0)), 0.0)
+
+
+never = np.zeros(3, dtype=bool)
+gae_options = {"terminated": never, "truncated": never, "discount": 0.9, "gae_lambda": 0.9}
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda: discounted_returns(1.0, 0.9),
+            ValueError,
+            r"rewards must have shape \(T,\) or \(T, \.\.\.\), time first, got \(\)",
+        ),
+        (
+            lambda: discounted_returns(np.ones(3), 1.5),
+            ValueError,
+            "discount must be from 0 to 1, got 1.5",
+        ),
+        (
+            lambda: discounted_returns([1.0, np.nan], 0.5),
+            ValueError,
+            r"rewards\[1\] must be finite, got nan",
+        ),
+        (
+            lambda: discounted_returns(["1", "2"], 0.5),
+            TypeError,
+            "rewards must be real numbers, got <U1",
+        ),
+        (
+            lambda: discounted_returns(np.ones(3), 0.5, terminated=np.zeros(3)),
+            TypeError,
+            "terminated must be bool, got float64",
+        ),
+        (
+            lambda: discounted_returns(np.ones((3, 1)), 0.5, truncated=never),
+            ValueError,
+            r"truncated must have shape \(3, 1\), got \(3,\)",
+        ),
+        (
+            lambda: discounted_returns(np.ma.masked_array([1.0, 2.0], [True, False]), 0.5),
+            TypeError,
+            "rewards must not be a masked array",
+        ),
+        (
+            lambda: gae(np.ones(3), np.ones((3, 1)), np.ones(3), **gae_options),
+            ValueError,
+            r"values must have shape \(3,\), got \(3, 1\)",
+        ),
+        (
+            lambda: gae(np.ones(3), np.ones(3), [0.0, np.inf, 0.0], **gae_options),
+            ValueError,
+            r"next_values\[1\] must be finite, got inf",
+        ),
+        (
+            lambda: gae(np.ones(3), np.ones(3), np.ones(3), **{**gae_options, "gae_lambda": -1}),
+            ValueError,
+            "gae_lambda must be from 0 to 1, got -1",
+        ),
+        (
+            lambda: advantages(np.ones(3), "best"),
+            ValueError,
+            "baseline must be one of none, mean, leave_one_out, values, got 'best'",
+        ),
+        (
+            lambda: advantages(np.ones(1), "leave_one_out"),
+            ValueError,
+            "number of samples to compare must be at least 2, got 1",
+        ),
+        (
+            lambda: advantages(np.ones(0), "mean"),
+            ValueError,
+            "number of samples to compare must be at least 1, got 0",
+        ),
+        (
+            lambda: advantages(np.ones(3), "values"),
+            ValueError,
+            "values must be given for baseline='values'",
+        ),
+        (
+            lambda: advantages(np.ones(3), "mean", values=np.ones(3)),
+            ValueError,
+            "values must be left out for baseline='mean'",
+        ),
+        (
+            lambda: advantages(np.ones(3), "values", values=np.ones((3, 1))),
+            ValueError,
+            r"values must have shape \(3,\), got \(3, 1\)",
+        ),
+        (
+            lambda: advantages(np.ones(3, dtype=bool)),
+            TypeError,
+            "rewards must be real numbers, got bool",
+        ),
+        (
+            lambda: advantages(np.ones(3), "mean", axis=1),
+            ValueError,
+            r"axis must be an axis of shape \(3,\), got 1",
+        ),
+        (
+            lambda: normalize([1.0]),
+            ValueError,
+            "number of samples to compare must be at least 2, got 1",
+        ),
+    ],
+)
+def test_bad_input(call, error, message):
+    with pytest.raises(error, match=message):
+        call()

@@ -1,0 +1,336 @@
+"""Reinforce against the true gradient, by enumeration of all that could have been sampled."""
+
+import itertools
+from dataclasses import FrozenInstanceError
+
+import numpy as np
+import pytest
+
+from scorefn import LinearPolicy, LogitsPolicy, Reinforce, TabularPolicy, testing
+from scorefn.policies import SampleTerms
+
+INF = np.inf
+K = 3
+# A sum of at most 27 outcomes, each with a few roundings of numbers near 1.
+EXACT = {"rtol": 1e-12, "atol": 1e-12}
+
+CASES = ["logits", "tabular", "linear", "masked logits", "masked tabular", "masked linear", "-inf"]
+
+
+class Problem:
+    """A small batch, with a reward for each action of each sample, and the answers written out."""
+
+    def __init__(self, case, n, seed=0):
+        rng = np.random.default_rng(seed)
+        self.n = n
+        self.rewards = rng.normal(size=(n, K)) + 2.0
+        self.values = rng.normal(size=n)
+        self.observations = self.where = mask = None
+        if "logits" in case:
+            self.policy = LogitsPolicy(rng.normal(size=K))
+            rows, jacobian = np.tile(self.policy.parameters, (n, 1)), np.tile(np.eye(K), (n, 1, 1))
+            if "masked" in case:
+                self.where = mask = np.array([True, False, True])
+        elif "linear" in case:
+            self.policy = LinearPolicy(rng.normal(size=(2, K)))
+            self.observations = rng.normal(size=(n, 2))
+            rows = self.observations @ self.policy.parameters
+            jacobian = np.einsum("nf,kj->nkfj", self.observations, np.eye(K))
+            if "masked" in case:
+                self.where = mask = np.arange(n)[:, None] != np.arange(K)
+        else:
+            self.policy = TabularPolicy(rng.normal(size=(4, K)))
+            self.observations = np.array([2, 0, 2])[:n]  # a state visited twice, two not visited
+            if case == "-inf":
+                self.policy.parameters[2, 1] = -INF
+            if "masked" in case:
+                self.where = np.arange(4)[:, None] != np.arange(K)
+                mask = self.where[self.observations]
+            rows = self.policy.parameters[self.observations]
+            one_hot = np.eye(4)[self.observations]
+            jacobian = np.einsum("ns,kj->nksj", one_hot, np.eye(K))
+        if mask is not None:
+            rows = np.where(mask, rows, -INF)
+        self.rows, self.jacobian = rows, jacobian
+        self.p = testing.softmax(rows)
+
+    def estimates(self, reinforce):
+        """Each possible outcome: its probability and the estimate from it."""
+        for actions in itertools.product(range(K), repeat=self.n):
+            samples = np.arange(self.n), np.array(actions)
+            probability = self.p[samples].prod()
+            if probability > 0.0:
+                values = self.values if reinforce.baseline == "values" else None
+                estimate = reinforce.estimate(
+                    self.policy,
+                    self.observations,
+                    actions,
+                    self.rewards[samples],
+                    values=values,
+                    where=self.where,
+                )
+                yield probability, estimate
+
+    def to_parameters(self, rows):
+        return np.einsum("nk,nk...->...", rows, self.jacobian)
+
+    def reward_gradient(self):
+        """The gradient of the mean of sum_j p_j r_j, row by row p_j (r_j - sum_k p_k r_k)."""
+        mean = (self.p * self.rewards).sum(axis=1, keepdims=True)
+        return self.to_parameters(self.p * (self.rewards - mean)) / self.n
+
+    def entropy_gradient(self):
+        """The gradient of the mean entropy, row by row -p_j (log p_j + H)."""
+        log_p = np.log(self.p, out=np.zeros_like(self.p), where=self.p > 0.0)
+        h = -(self.p * log_p).sum(axis=1, keepdims=True)
+        return self.to_parameters(-self.p * (log_p + h)) / self.n
+
+
+@pytest.fixture(params=CASES)
+def case(request):
+    return request.param
+
+
+@pytest.mark.parametrize("n", [2, 3])
+@pytest.mark.parametrize("baseline", ["none", "mean", "leave_one_out", "values"])
+def test_expected_gradient_is_the_true_one(case, baseline, n):
+    problem = Problem(case, n)
+    reinforce = Reinforce(baseline, entropy_coef=0.3)
+    total, expected = 0.0, 0.0
+    for probability, estimate in problem.estimates(reinforce):
+        total += probability
+        expected = expected + probability * estimate.gradient
+    assert total == pytest.approx(1.0, abs=1e-14)
+    # The mean holds the sample's own reward, whose part is lost: exactly one n-th.
+    scale = (n - 1) / n if baseline == "mean" else 1.0
+    truth = scale * problem.reward_gradient() + 0.3 * problem.entropy_gradient()
+    np.testing.assert_allclose(expected, truth, **EXACT)
+
+
+def test_the_truth_is_the_derivative_of_the_expected_objective(case):
+    """The enumerated objective, differentiated numerically, has the gradient written out above."""
+    problem = Problem(case, 2)
+    reinforce = Reinforce(entropy_coef=0.3)
+    parameters = problem.policy.parameters.copy()
+    finite = np.isfinite(parameters)
+
+    def expected_objective(theta):
+        problem.policy.parameters[finite] = theta
+        rows = problem.policy.logits(problem.observations)
+        rows = np.where(np.isfinite(problem.rows), rows, -INF)
+        problem.p = testing.softmax(np.broadcast_to(rows, problem.rows.shape))
+        return sum(p * estimate.objective for p, estimate in problem.estimates(reinforce))
+
+    difference = testing.central_difference(expected_objective, parameters[finite])
+    problem.policy.parameters[...] = parameters
+    problem.p = testing.softmax(problem.rows)
+    truth = problem.reward_gradient() + 0.3 * problem.entropy_gradient()
+    # The errors of central differences with their default step, for values near 1.
+    np.testing.assert_allclose(truth[finite], difference, rtol=1e-8, atol=1e-9)
+    np.testing.assert_array_equal(truth[~finite], 0.0)
+
+
+@pytest.mark.parametrize("baseline", ["none", "mean", "leave_one_out", "values"])
+def test_normalized_gradient_follows_its_own_formula(case, baseline):
+    problem = Problem(case, 3)
+    plain = [e for _, e in problem.estimates(Reinforce(baseline))]
+    normalized = [e for _, e in problem.estimates(Reinforce(baseline, normalize_advantages=True))]
+    for estimate, scaled in zip(plain, normalized, strict=True):
+        a = estimate.advantages
+        deviation = np.sqrt(((a - a.mean()) ** 2).sum() / 2.0)
+        np.testing.assert_allclose(scaled.advantages, (a - a.mean()) / (deviation + 1e-8), **EXACT)
+        assert scaled.diagnostics.advantage_mean == pytest.approx(a.mean(), abs=1e-15)
+        assert scaled.diagnostics.advantage_std == pytest.approx(deviation, rel=1e-14)
+        assert scaled.objective == estimate.objective
+
+
+def test_normalized_gradient_is_the_mean_baseline_one_scaled(case):
+    problem = Problem(case, 3)
+    over_mean = problem.estimates(Reinforce("mean"))
+    normalized = problem.estimates(Reinforce(normalize_advantages=True))
+    for (_, estimate), (_, scaled) in zip(over_mean, normalized, strict=True):
+        deviation = estimate.diagnostics.advantage_std + 1e-8
+        np.testing.assert_allclose(scaled.gradient * deviation, estimate.gradient, **EXACT)
+
+
+@pytest.mark.parametrize("entropy_coef", [0.0, 0.3])
+@pytest.mark.parametrize("baseline", ["none", "leave_one_out"])
+def test_standard_error_is_that_of_the_mean_of_the_samples(case, baseline, entropy_coef):
+    problem = Problem(case, 3)
+    for actions in itertools.product(range(K), repeat=3):
+        chosen = np.arange(3), np.array(actions)
+        if problem.p[chosen].prod() == 0.0:
+            continue
+        estimate = Reinforce(baseline, entropy_coef=entropy_coef).estimate(
+            problem.policy,
+            problem.observations,
+            actions,
+            problem.rewards[chosen],
+            where=problem.where,
+        )
+        rows = testing.score_gradient(
+            problem.rows, actions, estimate.advantages, entropy_coef=entropy_coef
+        )
+        gradients = np.einsum("nk,nk...->n...", rows, problem.jacobian).reshape(3, -1)
+        np.testing.assert_allclose(gradients.mean(axis=0), estimate.gradient.reshape(-1), **EXACT)
+        d = estimate.diagnostics
+        assert d.gradient_norm == pytest.approx(np.linalg.norm(estimate.gradient), rel=1e-14)
+        expected = np.sqrt(gradients.var(axis=0, ddof=1).sum() / 3.0)
+        # The variance is a difference of means of squares near 10: its root has half their digits.
+        assert d.gradient_standard_error == pytest.approx(expected, rel=1e-12, abs=1e-7)
+
+
+def test_squared_standard_error_is_an_unbiased_estimate_of_the_variance():
+    problem = Problem("logits", 3)
+    problem.rewards[:] = problem.rewards[0]  # independent samples of one distribution
+    mean, mean_square, squared_error = 0.0, 0.0, 0.0
+    for probability, estimate in problem.estimates(Reinforce(entropy_coef=0.3)):
+        mean = mean + probability * estimate.gradient
+        mean_square += probability * estimate.diagnostics.gradient_norm**2
+        squared_error += probability * estimate.diagnostics.gradient_standard_error**2
+    assert squared_error == pytest.approx(mean_square - mean @ mean, rel=1e-12)
+
+
+def test_samples_of_any_shape():
+    rng = np.random.default_rng(0)
+    policy = TabularPolicy(rng.normal(size=(6, K)))
+    states = rng.integers(6, size=(4, 5))
+    actions, _ = policy.sample(states, rng=1)
+    rewards = rng.normal(size=(4, 5))
+    estimate = Reinforce("leave_one_out", 0.1).estimate(policy, states, actions, rewards)
+    flat = Reinforce("leave_one_out", 0.1).estimate(
+        policy, states.ravel(), actions.ravel(), rewards.ravel()
+    )
+    np.testing.assert_array_equal(estimate.gradient, flat.gradient)
+    assert estimate.advantages.shape == (4, 5)
+    assert estimate.diagnostics.num_samples == 20
+    assert estimate.diagnostics.mean_reward == pytest.approx(rewards.mean(), rel=1e-15)
+    assert estimate.diagnostics.entropy == pytest.approx(policy.entropy(states).mean(), rel=1e-14)
+    assert estimate.objective == pytest.approx(
+        rewards.mean() + 0.1 * policy.entropy(states).mean(), rel=1e-14
+    )
+
+
+def test_float32_policy():
+    policy = LinearPolicy(np.zeros((2, K), dtype=np.float32))
+    features = np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32)
+    actions, _ = policy.sample(features, rng=0)
+    estimate = Reinforce("mean").estimate(policy, features, actions, actions)
+    assert estimate.gradient.dtype == np.float32
+    assert estimate.advantages.dtype == np.float64
+
+
+def test_one_sample_has_no_standard_error():
+    estimate = Reinforce().estimate(LogitsPolicy(np.zeros(2)), None, [1], [2.0])
+    np.testing.assert_array_equal(estimate.gradient, [-1.0, 1.0])
+    assert np.isnan(estimate.diagnostics.gradient_standard_error)
+    assert np.isnan(estimate.diagnostics.advantage_std)
+
+
+def test_equal_samples_have_standard_error_zero():
+    estimate = Reinforce().estimate(LogitsPolicy(np.zeros(2)), None, [1, 1], [2.0, 2.0])
+    assert estimate.diagnostics.gradient_standard_error == 0.0
+
+
+def test_a_policy_needs_no_base_class():
+    class Cold:
+        """A table at half the temperature: the same methods, with another chain rule."""
+
+        def __init__(self, table):
+            self.parameters = table
+
+        def gradient(self, states, *samples, **options):
+            return 2.0 * TabularPolicy(2.0 * self.parameters).gradient(states, *samples, **options)
+
+        def sample_terms(self, states, *samples, **options):
+            policy = TabularPolicy(2.0 * self.parameters)
+            entropy, norm = policy.sample_terms(states, *samples, **options)
+            return SampleTerms(entropy, 2.0 * norm)
+
+    table = np.random.default_rng(0).normal(size=(2, K))
+    states, actions, rewards = [0, 1, 1], [2, 0, 1], [1.0, 2.0, 3.0]
+
+    def expected_reward(theta):
+        return np.array(rewards) @ testing.log_prob(2.0 * theta[states], actions) / 3.0
+
+    estimate = Reinforce().estimate(Cold(table), states, actions, rewards)
+    np.testing.assert_allclose(
+        estimate.gradient, testing.central_difference(expected_reward, table), rtol=1e-8, atol=1e-9
+    )
+
+
+def test_frozen():
+    reinforce = Reinforce("mean", entropy_coef=0.1)
+    assert repr(reinforce) == (
+        "Reinforce(baseline='mean', entropy_coef=0.1, normalize_advantages=False)"
+    )
+    with pytest.raises(FrozenInstanceError):
+        reinforce.baseline = "none"
+
+
+policy = LogitsPolicy(np.zeros(K))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda: Reinforce("median"),
+            ValueError,
+            "baseline must be one of none, mean, leave_one_out, values, got 'median'",
+        ),
+        (
+            lambda: Reinforce(entropy_coef=np.nan),
+            ValueError,
+            "entropy_coef must be finite, got nan",
+        ),
+        (
+            lambda: Reinforce().estimate(policy, None, [0, 1], [1.0]),
+            ValueError,
+            r"rewards must have shape \(2,\), got \(1,\)",
+        ),
+        (
+            lambda: Reinforce().estimate(policy, None, [0, 1], [[1.0], [2.0]]),
+            ValueError,
+            r"rewards must have shape \(2,\), got \(2, 1\)",
+        ),
+        (
+            lambda: Reinforce().estimate(policy, None, [], []),
+            ValueError,
+            r"rewards must not be empty, got shape \(0,\)",
+        ),
+        (
+            lambda: Reinforce().estimate(policy, None, [0, 1], [1.0, np.nan]),
+            ValueError,
+            r"rewards\[1\] must be finite, got nan",
+        ),
+        (
+            lambda: Reinforce().estimate(policy, None, [0, 5], [1.0, 2.0]),
+            IndexError,
+            r"actions\[1\] = 5 is out of range for 3 actions",
+        ),
+        (
+            lambda: Reinforce("leave_one_out").estimate(policy, None, [0], [1.0]),
+            ValueError,
+            "number of samples to compare must be at least 2, got 1",
+        ),
+        (
+            lambda: Reinforce("values").estimate(policy, None, [0], [1.0]),
+            ValueError,
+            "values must be given for baseline='values'",
+        ),
+        (
+            lambda: Reinforce().estimate(policy, None, [0], [1.0], values=[1.0]),
+            ValueError,
+            "values must be left out for baseline='none'",
+        ),
+        (
+            lambda: Reinforce(normalize_advantages=True).estimate(policy, None, [0], [1.0]),
+            ValueError,
+            "number of samples to compare must be at least 2, got 1",
+        ),
+    ],
+)
+def test_bad_input(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
