@@ -321,7 +321,7 @@ ones = np.ones((2, 2))
                 where=np.ones((4, 2), dtype=bool),
             ),
             ValueError,
-            r"where must have shape \(2, 2, 2\), got \(4, 2\)",
+            r"where must have shape \(2, 2, 2\) or \(2,\), got \(4, 2\)",
         ),
         (
             lambda: shared.log_prob(None, [0, 2]),

@@ -32,9 +32,8 @@ __all__ = [
 
 FloatArray = NDArray[np.floating[Any]]
 Rng = int | np.random.Generator | None
-Shape = tuple[int, ...]
-_Flat = tuple[Any, ArrayLike | None, Shape]  # observations, mask, shape of the samples
-_Rows = tuple[FloatArray, ArrayLike | None, Any]  # logits, mask, ||d logit / d parameters||^2
+# Which rows, their logits and mask, and ||d logit / d parameters||^2 of each.
+_Block = tuple[slice, FloatArray, ArrayLike | None, Any]
 
 BLOCK_SIZE = 1 << 18  # logits that `sample_terms` holds at a time: 1 or 2 MB, to stay in the cache
 
@@ -149,16 +148,8 @@ class _RowPolicy:
         """`where` as it belongs to ``logits(observations)``."""
         return where
 
-    def _flat(self, observations: Any, where: ArrayLike | None, shape: Shape) -> _Flat:
-        """Checked observations and mask with a single axis of samples, and the shape they had."""
-        raise NotImplementedError
-
-    def _gradient(self, observations: Any, *samples: ArrayLike, **options: Any) -> FloatArray:
-        """`gradient` of flat samples: observations, actions, weights."""
-        raise NotImplementedError
-
-    def _rows(self, observations: Any, where: ArrayLike | None, block: slice) -> _Rows:
-        """What `sample_terms` needs to know of a block of flat observations."""
+    def _blocks(self, observations: Any, where: ArrayLike | None) -> Iterator[_Block]:
+        """All samples on one axis, some rows at a time."""
         raise NotImplementedError
 
     def sample(
@@ -185,33 +176,6 @@ class _RowPolicy:
         mask = self._mask(observations, where)
         return _core.entropy(self.logits(observations), where=mask)
 
-    def gradient(
-        self,
-        observations: Any,
-        actions: ArrayLike,
-        weights: ArrayLike,
-        *,
-        entropy_coef: float = 0.0,
-        where: ArrayLike | None = None,
-        out: FloatArray | None = None,
-        accumulate: bool = False,
-    ) -> FloatArray:
-        """See `Policy.gradient`."""
-        x, mask, shape = self._flat(observations, where, np.shape(actions))
-        if len(shape) != 1:  # the kernel takes vectors; check while an error can name the n-d index
-            actions = check_indices("actions", actions, self.num_actions, "actions", shape=shape)
-            weights = to_array("weights", weights)
-            check_shape("weights", weights, shape)
-        return self._gradient(
-            x,
-            np.reshape(actions, -1),
-            np.reshape(weights, -1),
-            entropy_coef=entropy_coef,
-            accumulate=accumulate,
-            where=mask,
-            out=out,
-        )
-
     def sample_terms(
         self,
         observations: Any,
@@ -222,16 +186,15 @@ class _RowPolicy:
         where: ArrayLike | None = None,
     ) -> SampleTerms:
         """See `Policy.sample_terms`."""
-        x, mask, shape = self._flat(observations, where, np.shape(actions))
+        shape = np.shape(actions)
         a, w = np.reshape(actions, -1), np.reshape(weights, -1)
         entropy, squared_norm = np.empty(a.size), np.empty(a.size)
-        for block in _blocks(a.size, self.num_actions):
-            logits, block_mask, scale = self._rows(x[block], mask, block)
-            entropy[block] = _core.entropy(logits, where=block_mask)
-            rows = _core.score_gradient(
-                logits, a[block], w[block], entropy_coef=entropy_coef, where=block_mask, out=logits
+        for rows, logits, mask, scale in self._blocks(observations, where):
+            entropy[rows] = _core.entropy(logits, where=mask)
+            gradients = _core.score_gradient(
+                logits, a[rows], w[rows], entropy_coef=entropy_coef, where=mask, out=logits
             )
-            squared_norm[block] = scale * _squared_norms(rows)
+            squared_norm[rows] = scale * _squared_norms(gradients)
         return SampleTerms(entropy.reshape(shape), np.sqrt(squared_norm).reshape(shape))
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -271,11 +234,27 @@ class LogitsPolicy(_RowPolicy):
         a = check_indices("actions", actions, self.num_actions, "actions")
         return np.asarray(_core.log_softmax(self.parameters, where=where)[a])
 
-    def _flat(self, observations: Any, where: ArrayLike | None, shape: Shape) -> _Flat:
-        return None, where, shape
-
-    def _gradient(self, observations: Any, *samples: ArrayLike, **options: Any) -> FloatArray:
-        return _core.score_gradient(self.parameters, *samples, **options)
+    def gradient(
+        self,
+        observations: Any,
+        actions: ArrayLike,
+        weights: ArrayLike,
+        *,
+        entropy_coef: float = 0.0,
+        where: ArrayLike | None = None,
+        out: FloatArray | None = None,
+        accumulate: bool = False,
+    ) -> FloatArray:
+        """See `Policy.gradient`; this is `scorefn.score_gradient`."""
+        return _core.score_gradient(
+            self.parameters,
+            actions,
+            weights,
+            entropy_coef=entropy_coef,
+            accumulate=accumulate,
+            where=where,
+            out=out,
+        )
 
     def sample_terms(
         self,
@@ -297,7 +276,7 @@ class LogitsPolicy(_RowPolicy):
         h = h.astype(np.float64)
         distinct, index = np.unique(np.asarray(actions), return_inverse=True)
         squares, products = np.empty(distinct.size), np.empty(distinct.size)
-        for block in _blocks(distinct.size, self.num_actions):
+        for block in _slices(distinct.size, self.num_actions):
             a = distinct[block]
             logits = np.broadcast_to(self.parameters, (a.size, self.num_actions))
             scores = _core.score(logits, a, where=where)
@@ -338,15 +317,33 @@ class TabularPolicy(_RowPolicy):
         check_shape("where", mask, self.parameters.shape)
         return np.asarray(mask[self._states(observations)])
 
-    def _flat(self, observations: Any, where: ArrayLike | None, shape: Shape) -> _Flat:
-        states = self._states(observations)
-        return states.reshape(-1), where, states.shape
+    def _blocks(self, observations: Any, where: ArrayLike | None) -> Iterator[_Block]:
+        states = np.reshape(observations, -1)
+        for rows in _slices(states.size, self.num_actions):
+            yield rows, self.logits(states[rows]), self._mask(states[rows], where), 1.0
 
-    def _gradient(self, observations: Any, *samples: ArrayLike, **options: Any) -> FloatArray:
-        return _core.tabular_gradient(self.parameters, observations, *samples, **options)
-
-    def _rows(self, states: Any, where: ArrayLike | None, block: slice) -> _Rows:
-        return self.logits(states), self._mask(states, where), 1.0
+    def gradient(
+        self,
+        observations: Any,
+        actions: ArrayLike,
+        weights: ArrayLike,
+        *,
+        entropy_coef: float = 0.0,
+        where: ArrayLike | None = None,
+        out: FloatArray | None = None,
+        accumulate: bool = False,
+    ) -> FloatArray:
+        """See `Policy.gradient`; this is `scorefn.tabular_gradient`."""
+        return _core.tabular_gradient(
+            self.parameters,
+            observations,
+            actions,
+            weights,
+            entropy_coef=entropy_coef,
+            accumulate=accumulate,
+            where=where,
+            out=out,
+        )
 
 
 class LinearPolicy(_RowPolicy):
@@ -383,21 +380,36 @@ class LinearPolicy(_RowPolicy):
             raise ValueError(f"features must have shape (..., {size}), got {features.shape}")
         return features.astype(dtype, copy=False)
 
-    def _flat(self, observations: Any, where: ArrayLike | None, shape: Shape) -> _Flat:
-        features = self._features(observations)
-        if where is not None and np.ndim(where) != 1:
-            where = to_array("where", where)
-            check_shape("where", where, (*features.shape[:-1], self.num_actions))
-            where = where.reshape(-1, self.num_actions)
-        return features.reshape(-1, features.shape[-1]), where, features.shape[:-1]
+    def _blocks(self, observations: Any, where: ArrayLike | None) -> Iterator[_Block]:
+        features = self._features(observations).reshape(-1, len(self.parameters))
+        is_one_mask = where is None or np.ndim(where) == 1
+        masks: Any = where if is_one_mask else np.reshape(np.asarray(where), (-1, self.num_actions))
+        for rows in _slices(len(features), self.num_actions):
+            x = features[rows]
+            yield rows, self.logits(x), masks if is_one_mask else masks[rows], _squared_norms(x)
 
-    def _gradient(self, observations: Any, *samples: ArrayLike, **options: Any) -> FloatArray:
-        return _core.linear_gradient(observations, self.parameters, *samples, **options)
-
-    def _rows(self, features: Any, where: ArrayLike | None, block: slice) -> _Rows:
-        if where is not None and np.ndim(where) == 2:
-            where = np.asarray(where)[block]
-        return self.logits(features), where, _squared_norms(features)
+    def gradient(
+        self,
+        observations: Any,
+        actions: ArrayLike,
+        weights: ArrayLike,
+        *,
+        entropy_coef: float = 0.0,
+        where: ArrayLike | None = None,
+        out: FloatArray | None = None,
+        accumulate: bool = False,
+    ) -> FloatArray:
+        """See `Policy.gradient`; this is `scorefn.linear_gradient`."""
+        return _core.linear_gradient(
+            self._features(observations),
+            self.parameters,
+            actions,
+            weights,
+            entropy_coef=entropy_coef,
+            accumulate=accumulate,
+            where=where,
+            out=out,
+        )
 
 
 POLICIES = {policy.kind: policy for policy in (LogitsPolicy, TabularPolicy, LinearPolicy)}
@@ -422,7 +434,7 @@ def load_policy(path: str | os.PathLike[str]) -> LogitsPolicy | TabularPolicy | 
         raise ValueError(f"{path} is damaged: {error}") from error
 
 
-def _blocks(num_rows: int, num_actions: int) -> Iterator[slice]:
+def _slices(num_rows: int, num_actions: int) -> Iterator[slice]:
     step = max(1, BLOCK_SIZE // num_actions)
     return (slice(start, start + step) for start in range(0, num_rows, step))
 

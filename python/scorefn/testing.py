@@ -243,16 +243,16 @@ def score_gradient(
 ) -> Float64:
     """d/dlogits of  sum_i w_i log pi_i(a_i) + entropy_coef sum_i H(pi_i)  (Williams 1992).
 
-    Logits of shape (num_actions,) with N actions: one row shared by all samples.
+    Logits of shape (num_actions,): one row shared by all samples; the gradient is summed over them.
     """
     z = _allowed(logits, where)
-    is_shared = z.ndim == 1 and np.ndim(actions) == 1
+    is_shared = z.ndim == 1
     if is_shared:
-        z = np.broadcast_to(z, (np.size(actions), *z.shape))
+        z = np.broadcast_to(z, (*np.shape(actions), *z.shape))
     a = _check_actions(actions, z)
     w = check_real("weights", weights, shape=z.shape[:-1])
     rows = _row_gradients(z, a, w, entropy_coef)
-    return np.asarray(rows.sum(axis=0)) if is_shared else rows
+    return np.asarray(rows.reshape(-1, z.shape[-1]).sum(axis=0)) if is_shared else rows
 
 
 def tabular_gradient(
