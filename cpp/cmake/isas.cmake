@@ -1,0 +1,15 @@
+# The instruction sets that the kernels are compiled for, worst first: name, compiler flags, and the C++ expression
+# that says at run time whether the CPU has them. The only place that names an -m flag.
+
+set(SCOREFN_ISA_LIST baseline)
+set(SCOREFN_FLAGS_baseline "")
+set(SCOREFN_CHECK_baseline "true")
+
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  list(APPEND SCOREFN_ISA_LIST avx2 avx512)
+  set(SCOREFN_FLAGS_avx2 -mavx2)
+  set(SCOREFN_CHECK_avx2 "__builtin_cpu_supports(\"avx2\")")
+  set(SCOREFN_FLAGS_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl)
+  set(SCOREFN_CHECK_avx512
+      "(__builtin_cpu_supports(\"avx512f\") && __builtin_cpu_supports(\"avx512bw\") && __builtin_cpu_supports(\"avx512dq\") && __builtin_cpu_supports(\"avx512vl\"))")
+endif()

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <scorefn/views.hpp>
+
+namespace scorefn {
+
+// What every function takes beside its arrays.
+struct Options {
+    // Allowed actions, shaped like the logits (row_stride 0: one mask for all rows). No data: all allowed.
+    Matrix<const bool> where{};
+    // 0: the default of get_num_threads().
+    int num_threads = 0;
+    // False: a call that throws has written nothing. True (a fresh `out` that the caller drops on an error)
+    // saves the pass over the input which that takes.
+    bool may_write_on_error = false;
+};
+
+struct GradientOptions : Options {
+    // Adds entropy_coef * (the sum over rows of the entropy) to the objective.
+    double entropy_coef = 0.0;
+    // out += gradient instead of out = gradient.
+    bool accumulate = false;
+};
+
+}  // namespace scorefn

@@ -1,0 +1,9 @@
+// All of scorefn.
+#pragma once
+
+#include <scorefn/categorical.hpp>
+#include <scorefn/config.hpp>
+#include <scorefn/errors.hpp>
+#include <scorefn/gradient.hpp>
+#include <scorefn/softmax.hpp>
+#include <scorefn/threads.hpp>

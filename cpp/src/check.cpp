@@ -1,0 +1,116 @@
+#include "check.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <limits>
+
+#include "parallel.hpp"
+
+namespace scorefn {
+namespace {
+
+std::string shape(std::int64_t rows, std::int64_t cols) {
+    return "(" + std::to_string(rows) + ", " + std::to_string(cols) + ")";
+}
+
+template <class From, class To>
+void convert(const void* data, std::int64_t stride, std::int64_t first, std::int64_t count, To* out) {
+    // volatile: one load each, whatever another thread does to the array in the meantime
+    const volatile From* x = static_cast<const From*>(data) + first * stride;
+    for (std::int64_t i = 0; i < count; ++i) out[i] = static_cast<To>(x[i * stride]);
+}
+
+}  // namespace
+
+void require_size(const char* name, std::int64_t got, std::int64_t expected) {
+    if (got != expected)
+        throw std::invalid_argument(std::string(name) + " must have size " + std::to_string(expected) +
+                                    ", got " + std::to_string(got));
+}
+
+void require_shape(const char* name, std::int64_t rows, std::int64_t cols, std::int64_t expected_rows,
+                   std::int64_t expected_cols) {
+    if (rows != expected_rows || cols != expected_cols)
+        throw std::invalid_argument(std::string(name) + " must have shape " +
+                                    shape(expected_rows, expected_cols) + ", got " + shape(rows, cols));
+}
+
+template <class T>
+void require_logits(const Matrix<const T>& logits, const Matrix<const bool>& where) {
+    if (logits.cols < 1) throw std::invalid_argument("logits must have at least one action, got 0");
+    if (where) require_shape("where", where.rows, where.cols, logits.rows, logits.cols);
+}
+template void require_logits(const Matrix<const float>&, const Matrix<const bool>&);
+template void require_logits(const Matrix<const double>&, const Matrix<const bool>&);
+
+void load(const IndexVector& v, std::int64_t first, std::int64_t count, std::int64_t* out) {
+    switch (v.type) {
+        case IntegerType::i8: return convert<std::int8_t>(v.data, v.stride, first, count, out);
+        case IntegerType::i16: return convert<std::int16_t>(v.data, v.stride, first, count, out);
+        case IntegerType::i32: return convert<std::int32_t>(v.data, v.stride, first, count, out);
+        case IntegerType::i64: return convert<std::int64_t>(v.data, v.stride, first, count, out);
+        case IntegerType::u8: return convert<std::uint8_t>(v.data, v.stride, first, count, out);
+        case IntegerType::u16: return convert<std::uint16_t>(v.data, v.stride, first, count, out);
+        case IntegerType::u32: return convert<std::uint32_t>(v.data, v.stride, first, count, out);
+        case IntegerType::u64: return convert<std::uint64_t>(v.data, v.stride, first, count, out);
+    }
+}
+
+void load(const RealVector& v, std::int64_t first, std::int64_t count, double* out) {
+    if (v.is_float64)
+        convert<double>(v.data, v.stride, first, count, out);
+    else
+        convert<float>(v.data, v.stride, first, count, out);
+}
+
+bool in_range(const std::int64_t* indices, std::int64_t count, std::int64_t bound) {
+    bool ok = true;
+    for (std::int64_t i = 0; i < count; ++i)
+        ok &= static_cast<std::uint64_t>(indices[i]) < static_cast<std::uint64_t>(bound);
+    return ok;
+}
+
+void require_in_range(const char* name, const IndexVector& indices, std::int64_t bound, const char* what,
+                      int num_threads) {
+    constexpr std::int64_t kRange = 1 << 16, kChunk = 512;
+    std::atomic<std::int64_t> first_bad{indices.size};
+    parallel_for((indices.size + kRange - 1) / kRange, num_threads, [&](std::int64_t range) {
+        std::int64_t chunk[kChunk];
+        const std::int64_t end = std::min(indices.size, (range + 1) * kRange);
+        for (std::int64_t first = range * kRange; first < end; first += kChunk) {
+            const std::int64_t count = std::min(kChunk, end - first);
+            load(indices, first, count, chunk);
+            if (in_range(chunk, count, bound)) continue;
+            std::int64_t i = 0;
+            while (i + 1 < count && in_range(chunk + i, 1, bound)) ++i;
+            std::int64_t seen = first_bad.load();
+            while (first + i < seen && !first_bad.compare_exchange_weak(seen, first + i)) {}
+            return;
+        }
+    });
+    if (first_bad == indices.size) return;
+    std::int64_t value;
+    load(indices, first_bad, 1, &value);
+    const std::string text = indices.type == IntegerType::u64
+                                 ? std::to_string(static_cast<std::uint64_t>(value))
+                                 : std::to_string(value);
+    throw IndexError({name, first_bad,
+                      " = " + text + " is out of range for " + std::to_string(bound) + " " + what});
+}
+
+void throw_no_allowed_action(const char* name, std::int64_t row, const char* suffix) {
+    throw NoAllowedAction(
+        {name, row, std::string(suffix) + " has no allowed action: every logit is -inf or masked"});
+}
+
+template <class T>
+bool has_allowed_action(const Matrix<const T>& logits, const Matrix<const bool>& where, std::int64_t row) {
+    for (std::int64_t j = 0; j < logits.cols; ++j)
+        if ((!where || where(row, j)) && logits(row, j) != -std::numeric_limits<T>::infinity())
+            return true;
+    return false;
+}
+template bool has_allowed_action(const Matrix<const float>&, const Matrix<const bool>&, std::int64_t);
+template bool has_allowed_action(const Matrix<const double>&, const Matrix<const bool>&, std::int64_t);
+
+}  // namespace scorefn

@@ -1,0 +1,50 @@
+// Checks of arguments, and the search for the row to blame.
+#pragma once
+
+#include <scorefn/errors.hpp>
+#include <scorefn/options.hpp>
+#include <string>
+
+#include "kernels.hpp"
+
+namespace scorefn {
+
+void require_size(const char* name, std::int64_t got, std::int64_t expected);
+void require_shape(const char* name, std::int64_t rows, std::int64_t cols, std::int64_t expected_rows,
+                   std::int64_t expected_cols);
+// At least one action, and a mask, if there is one, of the shape of the logits.
+template <class T>
+void require_logits(const Matrix<const T>& logits, const Matrix<const bool>& where);
+
+// Elements first .. first + count - 1, as int64 and as double. Each is read once; an integer above 2^63 - 1
+// comes out negative.
+void load(const IndexVector& indices, std::int64_t first, std::int64_t count, std::int64_t* out);
+void load(const RealVector& values, std::int64_t first, std::int64_t count, double* out);
+
+bool in_range(const std::int64_t* indices, std::int64_t count, std::int64_t bound);
+
+// Throws IndexError at the first index outside [0, bound): "<name>[3] = 7 is out of range for 5 <what>".
+void require_in_range(const char* name, const IndexVector& indices, std::int64_t bound, const char* what,
+                      int num_threads);
+
+// NoAllowedAction for a row: "<name>[3]<suffix> has no allowed action: ..."
+[[noreturn]] void throw_no_allowed_action(const char* name, std::int64_t row, const char* suffix = "");
+
+template <class T>
+LogitRows<T> logit_rows(const Matrix<const T>& logits, const Matrix<const bool>& where,
+                        std::int64_t first, std::int64_t count) {
+    return {logits.data + first * logits.row_stride,
+            count,
+            logits.cols,
+            logits.row_stride,
+            logits.col_stride,
+            where ? where.data + first * where.row_stride : nullptr,
+            where.row_stride,
+            where.col_stride};
+}
+
+// NaN counts as allowed: it is a bad value, not a forbidden action.
+template <class T>
+bool has_allowed_action(const Matrix<const T>& logits, const Matrix<const bool>& where, std::int64_t row);
+
+}  // namespace scorefn

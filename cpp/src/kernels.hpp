@@ -1,0 +1,81 @@
+// The kernels: plain functions on blocks of rows, compiled once per ISA into a table. Which table is used is isa.cpp's
+// choice; it does not change a bit of any result.
+#pragma once
+
+#include <cstdint>
+
+namespace scorefn {
+
+template <class T>
+struct LogitRows {
+    const T* data;
+    std::int64_t rows, cols, row_stride, col_stride;
+    const bool* where;  // null: every action is allowed
+    std::int64_t where_row_stride, where_col_stride;
+};
+
+template <class T>
+struct OutRows {
+    T* data;
+    std::int64_t cols, row_stride, col_stride;
+};
+
+// Rows up to this length are worked on as many at a time as there are lanes, longer ones one at a time.
+constexpr std::int64_t kLongestShortRow = 32;
+
+// Entries of a tile, whole vectors of 64 bytes.
+template <class T>
+constexpr std::int64_t tile_size(std::int64_t cols) {
+    constexpr std::int64_t lanes = 64 / sizeof(T);
+    return cols <= kLongestShortRow ? cols * lanes : (cols + lanes - 1) / lanes * lanes;
+}
+
+// Bytes of scratch memory that any kernel on rows of this length needs, aligned to 64.
+constexpr std::int64_t scratch_bytes(std::int64_t cols) {
+    return (3 * tile_size<double>(cols) + cols / 64 + 8) * 8;
+}
+
+// Each returns the first row that has no allowed action, or -1. `actions` are known to be in range.
+template <class T>
+struct Kernels {
+    std::int64_t (*log_softmax)(const LogitRows<T>&, const OutRows<T>&, void* scratch);
+    std::int64_t (*softmax)(const LogitRows<T>&, const OutRows<T>&, void* scratch);
+    std::int64_t (*logsumexp)(const LogitRows<T>&, T* out, std::int64_t stride, void* scratch);
+    std::int64_t (*log_prob)(const LogitRows<T>&, const std::int64_t* actions, T* out,
+                             std::int64_t stride, void* scratch);
+    std::int64_t (*entropy)(const LogitRows<T>&, T* out, std::int64_t stride, void* scratch);
+    std::int64_t (*kl_divergence)(const LogitRows<T>& p, const LogitRows<T>& q, T* out,
+                                  std::int64_t stride, void* scratch);
+    std::int64_t (*sample)(const LogitRows<T>&, const std::uint64_t (&key)[2], std::int64_t row_offset,
+                           const OutRows<std::int64_t>& actions, const OutRows<T>& log_probs,
+                           void* scratch);
+    std::int64_t (*score_gradient)(const LogitRows<T>&, const std::int64_t* actions,
+                                   const double* weights, double entropy_coef,
+                                   const OutRows<T>&, bool accumulate, void* scratch);
+    std::int64_t (*shared_gradient)(const LogitRows<T>&, const double* weight_sums,
+                                    const double* visits, double entropy_coef,
+                                    const OutRows<T>&, bool accumulate, void* scratch);
+    void (*linear_logits)(const double* x, const T* coef, std::int64_t rows, std::int64_t features,
+                          std::int64_t cols, T* logits);
+    void (*linear_accumulate)(const double* x, const T* g, std::int64_t rows, std::int64_t features,
+                              std::int64_t cols, std::int64_t first, std::int64_t last, double* sums);
+};
+
+struct KernelTable {
+    const char* isa;
+    Kernels<float> f32;
+    Kernels<double> f64;
+
+    template <class T>
+    const Kernels<T>& of() const {
+        if constexpr (sizeof(T) == sizeof(float))
+            return f32;
+        else
+            return f64;
+    }
+};
+
+// The table in use. SCOREFN_ISA, read on first use, may name a lower one; std::runtime_error if it names none.
+const KernelTable& kernels();
+
+}  // namespace scorefn

@@ -1,0 +1,42 @@
+// All kernels, compiled once per ISA: cpp/CMakeLists.txt sets SCOREFN_ISA_NAME and the flags. Nothing here has external
+// linkage but the table: a function of the same name compiled for two ISAs must never be merged by the linker.
+
+#include "../kernels.hpp"
+
+#include <cstring>
+
+namespace scorefn {
+namespace {
+
+#include "lanes.inl"
+#include "sums.inl"
+#include "exp.inl"
+#include "log1p.inl"
+#include "tile.inl"
+#include "normalizer.inl"
+#include "softmax.inl"
+#include "categorical.inl"
+#include "kl_divergence.inl"
+#include "philox.inl"
+#include "sample.inl"
+#include "score_gradient.inl"
+#include "shared_gradient.inl"
+#include "linear.inl"
+
+template <class T>
+constexpr Kernels<T> table() {
+    return {log_softmax<T>, softmax<T>, logsumexp<T>, log_prob<T>, entropy<T>, kl_divergence<T>,
+            sample<T>, score_gradient<T>, shared_gradient<T>, linear_logits<T>, linear_accumulate<T>};
+}
+
+}  // namespace
+
+#define SCOREFN_STRING_(x) #x
+#define SCOREFN_STRING(x) SCOREFN_STRING_(x)
+#define SCOREFN_TABLE_(x) kernels_##x
+#define SCOREFN_TABLE(x) SCOREFN_TABLE_(x)
+
+extern const KernelTable SCOREFN_TABLE(SCOREFN_ISA_NAME);
+const KernelTable SCOREFN_TABLE(SCOREFN_ISA_NAME) = {SCOREFN_STRING(SCOREFN_ISA_NAME), table<float>(), table<double>()};
+
+}  // namespace scorefn

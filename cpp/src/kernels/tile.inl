@@ -1,0 +1,89 @@
+// A tile is what a kernel works on at a time: one long row (lane = column), or as many short rows as there are
+// lanes (lane = row), transposed. The formulas are the same for both; only a reduction over a row differs, and
+// where an entry lies. Which layout a row gets depends on its length alone, never on the batch (contract C1).
+
+template <class T>
+struct LongRow {
+    using value_type = T;
+    static constexpr int rows = 1;
+    static SCOREFN_INLINE std::int64_t offset(int, std::int64_t col) { return col; }
+    static SCOREFN_INLINE Lanes<T> spread(const T (&x)[1]) { return Lanes<T>::splat(x[0]); }
+    static SCOREFN_INLINE void store_max(Lanes<T> a, T (&out)[1]) { out[0] = fold_max(a); }
+};
+
+template <class T>
+struct ShortRows {
+    using value_type = T;
+    static constexpr int rows = Lanes<T>::size;
+    static SCOREFN_INLINE std::int64_t offset(int row, std::int64_t col) { return col * rows + row; }
+    static SCOREFN_INLINE Lanes<T> spread(const T (&x)[rows]) { return Lanes<T>::load(x); }
+    static SCOREFN_INLINE void store_max(Lanes<T> a, T (&out)[rows]) { a.store(out); }
+};
+
+template <class T>
+constexpr T kInfinity = static_cast<T>(__builtin_inf());
+template <class T>
+constexpr T kNaN = static_cast<T>(__builtin_nan(""));
+
+// Copies `count` rows in the tile's layout, -inf where masked. Rows that are not there are rows of zeros.
+template <class L, class From, class T = typename L::value_type>
+SCOREFN_INLINE void gather_tile(const LogitRows<From>& in, std::int64_t row, int count, T* z) {
+    for (int r = 0; r < L::rows; ++r) {
+        const From* x = in.data + (row + r) * in.row_stride;
+        if (r >= count) {
+            for (std::int64_t j = 0; j < in.cols; ++j) z[L::offset(r, j)] = 0;
+        } else if (in.where) {
+            const bool* allowed = in.where + (row + r) * in.where_row_stride;
+            for (std::int64_t j = 0; j < in.cols; ++j)
+                z[L::offset(r, j)] = allowed[j * in.where_col_stride]
+                                         ? static_cast<T>(x[j * in.col_stride])
+                                         : -kInfinity<T>;
+        } else {
+            for (std::int64_t j = 0; j < in.cols; ++j)
+                z[L::offset(r, j)] = static_cast<T>(x[j * in.col_stride]);
+        }
+    }
+}
+
+template <class L, class T>
+SCOREFN_INLINE void scatter_tile(const T* g, const OutRows<T>& out, std::int64_t row, int count,
+                                 bool accumulate) {
+    for (int r = 0; r < count; ++r) {
+        T* x = out.data + (row + r) * out.row_stride;
+        if (accumulate)
+            for (std::int64_t j = 0; j < out.cols; ++j) x[j * out.col_stride] += g[L::offset(r, j)];
+        else
+            for (std::int64_t j = 0; j < out.cols; ++j) x[j * out.col_stride] = g[L::offset(r, j)];
+    }
+}
+
+// One thread's buffers for a tile; scratch_bytes(cols) is their size.
+template <class T>
+struct TileBuffers {
+    T* logits;
+    T* exps;
+    T* result;
+    double* chunk_sums;
+
+    TileBuffers(void* scratch, std::int64_t cols)
+        : logits(static_cast<T*>(scratch)),
+          exps(logits + tile_size<T>(cols)),
+          result(exps + tile_size<T>(cols)),
+          chunk_sums(reinterpret_cast<double*>(result + tile_size<T>(cols))) {}
+};
+
+// visit(layout, first row, number of rows) for the rows of each tile, as long as it returns -1; its last answer.
+template <class T, class From, class Visit>
+SCOREFN_INLINE std::int64_t for_each_row_group(const LogitRows<From>& in, Visit visit) {
+    std::int64_t answer = -1;
+    if (in.cols <= kLongestShortRow) {
+        constexpr int step = ShortRows<T>::rows;
+        for (std::int64_t first = 0; answer < 0 && first < in.rows; first += step)
+            answer = visit(ShortRows<T>{}, first,
+                           static_cast<int>(in.rows - first < step ? in.rows - first : step));
+    } else {
+        for (std::int64_t first = 0; answer < 0 && first < in.rows; ++first)
+            answer = visit(LongRow<T>{}, first, 1);
+    }
+    return answer;
+}

@@ -1,0 +1,32 @@
+// parallel_for, the one way to use threads. parallel.cpp is the only file that knows OpenMP.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+namespace scorefn {
+
+// Calls run(context, i) for every i in [0, count) on up to num_threads threads (0: get_num_threads()), in any order.
+// Serial within a parallel region. The first exception of a task is rethrown once all have ended.
+void parallel_for_erased(std::int64_t count, int num_threads, void (*run)(void*, std::int64_t),
+                         void* context);
+
+template <class Task>
+void parallel_for(std::int64_t count, int num_threads, Task&& task) {
+    if (count == 1) {  // a small call pays for no thread and no look at the environment
+        task(std::int64_t{0});
+        return;
+    }
+    parallel_for_erased(
+        count, num_threads, [](void* context, std::int64_t i) { (*static_cast<std::remove_reference_t<Task>*>(context))(i); },
+        &task);
+}
+
+// The merge of `count` arrays of `size` doubles lying one after another, into the first: a fixed tree over the
+// index, ((0 + 1) + (2 + 3)) + ..., whatever the number of threads.
+void merge_tree(double* arrays, std::int64_t count, std::int64_t size, int num_threads);
+
+// This thread's scratch memory, aligned to 64 bytes, kept between calls. One user at a time.
+void* thread_scratch(std::int64_t bytes);
+
+}  // namespace scorefn

@@ -1,0 +1,90 @@
+// How a function of independent rows runs: checks, then blocks of rows in parallel, then the error to report if a block
+// met a bad row. Blocks only share out the work: no result depends on them.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+
+#include "check.hpp"
+#include "parallel.hpp"
+
+namespace scorefn {
+
+constexpr std::int64_t kElementsPerBlock = 1 << 15;
+constexpr std::int64_t kMostRowsPerBlock = 4096;
+
+inline std::int64_t rows_per_block(std::int64_t cols) {
+    return std::clamp<std::int64_t>(kElementsPerBlock / cols / 16 * 16, 1, kMostRowsPerBlock);
+}
+
+// block(first row, number of rows) -> whether all its rows were good. False if any block said so.
+template <class Block>
+bool for_each_block(std::int64_t rows, std::int64_t cols, int num_threads, Block&& block) {
+    const std::int64_t per_block = rows_per_block(cols);
+    std::atomic<bool> good{true};
+    parallel_for((rows + per_block - 1) / per_block, num_threads, [&](std::int64_t i) {
+        const std::int64_t first = i * per_block;
+        if (good && !block(first, std::min(per_block, rows - first))) good = false;
+    });
+    return good;
+}
+
+// Throws for the first row with an action out of range or without an allowed action.
+template <class T>
+void check_rows(const char* name, const Matrix<const T>& logits, const IndexVector* actions,
+                const Options& options) {
+    if (actions) require_in_range("actions", *actions, logits.cols, "actions", options.num_threads);
+    const auto check = [&](std::int64_t first, std::int64_t count) {
+        for (std::int64_t i = first; i < first + count; ++i)
+            if (!has_allowed_action(logits, options.where, i)) return false;
+        return true;
+    };
+    if (for_each_block(logits.rows, logits.cols, options.num_threads, check)) return;
+    for (std::int64_t i = 0; i < logits.rows; ++i)
+        if (!has_allowed_action(logits, options.where, i)) throw_no_allowed_action(name, i);
+}
+
+// block(the rows of the block, their first row, scratch) -> the first of them without an allowed action, or -1; or, with
+// actions, -2 if one is out of range.
+template <class T, class Block>
+void run_rows(const Matrix<const T>& logits, const IndexVector* actions, const Options& options,
+              Block&& block) {
+    require_logits(logits, options.where);
+    if (actions) require_size("actions", actions->size, logits.rows);
+    if (!options.may_write_on_error) check_rows("logits", logits, actions, options);
+    const bool good = for_each_block(
+        logits.rows, logits.cols, options.num_threads, [&](std::int64_t first, std::int64_t count) {
+            return block(logit_rows(logits, options.where, first, count), first,
+                         thread_scratch(scratch_bytes(logits.cols))) == -1;
+        });
+    if (good) return;
+    check_rows("logits", logits, actions, options);
+    throw std::runtime_error("logits or actions were changed during the call");
+}
+
+// The same, a few rows at a time, with their actions loaded: block(rows, first row, actions, scratch).
+template <class T, class Block>
+void run_rows_with_actions(const Matrix<const T>& logits, const IndexVector& actions,
+                           const Options& options, Block&& block) {
+    constexpr std::int64_t kRows = 256;
+    run_rows(logits, &actions, options,
+             [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) -> std::int64_t {
+                 std::int64_t loaded[kRows];
+                 for (std::int64_t i = 0; i < rows.rows; i += kRows) {
+                     const std::int64_t count = std::min(kRows, rows.rows - i);
+                     load(actions, first + i, count, loaded);
+                     if (!in_range(loaded, count, rows.cols)) return -2;
+                     const std::int64_t bad = block(logit_rows(logits, options.where, first + i, count),
+                                                    first + i, loaded, scratch);
+                     if (bad >= 0) return bad;
+                 }
+                 return -1;
+             });
+}
+
+template <class T>
+OutRows<T> out_rows(const Matrix<T>& out, std::int64_t first) {
+    return {out.data + first * out.row_stride, out.cols, out.row_stride, out.col_stride};
+}
+
+}  // namespace scorefn
