@@ -1,0 +1,203 @@
+#include "arrays.hpp"
+
+#include <pybind11/gil_safe_call_once.h>
+
+#include <algorithm>
+
+namespace scorefn::python {
+
+namespace {
+
+// A Python class that is looked up once.
+py::handle cached_class(py::gil_safe_call_once_and_store<py::object>& cache, const char* module,
+                        const char* name) {
+    return cache
+        .call_once_and_store_result([&] { return py::module_::import(module).attr(name); })
+        .get_stored();
+}
+
+// A mask that is silently ignored would be a wrong answer.
+void refuse_masked(py::handle array, const char* name) {
+    PYBIND11_CONSTINIT static py::gil_safe_call_once_and_store<py::object> ndarray;
+    if (py::type::handle_of(array).is(cached_class(ndarray, "numpy", "ndarray"))) {
+        return;
+    }
+    PYBIND11_CONSTINIT static py::gil_safe_call_once_and_store<py::object> masked_array;
+    if (py::isinstance(array, cached_class(masked_array, "numpy.ma", "MaskedArray"))) {
+        throw py::type_error(std::string(name) +
+                             " must not be a masked array: pass its data, and the allowed "
+                             "actions as where=");
+    }
+}
+
+bool is_native(const py::array& array) {
+    const char order = array.dtype().byteorder();
+    return order == '=' || order == '|' || order == (PY_BIG_ENDIAN ? '>' : '<');
+}
+
+bool is_aligned(const py::array& array) {
+    return (array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0;
+}
+
+struct Bytes {
+    std::uintptr_t first, end;
+};
+
+Bytes extent(const Rows& a) {
+    const auto first = reinterpret_cast<std::uintptr_t>(a.data);
+    if (a.rows == 0 || a.cols == 0) {
+        return {first, first};
+    }
+    const std::int64_t across_rows = (a.rows - 1) * a.row_stride * a.itemsize;
+    const std::int64_t across_cols = (a.cols - 1) * a.col_stride * a.itemsize;
+    const auto zero = std::int64_t{0};
+    const std::int64_t below = std::min(across_rows, zero) + std::min(across_cols, zero);
+    const std::int64_t above = std::max(across_rows, zero) + std::max(across_cols, zero);
+    return {first + static_cast<std::uintptr_t>(below),
+            first + static_cast<std::uintptr_t>(above + a.itemsize)};
+}
+
+Shape strides_of(const py::array& array) {
+    return Shape(array.strides(), array.strides() + array.ndim());
+}
+
+}  // namespace
+
+std::string to_string(const Shape& shape) {
+    std::string text = "(";
+    for (std::size_t i = 0; i < shape.size(); ++i) {
+        text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
+    }
+    return text + (shape.size() == 1 ? ",)" : ")");
+}
+
+Shape shape_of(const py::array& array) {
+    return Shape(array.shape(), array.shape() + array.ndim());
+}
+
+bool has_shape(const py::array& array, const Shape& shape) {
+    return std::equal(array.shape(), array.shape() + array.ndim(), shape.begin(), shape.end());
+}
+
+const char* to_string(DType dtype) {
+    return dtype == DType::float32 ? "float32" : dtype == DType::float64 ? "float64" : "int64";
+}
+
+py::dtype to_numpy(DType dtype) {
+    return dtype == DType::float32   ? py::dtype::of<float>()
+           : dtype == DType::float64 ? py::dtype::of<double>()
+                                     : py::dtype::of<std::int64_t>();
+}
+
+bool has_dtype(const py::array& array, DType dtype) {
+    const py::dtype actual = array.dtype();
+    return actual.kind() == (dtype == DType::int64 ? 'i' : 'f') &&
+           actual.itemsize() == (dtype == DType::float32 ? 4 : 8);
+}
+
+std::string dtype_name(const py::array& array) { return py::str(array.dtype()); }
+
+std::string type_name(py::handle x) { return py::str(py::type::handle_of(x).attr("__name__")); }
+
+bool Rows::operator==(const Rows& other) const {
+    return data == other.data && itemsize == other.itemsize && rows == other.rows &&
+           cols == other.cols && (rows <= 1 || row_stride == other.row_stride) &&
+           (cols <= 1 || col_stride == other.col_stride);
+}
+
+bool overlap(const Rows& a, const Rows& b) {
+    const Bytes x = extent(a);
+    const Bytes y = extent(b);
+    return x.first < y.end && y.first < x.end;
+}
+
+std::optional<Rows> as_rows(const py::array& array, Form form) {
+    if (!is_native(array) || !is_aligned(array)) {
+        return std::nullopt;
+    }
+    const py::ssize_t* shape = array.shape();
+    const py::ssize_t* strides = array.strides();
+    const py::ssize_t itemsize = array.itemsize();
+    py::ssize_t axis = array.ndim();
+
+    Rows rows;
+    rows.data = const_cast<void*>(array.data());
+    rows.itemsize = itemsize;
+    rows.rows = rows.cols = 1;
+    if (form == Form::matrix) {
+        --axis;
+        rows.cols = shape[axis];
+        rows.col_stride = strides[axis];
+    }
+    bool joined = true;
+    while (axis-- > 0) {
+        if (shape[axis] == 1) {
+            continue;
+        }
+        if (rows.rows == 1) {
+            rows.row_stride = strides[axis];
+        }
+        joined = joined && (rows.rows == 1 || strides[axis] == rows.rows * rows.row_stride);
+        rows.rows *= shape[axis];
+    }
+    // Strides that are never taken may be anything.
+    const bool no_step_along_rows = rows.rows <= 1 || rows.cols == 0;
+    const bool no_step_along_cols = rows.cols <= 1 || rows.rows == 0;
+    if (no_step_along_rows) {
+        joined = true;
+        rows.row_stride = 0;
+    }
+    if (no_step_along_cols) {
+        rows.col_stride = itemsize;
+    }
+    if (!joined || rows.row_stride % itemsize != 0 || rows.col_stride % itemsize != 0) {
+        return std::nullopt;
+    }
+    rows.row_stride /= itemsize;
+    rows.col_stride /= itemsize;
+    return rows;
+}
+
+py::array as_array(py::handle x, const char* name) {
+    if (py::isinstance<py::array>(x)) {
+        refuse_masked(x, name);
+        return py::reinterpret_borrow<py::array>(x);
+    }
+    try {
+        return py::array(py::reinterpret_borrow<py::object>(x));
+    } catch (py::error_already_set& error) {
+        const std::string message =
+            std::string(name) + " must be an array, got " + type_name(x);
+        py::raise_from(error, PyExc_TypeError, message.c_str());
+        throw py::error_already_set();
+    }
+}
+
+py::array native_copy(const py::array& array) {
+    return native_copy(array, array.dtype().attr("newbyteorder")("=").cast<py::dtype>());
+}
+
+py::array native_copy(const py::array& array, const py::dtype& dtype) {
+    py::array copy(dtype, shape_of(array));
+    copy_values(array, copy);
+    return copy;
+}
+
+void copy_values(const py::array& source, const py::array& target) {
+    // The view is a plain ndarray, whatever a subclass makes of an assignment.
+    py::array view(target.dtype(), shape_of(target), strides_of(target), target.data(), target);
+    view[py::ellipsis()] = source;
+}
+
+py::array with_axis_last(const py::array& array, py::ssize_t axis) {
+    if (axis == array.ndim() - 1) {
+        return array;
+    }
+    Shape shape = shape_of(array);
+    Shape strides = strides_of(array);
+    std::rotate(shape.begin() + axis, shape.begin() + axis + 1, shape.end());
+    std::rotate(strides.begin() + axis, strides.begin() + axis + 1, strides.end());
+    return py::array(array.dtype(), std::move(shape), std::move(strides), array.data(), array);
+}
+
+}  // namespace scorefn::python

@@ -1,0 +1,70 @@
+// NumPy arrays as strided memory: what arguments.hpp builds on.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace scorefn::python {
+
+namespace py = pybind11;
+
+using Shape = std::vector<py::ssize_t>;
+
+// As Python writes it: "(8, 1)", "(8,)", "()".
+std::string to_string(const Shape& shape);
+Shape shape_of(const py::array& array);
+bool has_shape(const py::array& array, const Shape& shape);
+
+// The dtypes of results.
+enum class DType { float32, float64, int64 };
+
+const char* to_string(DType dtype);
+py::dtype to_numpy(DType dtype);
+// Of either byte order.
+bool has_dtype(const py::array& array, DType dtype);
+// "int64"
+std::string dtype_name(const py::array& array);
+
+// "ndarray"
+std::string type_name(py::handle x);
+
+// An array that the core can work on: native, aligned, all axes but the last run together into one.
+// Strides count elements. A vector is a single column.
+struct Rows {
+    void* data = nullptr;
+    std::int64_t rows = 0;
+    std::int64_t cols = 0;
+    std::int64_t row_stride = 0;
+    std::int64_t col_stride = 1;
+    std::int64_t itemsize = 0;
+
+    bool operator==(const Rows& other) const;
+};
+
+// Whether the two stretches of memory overlap, elements between which a stride steps included.
+bool overlap(const Rows& a, const Rows& b);
+
+// vector: all axes are rows. matrix: the last one is the columns.
+enum class Form { vector, matrix };
+
+// Nothing where the array is byte-swapped or unaligned, or one stride does not reach all its rows.
+std::optional<Rows> as_rows(const py::array& array, Form form);
+
+// The array itself, or the one that NumPy makes of a list and the like. Masked arrays: TypeError.
+py::array as_array(py::handle x, const char* name);
+
+// Native, aligned, C-contiguous.
+py::array native_copy(const py::array& array);
+py::array native_copy(const py::array& array, const py::dtype& dtype);
+
+void copy_values(const py::array& source, const py::array& target);
+
+// A view with the axis moved to the end.
+py::array with_axis_last(const py::array& array, py::ssize_t axis);
+
+}  // namespace scorefn::python

@@ -1,0 +1,49 @@
+// What the bound functions have in common around the call of the core.
+#pragma once
+
+#include <scorefn/errors.hpp>
+#include <scorefn/options.hpp>
+
+#include <string>
+
+#include "output.hpp"
+#include "scalars.hpp"
+
+namespace scorefn::python {
+
+template <class... Outputs>
+Options to_options(const Where& where, py::handle num_threads, const Outputs&... outputs) {
+    Options options;
+    options.where = where.matrix();
+    options.num_threads = to_num_threads(num_threads);
+    options.may_write_on_error = (outputs.is_private() && ...);
+    return options;
+}
+
+// "actions[1, 3] = 7 is out of range for 5 actions", for an array of this shape.
+std::string describe(const RowFault& fault, const Shape& shape);
+
+// Calls f(T{}) for the dtype's T = float or double, without the GIL. Errors name their row by its indices
+// in the arrays of the caller: actions are shaped like `samples`, logits have the leading shape `rows`.
+template <class Function>
+void compute(DType dtype, const Shape& samples, const Shape& rows, const Function& f) {
+    try {
+        const py::gil_scoped_release unlocked;
+        if (dtype == DType::float64) {
+            f(double{});
+        } else {
+            f(float{});
+        }
+    } catch (const IndexError& error) {
+        throw py::index_error(describe(error.fault, samples));
+    } catch (const NoAllowedAction& error) {
+        throw py::value_error(describe(error.fault, rows));
+    }
+}
+
+template <class Function>
+void compute(const RealMatrix& logits, const Function& f) {
+    compute(logits.dtype(), logits.leading(), logits.leading(), f);
+}
+
+}  // namespace scorefn::python

@@ -1,0 +1,70 @@
+#include <scorefn/categorical.hpp>
+
+#include "call.hpp"
+#include "docs/categorical.hpp"
+#include "function.hpp"
+#include "module.hpp"
+
+namespace scorefn::python {
+
+namespace {
+
+py::object log_prob(py::handle logits_, py::handle actions_, py::handle where_, py::handle out_,
+                    py::handle num_threads) {
+    RealMatrix logits(logits_, "logits", logits_axes);
+    Indices actions(actions_, "actions", logits.leading());
+    Where where(where_, logits);
+    const Output out(out_, logits.leading(), logits.dtype(), Form::vector);
+    out.keep_apart(logits, actions, where);
+
+    const Options options = to_options(where, num_threads, out);
+    compute(logits, [&](auto zero) {
+        using T = decltype(zero);
+        scorefn::log_prob<T>(logits.matrix<T>(), actions.vector(), out.vector<T>(), options);
+    });
+    return out.result();
+}
+
+py::object entropy(py::handle logits_, py::handle where_, py::handle out_,
+                   py::handle num_threads) {
+    RealMatrix logits(logits_, "logits", logits_axes);
+    Where where(where_, logits);
+    const Output out(out_, logits.leading(), logits.dtype(), Form::vector);
+    out.keep_apart(logits, where);
+
+    const Options options = to_options(where, num_threads, out);
+    compute(logits, [&](auto zero) {
+        using T = decltype(zero);
+        scorefn::entropy<T>(logits.matrix<T>(), out.vector<T>(), options);
+    });
+    return out.result();
+}
+
+py::object kl_divergence(py::handle logits_p_, py::handle logits_q_, py::handle where_,
+                         py::handle out_, py::handle num_threads) {
+    RealMatrix logits_p(logits_p_, "logits_p", logits_axes);
+    RealMatrix logits_q(logits_q_, "logits_q", logits_axes);
+    logits_q.check_dtype_of(logits_p);
+    logits_q.check_shape(logits_p.shape());
+    Where where(where_, logits_p);
+    const Output out(out_, logits_p.leading(), logits_p.dtype(), Form::vector);
+    out.keep_apart(logits_p, logits_q, where);
+
+    const Options options = to_options(where, num_threads, out);
+    compute(logits_p, [&](auto zero) {
+        using T = decltype(zero);
+        scorefn::kl_divergence<T>(logits_p.matrix<T>(), logits_q.matrix<T>(), out.vector<T>(),
+                                  options);
+    });
+    return out.result();
+}
+
+}  // namespace
+
+void bind_categorical(py::module_& module) {
+    def<&log_prob>(module, docs::log_prob);
+    def<&entropy>(module, docs::entropy);
+    def<&kl_divergence>(module, docs::kl_divergence);
+}
+
+}  // namespace scorefn::python

@@ -1,0 +1,199 @@
+#pragma once
+
+#include "common.hpp"
+
+namespace scorefn::python::docs {
+
+inline constexpr const char* score =
+R"(score(logits, actions, *, where=None, out=None, num_threads=None)
+--
+
+Score function: the gradient of log pi(action) with respect to the logits.
+
+Parameters
+----------
+)" SCOREFN_DOC_LOGITS
+R"(actions : (...) array of any integer dtype
+    From 0 to num_actions - 1.
+)" SCOREFN_DOC_WHERE
+SCOREFN_DOC_OUT_LIKE("logits") SCOREFN_DOC_NUM_THREADS
+R"(
+Returns
+-------
+array of the shape and dtype of `logits`
+    0 where an action is not allowed. NaN throughout a row with a NaN or +inf in an allowed slot.
+
+Raises
+------
+)" SCOREFN_DOC_RAISES SCOREFN_DOC_RAISES_INDEX("Actions")
+R"(
+Notes
+-----
+d log pi(a) / dz_j = 1[j = a] - pi_j [1]_.
+
+References
+----------
+.. [1] Williams (1992), "Simple statistical gradient-following algorithms for connectionist reinforcement
+       learning", Machine Learning 8.
+
+Examples
+--------
+>>> import scorefn
+>>> scorefn.score([0.0, 0.0], 0)
+array([ 0.5, -0.5])
+)";
+
+inline constexpr const char* score_gradient =
+R"(score_gradient(logits, actions, weights, *, entropy_coef=0.0, accumulate=False, where=None, out=None, num_threads=None)
+--
+
+Score-function (REINFORCE) gradient with respect to the logits.
+
+Logits of shape (..., num_actions) with one action and one weight a row give one gradient a row. A single row
+of logits, (num_actions,), is shared by all samples, and the gradient is summed over them.
+
+Parameters
+----------
+)" SCOREFN_DOC_LOGITS
+R"(actions : (...) array of any integer dtype
+    From 0 to num_actions - 1. Of any shape if `logits` is a single row.
+weights : array of the shape of `actions`, float32, float64 or integers
+)" SCOREFN_DOC_WEIGHT_FACTOR SCOREFN_DOC_GRADIENT_OPTIONS SCOREFN_DOC_WHERE
+SCOREFN_DOC_OUT_LIKE("logits") SCOREFN_DOC_NUM_THREADS
+R"(
+Returns
+-------
+array of the shape and dtype of `logits`
+    In the direction of ascent; a sum, not a mean. 0 where an action is not allowed. NaN throughout a row with
+    a NaN or +inf in an allowed slot.
+
+Raises
+------
+)" SCOREFN_DOC_RAISES SCOREFN_DOC_RAISES_INDEX("Actions")
+R"(
+Notes
+-----
+The gradient of J = sum_i w_i log pi_i(a_i) + entropy_coef sum_i H(pi_i) [1]_ [2]_:
+
+    dJ/dz_ij = w_i (1[j = a_i] - pi_ij) - entropy_coef pi_ij (log pi_ij + H(pi_i))
+
+References
+----------
+.. [1] Williams (1992), "Simple statistical gradient-following algorithms for connectionist reinforcement
+       learning", Machine Learning 8.
+.. [2] Williams & Peng (1991), "Function optimization using connectionist reinforcement learning algorithms",
+       Connection Science 3(3): the entropy.
+
+Examples
+--------
+>>> import numpy as np
+>>> import scorefn
+>>> scorefn.score_gradient(np.zeros((2, 2)), actions=[0, 1], weights=[2.0, 4.0])
+array([[ 1., -1.],
+       [-2.,  2.]])
+>>> scorefn.score_gradient(np.zeros(2), actions=[0, 1], weights=[2.0, 4.0])
+array([-1.,  1.])
+)";
+
+inline constexpr const char* tabular_gradient =
+R"(tabular_gradient(table, states, actions, weights, *, entropy_coef=0.0, accumulate=False, where=None, out=None, num_threads=None)
+--
+
+Score-function (REINFORCE) gradient with respect to a table of logits, one row a state.
+
+Parameters
+----------
+table : (num_states, num_actions) array of float32 or float64
+    Sample i has the logits ``table[states[i]]``. -inf forbids an action.
+states : (...) array of any integer dtype
+    From 0 to num_states - 1, in any order, any of them any number of times.
+actions : array of the shape of `states`, any integer dtype
+    From 0 to num_actions - 1.
+weights : array of the shape of `states`, float32, float64 or integers
+)" SCOREFN_DOC_WEIGHT_FACTOR SCOREFN_DOC_GRADIENT_OPTIONS
+R"(where : bool array, optional
+    True where an action is allowed: of the shape of `table`, or (num_actions,) for all states. What the others
+    hold is never used.
+)" SCOREFN_DOC_OUT_LIKE("table") SCOREFN_DOC_NUM_THREADS
+R"(
+Returns
+-------
+array of the shape and dtype of `table`
+    In the direction of ascent; a sum over samples, not a mean. 0 in the rows of states that no sample visits.
+
+Raises
+------
+TypeError
+    An argument of the wrong kind or dtype.
+ValueError
+    A wrong shape or value, or a visited state without an allowed action.
+)" SCOREFN_DOC_RAISES_INDEX("States or actions")
+R"(
+Notes
+-----
+With z_i = table[s_i], the gradient of J = sum_i w_i log pi_i(a_i) + entropy_coef sum_i H(pi_i) [1]_, where each
+sample's row (see `score_gradient`) is added to the row of its state. No (samples, num_actions) array is made.
+
+References
+----------
+.. [1] Williams (1992), "Simple statistical gradient-following algorithms for connectionist reinforcement
+       learning", Machine Learning 8.
+
+Examples
+--------
+>>> import numpy as np
+>>> import scorefn
+>>> scorefn.tabular_gradient(np.zeros((2, 2)), states=[0, 0], actions=[0, 1], weights=[2.0, 4.0])
+array([[-1.,  1.],
+       [ 0.,  0.]])
+)";
+
+inline constexpr const char* linear_gradient =
+R"(linear_gradient(features, coef, actions, weights, *, entropy_coef=0.0, accumulate=False, where=None, out=None, num_threads=None)
+--
+
+Score-function (REINFORCE) gradient with respect to the coefficients of a linear policy.
+
+Parameters
+----------
+features : (..., num_features) array of float32 or float64
+coef : (num_features, num_actions) array of the dtype of `features`
+    The samples have the logits ``features @ coef``.
+actions : (...) array of any integer dtype
+    From 0 to num_actions - 1.
+weights : (...) array of float32, float64 or integers
+)" SCOREFN_DOC_WEIGHT_FACTOR SCOREFN_DOC_GRADIENT_OPTIONS
+R"(where : bool array, optional
+    True where an action is allowed: of shape (..., num_actions), or (num_actions,) for all samples.
+)" SCOREFN_DOC_OUT_LIKE("coef") SCOREFN_DOC_NUM_THREADS
+R"(
+Returns
+-------
+array of the shape and dtype of `coef`
+    In the direction of ascent; a sum over samples, not a mean.
+
+Raises
+------
+)" SCOREFN_DOC_RAISES SCOREFN_DOC_RAISES_INDEX("Actions")
+R"(
+Notes
+-----
+With z = features @ coef, the gradient of J = sum_i w_i log pi_i(a_i) + entropy_coef sum_i H(pi_i) [1]_:
+features.T @ dJ/dz, where dJ/dz is that of `score_gradient`. No (samples, num_actions) array is made.
+
+References
+----------
+.. [1] Williams (1992), "Simple statistical gradient-following algorithms for connectionist reinforcement
+       learning", Machine Learning 8.
+
+Examples
+--------
+>>> import numpy as np
+>>> import scorefn
+>>> features = np.array([[1.0, 2.0], [1.0, 4.0]])
+>>> scorefn.linear_gradient(features, np.zeros((2, 2)), actions=[0, 1], weights=[1.0, 1.0])
+array([[ 0.,  0.],
+       [-1.,  1.]])
+)";
+
+}  // namespace scorefn::python::docs

@@ -1,0 +1,59 @@
+#pragma once
+
+#include "common.hpp"
+
+namespace scorefn::python::docs {
+
+inline constexpr const char* sample =
+R"(sample(logits, *, rng=None, num_samples=None, where=None, out=None, num_threads=None)
+--
+
+Draw actions, and their log-probabilities in the same pass.
+
+Parameters
+----------
+)" SCOREFN_DOC_LOGITS
+R"(rng : numpy.random.Generator, int seed or None
+    Where the randomness comes from. A Generator is advanced by two 64-bit words a call; a seed stands for
+    ``numpy.random.default_rng(seed)`` and None for ``numpy.random.default_rng()``.
+num_samples : int, optional
+    Number of independent draws from each row. By default one, without an axis for it.
+)" SCOREFN_DOC_WHERE
+R"(out : tuple (actions, log_probs), optional
+    An int64 array and one of the dtype of `logits`, both of the shape of the result. Left as they were if
+    the call fails.
+)" SCOREFN_DOC_NUM_THREADS
+R"(
+Returns
+-------
+Sample
+    Named tuple of ``actions`` (int64) and ``log_probs`` (the dtype of `logits`), of shape (...), or
+    (..., num_samples) if `num_samples` is given.
+
+Raises
+------
+)" SCOREFN_DOC_RAISES
+R"(
+Notes
+-----
+Inverse of the cumulative distribution: the first action a with pi_0 + ... + pi_a > u. The uniform u of draw d
+of row i is a function of (key, i, d) alone, by the counter-based generator Philox4x64-10 [1]_; the key is the
+only thing taken from `rng`. So the draws depend neither on the number of threads nor on the instruction set,
+and an action of probability 0 is never drawn.
+
+References
+----------
+.. [1] Salmon, Moraes, Dror & Shaw (2011), "Parallel random numbers: as easy as 1, 2, 3", SC '11.
+
+Examples
+--------
+>>> import numpy as np
+>>> import scorefn
+>>> actions, log_probs = scorefn.sample(np.zeros((1000, 4)), rng=0)
+>>> actions.shape, bool(np.allclose(log_probs, np.log(1 / 4)))
+((1000,), True)
+>>> int(scorefn.sample([-np.inf, 0.0]).actions)
+1
+)";
+
+}  // namespace scorefn::python::docs

@@ -1,0 +1,100 @@
+#pragma once
+
+namespace scorefn::python::docs {
+
+inline constexpr const char* get_num_threads =
+R"(get_num_threads()
+--
+
+The number of threads that a call uses if it is not told otherwise.
+
+The innermost `threads` block of the calling thread; else what `set_num_threads` was given; else the
+environment variable SCOREFN_NUM_THREADS, else OMP_NUM_THREADS, else the CPUs that this process may use
+(its affinity and the quota of its cgroup). Calls too small to gain by threads use one.
+
+Returns
+-------
+int
+
+Examples
+--------
+>>> import scorefn
+>>> scorefn.get_num_threads() >= 1
+True
+)";
+
+inline constexpr const char* set_num_threads =
+R"(set_num_threads(num_threads)
+--
+
+Set the number of threads for the whole process.
+
+Parameters
+----------
+num_threads : int or None
+    At least 1. None goes back to the environment, see `get_num_threads`.
+
+Raises
+------
+TypeError
+    Not an int, and not None.
+ValueError
+    Less than 1.
+
+Examples
+--------
+>>> import scorefn
+>>> scorefn.set_num_threads(2)
+>>> scorefn.get_num_threads()
+2
+>>> scorefn.set_num_threads(None)
+)";
+
+inline constexpr const char* set_thread_local_num_threads =
+R"(set_thread_local_num_threads(num_threads)
+--
+
+Set the number of threads for calls from the calling thread; what the context manager `threads` is made of.
+
+Parameters
+----------
+num_threads : int or None
+    At least 1. None goes back to the number for the whole process.
+
+Returns
+-------
+int or None
+    The previous value.
+
+Raises
+------
+TypeError
+    Not an int, and not None.
+ValueError
+    Less than 1.
+
+Examples
+--------
+>>> from scorefn import _core
+>>> previous = _core.set_thread_local_num_threads(1)
+>>> _core.set_thread_local_num_threads(previous)
+1
+)";
+
+inline constexpr const char* num_threads_reason =
+R"(num_threads_reason()
+--
+
+Where `get_num_threads` takes its answer from, in words.
+
+Returns
+-------
+str
+
+Examples
+--------
+>>> from scorefn import _core
+>>> reason = _core.num_threads_reason()
+)";
+
+}  // namespace scorefn::python::docs

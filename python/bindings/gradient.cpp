@@ -1,0 +1,151 @@
+#include <scorefn/gradient.hpp>
+
+#include "call.hpp"
+#include "docs/gradient.hpp"
+#include "function.hpp"
+#include "module.hpp"
+
+namespace scorefn::python {
+
+namespace {
+
+GradientOptions to_gradient_options(py::handle entropy_coef, py::handle accumulate,
+                                    const Where& where, py::handle num_threads,
+                                    const Output& out) {
+    GradientOptions options;
+    static_cast<Options&>(options) = to_options(where, num_threads, out);
+    options.entropy_coef = to_finite(entropy_coef, "entropy_coef");
+    options.accumulate = to_bool(accumulate, "accumulate");
+    if (options.accumulate && !out.is_given()) {
+        throw py::value_error("accumulate=True needs out=, the array to add to");
+    }
+    return options;
+}
+
+py::object score(py::handle logits_, py::handle actions_, py::handle where_, py::handle out_,
+                 py::handle num_threads) {
+    RealMatrix logits(logits_, "logits", logits_axes);
+    Indices actions(actions_, "actions", logits.leading());
+    Where where(where_, logits);
+    const Output out(out_, logits.shape(), logits.dtype(), Form::matrix);
+    out.keep_apart_unless_same(logits);
+    out.keep_apart(actions, where);
+
+    const Options options = to_options(where, num_threads, out);
+    compute(logits, [&](auto zero) {
+        using T = decltype(zero);
+        scorefn::score<T>(logits.matrix<T>(), actions.vector(), out.matrix<T>(), options);
+    });
+    return out.result();
+}
+
+// A row of logits for each sample.
+py::object row_gradients(RealMatrix& logits, py::handle actions_, py::handle weights_,
+                         py::handle entropy_coef, py::handle accumulate, py::handle where_,
+                         py::handle out_, py::handle num_threads) {
+    Indices actions(actions_, "actions", logits.leading());
+    Weights weights(weights_, logits.leading());
+    Where where(where_, logits);
+    const Output out(out_, logits.shape(), logits.dtype(), Form::matrix);
+    const GradientOptions options =
+        to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
+    if (options.accumulate) {
+        out.keep_apart(logits);
+    } else {
+        out.keep_apart_unless_same(logits);
+    }
+    out.keep_apart(actions, weights, where);
+
+    compute(logits, [&](auto zero) {
+        using T = decltype(zero);
+        scorefn::score_gradient<T>(logits.matrix<T>(), actions.vector(), weights.vector(),
+                                   out.matrix<T>(), options);
+    });
+    return out.result();
+}
+
+// One row of logits for all samples.
+py::object shared_gradient(RealMatrix& logits, py::handle actions_, py::handle weights_,
+                           py::handle entropy_coef, py::handle accumulate, py::handle where_,
+                           py::handle out_, py::handle num_threads) {
+    Indices actions(actions_, "actions");
+    Weights weights(weights_, actions.shape());
+    Where where(where_, logits);
+    const Output out(out_, logits.shape(), logits.dtype(), Form::matrix);
+    const GradientOptions options =
+        to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
+    out.keep_apart(logits, actions, weights, where);
+
+    compute(logits.dtype(), actions.shape(), logits.leading(), [&](auto zero) {
+        using T = decltype(zero);
+        scorefn::score_gradient<T>(logits.row<T>(), actions.vector(), weights.vector(),
+                                   out.row<T>(), options);
+    });
+    return out.result();
+}
+
+py::object score_gradient(py::handle logits_, py::handle actions, py::handle weights,
+                          py::handle entropy_coef, py::handle accumulate, py::handle where,
+                          py::handle out, py::handle num_threads) {
+    RealMatrix logits(logits_, "logits", logits_axes);
+    const auto gradient = logits.leading().empty() ? shared_gradient : row_gradients;
+    return gradient(logits, actions, weights, entropy_coef, accumulate, where, out, num_threads);
+}
+
+py::object tabular_gradient(py::handle table_, py::handle states_, py::handle actions_,
+                            py::handle weights_, py::handle entropy_coef, py::handle accumulate,
+                            py::handle where_, py::handle out_, py::handle num_threads) {
+    RealMatrix table(table_, "table", table_axes);
+    Indices states(states_, "states");
+    Indices actions(actions_, "actions", states.shape());
+    Weights weights(weights_, states.shape());
+    Where where(where_, table);
+    const Output out(out_, table.shape(), table.dtype(), Form::matrix);
+    const GradientOptions options =
+        to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
+    out.keep_apart(table, states, actions, weights, where);
+
+    compute(table.dtype(), states.shape(), table.leading(), [&](auto zero) {
+        using T = decltype(zero);
+        scorefn::tabular_gradient<T>(table.matrix<T>(), states.vector(), actions.vector(),
+                                     weights.vector(), out.matrix<T>(), options);
+    });
+    return out.result();
+}
+
+py::object linear_gradient(py::handle features_, py::handle coef_, py::handle actions_,
+                           py::handle weights_, py::handle entropy_coef, py::handle accumulate,
+                           py::handle where_, py::handle out_, py::handle num_threads) {
+    RealMatrix features(features_, "features", features_axes);
+    RealMatrix coef(coef_, "coef", coef_axes);
+    coef.check_dtype_of(features);
+    coef.check_shape({features.shape().back(), coef.shape().back()});
+    const Shape& samples = features.leading();
+    Indices actions(actions_, "actions", samples);
+    Weights weights(weights_, samples);
+    Shape logits_shape = samples;
+    logits_shape.push_back(coef.shape().back());
+    Where where(where_, logits_shape, features.axis());
+    const Output out(out_, coef.shape(), coef.dtype(), Form::matrix);
+    const GradientOptions options =
+        to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
+    out.keep_apart(features, coef, actions, weights, where);
+
+    compute(features.dtype(), samples, samples, [&](auto zero) {
+        using T = decltype(zero);
+        scorefn::linear_gradient<T>(features.matrix<T>(), coef.matrix<T>(), actions.vector(),
+                                    weights.vector(), out.matrix<T>(), options);
+    });
+    return out.result();
+}
+
+}  // namespace
+
+void bind_gradient(py::module_& module) {
+    def<&score>(module, docs::score);
+    def<&score_gradient>(module, docs::score_gradient);
+    def<&tabular_gradient>(module, docs::tabular_gradient);
+    def<&linear_gradient>(module, docs::linear_gradient);
+}
+
+}  // namespace scorefn::python

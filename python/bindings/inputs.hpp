@@ -1,0 +1,117 @@
+// The arrays that a call reads: each class checks one and lends the core a view of it. A bad one throws
+// a TypeError or ValueError with its name, what was expected and what was got.
+#pragma once
+
+#include <scorefn/options.hpp>
+
+#include "arrays.hpp"
+
+namespace scorefn::python {
+
+class Input {
+public:
+    // For a call that writes `written`: reads a copy, if the two overlap.
+    void keep_apart_from(const Rows& written);
+    // The same for a core function whose output may be this very input.
+    void keep_apart_unless_same(const Rows& written);
+
+protected:
+    Input() = default;
+    void read(py::array array, Form form);
+
+    Rows rows_;
+
+private:
+    void read_copy();
+
+    py::object array_;
+    Form form_ = Form::vector;
+};
+
+// The axes that a RealMatrix must have.
+struct Axes {
+    const char* text;
+    bool exactly_two;
+    bool last_is_actions;
+};
+
+inline constexpr Axes logits_axes{"(..., num_actions)", false, true};
+inline constexpr Axes table_axes{"(num_states, num_actions)", true, true};
+inline constexpr Axes features_axes{"(..., num_features)", false, false};
+inline constexpr Axes coef_axes{"(num_features, num_actions)", true, true};
+
+// Logits, a table, features or coefficients: float32 or float64.
+class RealMatrix : public Input {
+public:
+    // `axis` names the one that the core sees last.
+    RealMatrix(py::handle x, const char* name, const Axes& axes, py::handle axis = {});
+
+    DType dtype() const { return dtype_; }
+    py::ssize_t axis() const { return axis_; }
+    // As the caller passed it.
+    const Shape& shape() const { return shape_; }
+    // Without `axis`.
+    const Shape& leading() const { return leading_; }
+
+    void check_shape(const Shape& expected) const;
+    void check_dtype_of(const RealMatrix& other) const;
+
+    template <class T>
+    Matrix<const T> matrix() const {
+        return {static_cast<const T*>(rows_.data), rows_.rows, rows_.cols, rows_.row_stride,
+                rows_.col_stride};
+    }
+    // The only row.
+    template <class T>
+    Vector<const T> row() const {
+        return {static_cast<const T*>(rows_.data), rows_.cols, rows_.col_stride};
+    }
+
+private:
+    const char* name_;
+    DType dtype_;
+    py::ssize_t axis_;
+    Shape shape_;
+    Shape leading_;
+};
+
+// Actions or states: integers of any width.
+class Indices : public Input {
+public:
+    // Of any shape.
+    Indices(py::handle x, const char* name);
+    Indices(py::handle x, const char* name, const Shape& expected);
+
+    const Shape& shape() const { return shape_; }
+    IndexVector vector() const { return {rows_.data, type_, rows_.rows, rows_.row_stride}; }
+
+private:
+    Shape shape_;
+    IntegerType type_ = IntegerType::i64;
+};
+
+// Weights: float32, float64, or integers, which become float64.
+class Weights : public Input {
+public:
+    Weights(py::handle x, const Shape& expected);
+
+    RealVector vector() const;
+};
+
+// The allowed actions: None, a mask for all rows, or one of the shape of the logits.
+class Where : public Input {
+public:
+    Where(py::handle x, const RealMatrix& logits)
+        : Where(x, logits.shape(), logits.axis()) {}
+    Where(py::handle x, const Shape& logits_shape, py::ssize_t axis);
+
+    Matrix<const bool> matrix() const {
+        return {static_cast<const bool*>(rows_.data), num_rows_, rows_.cols, rows_.row_stride,
+                rows_.col_stride};
+    }
+
+private:
+    std::int64_t num_rows_ = 0;
+};
+
+}  // namespace scorefn::python

@@ -1,0 +1,15 @@
+// The parts of the module, one a file.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace scorefn::python {
+
+void bind_softmax(pybind11::module_& module);
+void bind_categorical(pybind11::module_& module);
+void bind_sample(pybind11::module_& module);
+void bind_gradient(pybind11::module_& module);
+void bind_threads(pybind11::module_& module);
+void bind_config(pybind11::module_& module);
+
+}  // namespace scorefn::python

@@ -1,0 +1,79 @@
+#include "output.hpp"
+
+#include <string>
+
+#include "scalars.hpp"
+
+namespace scorefn::python {
+
+namespace {
+
+py::array given(py::handle out, const Shape& shape, DType dtype, const char* name) {
+    const auto must = [name](const std::string& rest) {
+        return std::string(name) + " must " + rest;
+    };
+    if (!py::isinstance<py::array>(out)) {
+        throw py::type_error(must("be an ndarray, got ") + type_name(out));
+    }
+    py::array array = as_array(out, name);
+    if (!has_dtype(array, dtype)) {
+        throw py::type_error(must("be ") + to_string(dtype) + ", got " + dtype_name(array));
+    }
+    if (!has_shape(array, shape)) {
+        throw py::value_error(must("have shape ") + to_string(shape) + ", got " +
+                              to_string(shape_of(array)));
+    }
+    if (!array.writeable()) {
+        throw py::value_error(must("be writeable, got a read-only array"));
+    }
+    for (py::ssize_t axis = 0; axis < array.ndim(); ++axis) {
+        if (array.shape(axis) > 1 && array.strides(axis) == 0 && array.size() != 0) {
+            throw py::value_error(must("not overlap itself, got stride 0 along axis ") +
+                                  std::to_string(axis));
+        }
+    }
+    return array;
+}
+
+}  // namespace
+
+Output::Output(py::handle out, const Shape& shape, DType dtype, Form form, py::ssize_t axis,
+               const char* name)
+    : name_(name),
+      axis_(axis),
+      is_given_(python::is_given(out)),
+      array_(is_given_ ? given(out, shape, dtype, name) : py::array(to_numpy(dtype), shape)) {
+    const py::array target = with_axis_last(array_, axis_);
+    std::optional<Rows> rows = as_rows(target, form);
+    if (!rows) {
+        buffer_ = native_copy(target);  // with its values, for accumulate=True
+        rows = as_rows(*buffer_, form);
+    }
+    rows_ = rows.value();
+}
+
+void Output::check_apart_from(const Output& other) const {
+    if (!is_given_ || !other.is_given_) {
+        return;
+    }
+    if (!is_private() && !other.is_private() && !overlap(rows_, other.rows_)) {
+        return;
+    }
+    const py::object shares_memory = py::module_::import("numpy").attr("shares_memory");
+    if (shares_memory(array_, other.array_).cast<bool>()) {
+        throw py::value_error(std::string(name_) + " and " + other.name_ +
+                              " must not share memory");
+    }
+}
+
+py::object Output::result() const {
+    if (buffer_) {
+        copy_values(*buffer_, with_axis_last(array_, axis_));
+    }
+    if (!is_given_ && array_.ndim() == 0) {
+        return array_[py::tuple(0)];
+    }
+    return array_;
+}
+
+}  // namespace scorefn::python

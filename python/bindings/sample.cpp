@@ -1,0 +1,81 @@
+#include <scorefn/categorical.hpp>
+
+#include <pybind11/gil_safe_call_once.h>
+
+#include <utility>
+
+#include "call.hpp"
+#include "docs/sample.hpp"
+#include "function.hpp"
+#include "module.hpp"
+#include "random_key.hpp"
+
+namespace scorefn::python {
+
+namespace {
+
+// typing.NamedTuple's, from Python: a class of its own would not be a tuple.
+py::handle sample_class() {
+    PYBIND11_CONSTINIT static py::gil_safe_call_once_and_store<py::object> cache;
+    return cache
+        .call_once_and_store_result(
+            [] { return py::module_::import("scorefn._sample").attr("Sample"); })
+        .get_stored();
+}
+
+// out=(actions, log_probs), or nulls.
+std::pair<py::handle, py::handle> unpack(py::handle out) {
+    if (!is_given(out)) {
+        return {};
+    }
+    if (!py::isinstance<py::tuple>(out)) {
+        throw py::type_error("out must be a tuple (actions, log_probs), got " + type_name(out));
+    }
+    const auto pair = py::reinterpret_borrow<py::tuple>(out);
+    if (pair.size() != 2) {
+        throw py::value_error("out must be a tuple (actions, log_probs), got " +
+                              std::to_string(pair.size()) + " items");
+    }
+    for (std::size_t i = 0; i < 2; ++i) {
+        if (pair[i].is_none()) {
+            throw py::type_error("out[" + std::to_string(i) + "] must be an ndarray, got NoneType");
+        }
+    }
+    return {pair[0], pair[1]};
+}
+
+py::object sample(py::handle logits_, py::handle rng, py::handle num_samples, py::handle where_,
+                  py::handle out, py::handle num_threads) {
+    RealMatrix logits(logits_, "logits", logits_axes);
+    Where where(where_, logits);
+    Shape shape = logits.leading();
+    Form form = Form::vector;
+    if (is_given(num_samples)) {
+        shape.push_back(to_int_at_least(0, num_samples, "num_samples"));
+        form = Form::matrix;
+    }
+    const auto [out_actions, out_log_probs] = unpack(out);
+    const Output actions(out_actions, shape, DType::int64, form, "out[0]");
+    const Output log_probs(out_log_probs, shape, logits.dtype(), form, "out[1]");
+    log_probs.check_apart_from(actions);
+    actions.keep_apart(logits, where);
+    log_probs.keep_apart(logits, where);
+
+    const Options options = to_options(where, num_threads, actions, log_probs);
+    const RandomKey key = draw_key(rng);
+    compute(logits, [&](auto zero) {
+        using T = decltype(zero);
+        scorefn::sample<T>(logits.matrix<T>(), key, actions.matrix<std::int64_t>(),
+                           log_probs.matrix<T>(), options);
+    });
+    return sample_class()(actions.result(), log_probs.result());
+}
+
+}  // namespace
+
+void bind_sample(py::module_& module) {
+    module.attr("Sample") = sample_class();
+    def<&sample>(module, docs::sample);
+}
+
+}  // namespace scorefn::python

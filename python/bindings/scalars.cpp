@@ -1,0 +1,80 @@
+#include "scalars.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "arrays.hpp"
+
+namespace scorefn::python {
+
+namespace {
+
+[[noreturn]] void throw_wrong_type(const char* name, const char* expected, py::handle x) {
+    throw py::type_error(std::string(name) + " must be " + expected + ", got " + type_name(x));
+}
+
+// Python's or NumPy's (bool_ before NumPy 2).
+bool is_bool(py::handle x) {
+    if (PyLong_CheckExact(x.ptr()) || PyFloat_CheckExact(x.ptr())) {
+        return false;
+    }
+    return PyBool_Check(x.ptr()) || type_name(x) == "bool" || type_name(x) == "bool_";
+}
+
+}  // namespace
+
+py::ssize_t to_int(py::handle x, const char* name, const char* expected) {
+    const py::ssize_t value = is_bool(x) ? -1 : PyNumber_AsSsize_t(x.ptr(), nullptr);
+    if (is_bool(x) || (value == -1 && PyErr_Occurred())) {
+        PyErr_Clear();
+        throw_wrong_type(name, expected, x);
+    }
+    return value;
+}
+
+py::ssize_t to_int_at_least(py::ssize_t minimum, py::handle x, const char* name) {
+    const py::ssize_t value = to_int(x, name, "an int or None");
+    if (value < minimum) {
+        throw py::value_error(std::string(name) + " must be at least " + std::to_string(minimum) +
+                              ", got " + py::str(x).cast<std::string>());
+    }
+    return value;
+}
+
+int to_num_threads(py::handle x) {
+    if (!is_given(x)) {
+        return 0;
+    }
+    constexpr py::ssize_t most = std::numeric_limits<int>::max();
+    return static_cast<int>(std::min(to_int_at_least(1, x, "num_threads"), most));
+}
+
+bool to_bool(py::handle x, const char* name) {
+    if (!x) {
+        return false;
+    }
+    if (!is_bool(x)) {
+        throw_wrong_type(name, "a bool", x);
+    }
+    return PyObject_IsTrue(x.ptr()) == 1;
+}
+
+double to_finite(py::handle x, const char* name) {
+    if (!x) {
+        return 0.0;
+    }
+    const double value = is_bool(x) ? -1.0 : PyFloat_AsDouble(x.ptr());
+    if (is_bool(x) || (value == -1.0 && PyErr_Occurred())) {
+        PyErr_Clear();
+        throw_wrong_type(name, "a real number", x);
+    }
+    if (!std::isfinite(value)) {
+        throw py::value_error(std::string(name) + " must be finite, got " +
+                              py::str(x).cast<std::string>());
+    }
+    return value;
+}
+
+}  // namespace scorefn::python

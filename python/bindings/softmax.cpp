@@ -1,0 +1,65 @@
+#include <scorefn/softmax.hpp>
+
+#include "call.hpp"
+#include "docs/softmax.hpp"
+#include "function.hpp"
+#include "module.hpp"
+
+namespace scorefn::python {
+
+namespace {
+
+// From logits to an array like them, in which the core may work in place.
+template <class Core>
+py::object normalize(py::handle logits_, py::handle axis, py::handle where_, py::handle out_,
+                     py::handle num_threads, const Core& core) {
+    RealMatrix logits(logits_, "logits", logits_axes, axis);
+    Where where(where_, logits);
+    const Output out(out_, logits.shape(), logits.dtype(), Form::matrix, logits.axis());
+    out.keep_apart_unless_same(logits);
+    out.keep_apart(where);
+
+    const Options options = to_options(where, num_threads, out);
+    compute(logits, [&](auto zero) {
+        using T = decltype(zero);
+        core(logits.matrix<T>(), out.matrix<T>(), options);
+    });
+    return out.result();
+}
+
+py::object log_softmax(py::handle logits, py::handle axis, py::handle where, py::handle out,
+                       py::handle num_threads) {
+    return normalize(logits, axis, where, out, num_threads,
+                     [](auto... arguments) { scorefn::log_softmax(arguments...); });
+}
+
+py::object softmax(py::handle logits, py::handle axis, py::handle where, py::handle out,
+                   py::handle num_threads) {
+    return normalize(logits, axis, where, out, num_threads,
+                     [](auto... arguments) { scorefn::softmax(arguments...); });
+}
+
+py::object logsumexp(py::handle logits_, py::handle axis, py::handle where_, py::handle out_,
+                     py::handle num_threads) {
+    RealMatrix logits(logits_, "logits", logits_axes, axis);
+    Where where(where_, logits);
+    const Output out(out_, logits.leading(), logits.dtype(), Form::vector);
+    out.keep_apart(logits, where);
+
+    const Options options = to_options(where, num_threads, out);
+    compute(logits, [&](auto zero) {
+        using T = decltype(zero);
+        scorefn::logsumexp<T>(logits.matrix<T>(), out.vector<T>(), options);
+    });
+    return out.result();
+}
+
+}  // namespace
+
+void bind_softmax(py::module_& module) {
+    def<&log_softmax>(module, docs::log_softmax);
+    def<&softmax>(module, docs::softmax);
+    def<&logsumexp>(module, docs::logsumexp);
+}
+
+}  // namespace scorefn::python

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Sample(NamedTuple):
+    """Actions drawn from a policy, and their log-probabilities.
+
+    Attributes
+    ----------
+    actions : int64 array
+        Of the leading shape of the logits, with one axis more if `num_samples` was given.
+    log_probs : float32 or float64 array of the same shape
+        ``log pi(actions)``, in the dtype of the logits.
+    """
+
+    actions: NDArray[np.int64]
+    log_probs: NDArray[np.floating[Any]]
