@@ -279,7 +279,7 @@ ones = np.ones((2, 2))
             r"states\[1\] = -1 is out of range for 3 states",
         ),
         (
-            lambda: table.gradient([[0, 1], [2, 3]], ones, ones),
+            lambda: table.gradient([[0, 1], [2, 3]], [[0, 0], [0, 0]], ones),
             IndexError,
             r"states\[1, 1\] = 3 is out of range for 3 states",
         ),

@@ -81,15 +81,9 @@ def discounted_returns(
     """
     r, next_v, done, counts = _episodes(rewards, next_values, terminated, truncated, where)
     discount = check_fraction("discount", discount)
-    returns = np.zeros_like(r)
-    following = np.zeros(r.shape[1:])  # the return of the next step that counts
-    is_last = np.ones(r.shape[1:], dtype=bool)
-    for t in reversed(range(len(r))):
-        future = np.where(done[t] | is_last, next_v[t], following)
-        returns[t] = np.where(counts[t], r[t] + discount * future, 0.0)
-        following = np.where(counts[t], returns[t], following)
-        is_last &= ~counts[t]
-    return returns
+    is_last = counts & (np.cumsum(counts[::-1], axis=0)[::-1] == 1)
+    cut = done | is_last
+    return _backward(r + discount * np.where(cut, next_v, 0.0), discount, cut, counts)
 
 
 def gae(
@@ -142,13 +136,7 @@ def gae(
     discount = check_fraction("discount", discount)
     gae_lambda = check_fraction("gae_lambda", gae_lambda)
     delta = r + discount * next_v - v
-    result = np.zeros_like(r)
-    following = np.zeros(r.shape[1:])  # the advantage of the next step that counts
-    for t in reversed(range(len(r))):
-        trace = np.where(done[t], 0.0, following)
-        result[t] = np.where(counts[t], delta[t] + discount * gae_lambda * trace, 0.0)
-        following = np.where(counts[t], result[t], following)
-    return result
+    return _backward(delta, discount * gae_lambda, done, counts)
 
 
 def advantages(
@@ -249,6 +237,21 @@ def _episodes(
     if next_values is None:
         return r, np.zeros(shape), done, counts
     return r, _finite_where("next_values", next_values, counts & ~ended), done, counts
+
+
+def _backward(
+    terms: NDArray[np.float64], decay: float, cut: NDArray[np.bool_], counts: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """x_t = terms_t + decay * (0 if cut_t else x_{t+1}), leaving out steps that do not count.
+
+    Such a step has the term 0 and the decay 1, which hands x_{t+1} on to the step before it.
+    """
+    decays = np.where(counts, np.where(cut, 0.0, decay), 1.0)
+    sums = np.empty_like(terms)
+    following = np.zeros(terms.shape[1:])
+    for t in reversed(range(len(terms))):
+        sums[t] = following = terms[t] + decays[t] * following
+    return np.where(counts, sums, 0.0)
 
 
 def _flags(

@@ -43,7 +43,9 @@ __all__ = [
 Float64 = NDArray[np.float64]
 
 
-def _allowed(logits: ArrayLike, where: ArrayLike | None, name: str = "logits") -> Float64:
+def _allowed(
+    logits: ArrayLike, where: ArrayLike | None, name: str = "logits", suffix: str = ""
+) -> Float64:
     """-inf in every masked slot, and NaN throughout a row that holds NaN or +inf elsewhere."""
     z = np.asarray(logits, dtype=np.float64)
     if where is not None:
@@ -53,7 +55,7 @@ def _allowed(logits: ArrayLike, where: ArrayLike | None, name: str = "logits") -
         z = np.where(mask, z, -np.inf)
     empty = np.all(z == -np.inf, axis=-1)
     if np.any(empty):
-        row = subscript(name, np.argwhere(empty)[0])
+        row = subscript(name, np.argwhere(empty)[0]) + suffix
         raise ValueError(f"{row} has no allowed action: every logit is -inf or masked")
     broken = np.any(np.isnan(z) | (z == np.inf), axis=-1, keepdims=True)
     return np.where(broken, np.nan, z)
@@ -290,12 +292,12 @@ def linear_gradient(
     """`score_gradient` with logits = features @ coef, carried back as features^T @ rows."""
     x = np.asarray(features, dtype=np.float64)
     with np.errstate(invalid="ignore", over="ignore"):  # makes its own row NaN, and no other
-        z = _allowed(x @ np.asarray(coef, dtype=np.float64), where)
-    a = _check_actions(actions, z)
-    w = check_real("weights", weights, shape=z.shape[:-1])
-    rows = _row_gradients(z, a, w, entropy_coef)
-    counts = (w != 0.0) | (entropy_coef != 0.0)  # 0 must not become NaN in a product with features
-    return np.asarray(x[counts].T @ rows[counts])
+        z = _allowed(x @ np.asarray(coef, dtype=np.float64), where, "features", " @ coef")
+        a = _check_actions(actions, z)
+        w = check_real("weights", weights, shape=z.shape[:-1])
+        rows = _row_gradients(z, a, w, entropy_coef)
+        counts = (w != 0.0) | (entropy_coef != 0.0)  # 0 * inf would come back as NaN
+        return np.asarray(x[counts].T @ rows[counts])
 
 
 def ulp_error(actual: ArrayLike, exact: ArrayLike) -> Float64:
