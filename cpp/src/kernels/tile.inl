@@ -25,23 +25,20 @@ constexpr T kInfinity = static_cast<T>(__builtin_inf());
 template <class T>
 constexpr T kNaN = static_cast<T>(__builtin_nan(""));
 
-// Copies `count` rows in the tile's layout, -inf where masked. Rows that are not there are rows of zeros.
+// Copies `count` rows in the tile's layout, -inf where masked. Rows that are not there are copies of the first: any
+// values do, as long as they are values.
 template <class L, class From, class T = typename L::value_type>
 SCOREFN_INLINE void gather_tile(const LogitRows<From>& in, std::int64_t row, int count, T* z) {
-    for (int r = 0; r < L::rows; ++r) {
-        const From* x = in.data + (row + r) * in.row_stride;
-        if (r >= count) {
-            for (std::int64_t j = 0; j < in.cols; ++j) z[L::offset(r, j)] = 0;
-        } else if (in.where) {
-            const bool* allowed = in.where + (row + r) * in.where_row_stride;
-            for (std::int64_t j = 0; j < in.cols; ++j)
-                z[L::offset(r, j)] = allowed[j * in.where_col_stride]
-                                         ? static_cast<T>(x[j * in.col_stride])
-                                         : -kInfinity<T>;
-        } else {
-            for (std::int64_t j = 0; j < in.cols; ++j)
-                z[L::offset(r, j)] = static_cast<T>(x[j * in.col_stride]);
-        }
+    const From* x[L::rows];
+    for (int r = 0; r < L::rows; ++r) x[r] = in.data + (row + (r < count ? r : 0)) * in.row_stride;
+    // Column by column: whole vectors are stored, as whole vectors they will be loaded.
+    for (std::int64_t j = 0; j < in.cols; ++j)
+        for (int r = 0; r < L::rows; ++r) z[L::offset(r, j)] = static_cast<T>(x[r][j * in.col_stride]);
+    if (!in.where) return;
+    for (int r = 0; r < count; ++r) {
+        const bool* allowed = in.where + (row + r) * in.where_row_stride;
+        for (std::int64_t j = 0; j < in.cols; ++j)
+            if (!allowed[j * in.where_col_stride]) z[L::offset(r, j)] = -kInfinity<T>;
     }
 }
 
