@@ -11,8 +11,10 @@
 
 namespace scorefn::python {
 
+// Keeps `where` apart from the outputs too, as the options hold its view.
 template <class... Outputs>
-Options to_options(const Where& where, py::handle num_threads, const Outputs&... outputs) {
+Options to_options(Where& where, py::handle num_threads, const Outputs&... outputs) {
+    (outputs.keep_apart(where), ...);
     Options options;
     options.where = where.matrix();
     options.num_threads = to_num_threads(num_threads);

@@ -15,7 +15,7 @@ py::object log_prob(py::handle logits_, py::handle actions_, py::handle where_, 
     Indices actions(actions_, "actions", logits.leading());
     Where where(where_, logits);
     const Output out(out_, logits.leading(), logits.dtype(), Form::vector);
-    out.keep_apart(logits, actions, where);
+    out.keep_apart(logits, actions);
 
     const Options options = to_options(where, num_threads, out);
     compute(logits, [&](auto zero) {
@@ -30,7 +30,7 @@ py::object entropy(py::handle logits_, py::handle where_, py::handle out_,
     RealMatrix logits(logits_, "logits", logits_axes);
     Where where(where_, logits);
     const Output out(out_, logits.leading(), logits.dtype(), Form::vector);
-    out.keep_apart(logits, where);
+    out.keep_apart(logits);
 
     const Options options = to_options(where, num_threads, out);
     compute(logits, [&](auto zero) {
@@ -48,7 +48,7 @@ py::object kl_divergence(py::handle logits_p_, py::handle logits_q_, py::handle 
     logits_q.check_shape(logits_p.shape());
     Where where(where_, logits_p);
     const Output out(out_, logits_p.leading(), logits_p.dtype(), Form::vector);
-    out.keep_apart(logits_p, logits_q, where);
+    out.keep_apart(logits_p, logits_q);
 
     const Options options = to_options(where, num_threads, out);
     compute(logits_p, [&](auto zero) {

@@ -9,9 +9,8 @@ namespace scorefn::python {
 
 namespace {
 
-GradientOptions to_gradient_options(py::handle entropy_coef, py::handle accumulate,
-                                    const Where& where, py::handle num_threads,
-                                    const Output& out) {
+GradientOptions to_gradient_options(py::handle entropy_coef, py::handle accumulate, Where& where,
+                                    py::handle num_threads, const Output& out) {
     GradientOptions options;
     static_cast<Options&>(options) = to_options(where, num_threads, out);
     options.entropy_coef = to_finite(entropy_coef, "entropy_coef");
@@ -29,7 +28,7 @@ py::object score(py::handle logits_, py::handle actions_, py::handle where_, py:
     Where where(where_, logits);
     const Output out(out_, logits.shape(), logits.dtype(), Form::matrix);
     out.keep_apart_unless_same(logits);
-    out.keep_apart(actions, where);
+    out.keep_apart(actions);
 
     const Options options = to_options(where, num_threads, out);
     compute(logits, [&](auto zero) {
@@ -47,6 +46,8 @@ py::object row_gradients(RealMatrix& logits, py::handle actions_, py::handle wei
     Weights weights(weights_, logits.leading());
     Where where(where_, logits);
     const Output out(out_, logits.shape(), logits.dtype(), Form::matrix);
+    out.keep_apart(actions, weights);
+
     const GradientOptions options =
         to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
     if (options.accumulate) {
@@ -54,8 +55,6 @@ py::object row_gradients(RealMatrix& logits, py::handle actions_, py::handle wei
     } else {
         out.keep_apart_unless_same(logits);
     }
-    out.keep_apart(actions, weights, where);
-
     compute(logits, [&](auto zero) {
         using T = decltype(zero);
         scorefn::score_gradient<T>(logits.matrix<T>(), actions.vector(), weights.vector(),
@@ -72,10 +71,10 @@ py::object shared_gradient(RealMatrix& logits, py::handle actions_, py::handle w
     Weights weights(weights_, actions.shape());
     Where where(where_, logits);
     const Output out(out_, logits.shape(), logits.dtype(), Form::matrix);
+    out.keep_apart(logits, actions, weights);
+
     const GradientOptions options =
         to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
-    out.keep_apart(logits, actions, weights, where);
-
     compute(logits.dtype(), actions.shape(), logits.leading(), [&](auto zero) {
         using T = decltype(zero);
         scorefn::score_gradient<T>(logits.row<T>(), actions.vector(), weights.vector(),
@@ -101,10 +100,10 @@ py::object tabular_gradient(py::handle table_, py::handle states_, py::handle ac
     Weights weights(weights_, states.shape());
     Where where(where_, table);
     const Output out(out_, table.shape(), table.dtype(), Form::matrix);
+    out.keep_apart(table, states, actions, weights);
+
     const GradientOptions options =
         to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
-    out.keep_apart(table, states, actions, weights, where);
-
     compute(table.dtype(), states.shape(), table.leading(), [&](auto zero) {
         using T = decltype(zero);
         scorefn::tabular_gradient<T>(table.matrix<T>(), states.vector(), actions.vector(),
@@ -127,10 +126,10 @@ py::object linear_gradient(py::handle features_, py::handle coef_, py::handle ac
     logits_shape.push_back(coef.shape().back());
     Where where(where_, logits_shape, features.axis());
     const Output out(out_, coef.shape(), coef.dtype(), Form::matrix);
+    out.keep_apart(features, coef, actions, weights);
+
     const GradientOptions options =
         to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
-    out.keep_apart(features, coef, actions, weights, where);
-
     compute(features.dtype(), samples, samples, [&](auto zero) {
         using T = decltype(zero);
         scorefn::linear_gradient<T>(features.matrix<T>(), coef.matrix<T>(), actions.vector(),

@@ -36,7 +36,7 @@ py::object to_generator(py::handle rng) {
         throw py::value_error("rng must be a seed of at least 0, got " +
                               py::str(rng).cast<std::string>());
     }
-    return random.default_rng(rng);
+    return random.default_rng(py::reinterpret_steal<py::int_>(PyNumber_Index(rng.ptr())));
 }
 
 // NumPy's C interface to a bit generator (numpy/random/bitgen.h), the part that is used here.

@@ -58,8 +58,8 @@ py::object sample(py::handle logits_, py::handle rng, py::handle num_samples, py
     const Output actions(out_actions, shape, DType::int64, form, "out[0]");
     const Output log_probs(out_log_probs, shape, logits.dtype(), form, "out[1]");
     log_probs.check_apart_from(actions);
-    actions.keep_apart(logits, where);
-    log_probs.keep_apart(logits, where);
+    actions.keep_apart(logits);
+    log_probs.keep_apart(logits);
 
     const Options options = to_options(where, num_threads, actions, log_probs);
     const RandomKey key = draw_key(rng);

@@ -17,7 +17,6 @@ py::object normalize(py::handle logits_, py::handle axis, py::handle where_, py:
     Where where(where_, logits);
     const Output out(out_, logits.shape(), logits.dtype(), Form::matrix, logits.axis());
     out.keep_apart_unless_same(logits);
-    out.keep_apart(where);
 
     const Options options = to_options(where, num_threads, out);
     compute(logits, [&](auto zero) {
@@ -44,7 +43,7 @@ py::object logsumexp(py::handle logits_, py::handle axis, py::handle where_, py:
     RealMatrix logits(logits_, "logits", logits_axes, axis);
     Where where(where_, logits);
     const Output out(out_, logits.leading(), logits.dtype(), Form::vector);
-    out.keep_apart(logits, where);
+    out.keep_apart(logits);
 
     const Options options = to_options(where, num_threads, out);
     compute(logits, [&](auto zero) {

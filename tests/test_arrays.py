@@ -1,0 +1,637 @@
+"""Arrays of every layout: the same bits as for a plain contiguous copy."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.lib.stride_tricks import as_strided
+from numpy.typing import NDArray
+
+import scorefn
+
+Array = NDArray[Any]
+DTYPES = [np.float32, np.float64]
+
+
+class Plain(np.ndarray):
+    """A subclass without any meaning of its own."""
+
+
+def embedded(a: Array, step: int) -> Array:
+    """A view into a larger array, with `step` between the elements along each axis."""
+    big = np.zeros(tuple(abs(step) * n + 1 for n in a.shape), dtype=a.dtype)
+    view = big[tuple(slice(1, None, step) if step > 0 else slice(None, 0, step) for _ in a.shape)]
+    view[...] = a
+    return view
+
+
+def unaligned(a: Array) -> Array:
+    view = np.zeros(a.nbytes + 1, dtype=np.uint8)[1:].view(a.dtype).reshape(a.shape)
+    view[...] = a
+    return view
+
+
+def field(a: Array) -> Array:
+    """A field of a packed record: the stride is no multiple of the item size."""
+    view = np.zeros(a.shape, dtype=[("flag", np.uint8), ("x", a.dtype)])["x"]
+    view[...] = a
+    return view
+
+
+def read_only(a: Array) -> Array:
+    copy = a.copy()
+    copy.flags.writeable = False
+    return copy
+
+
+def first_axis_innermost(a: Array) -> Array:
+    """Leading axes that one stride cannot step through."""
+    return np.moveaxis(np.moveaxis(a, 0, -1).copy(), -1, 0)
+
+
+WRITEABLE_LAYOUTS: dict[str, Callable[[Array], Array]] = {
+    "fortran": np.asfortranarray,
+    "every_other": lambda a: embedded(a, 2),
+    "reversed": lambda a: embedded(a, -1),
+    "every_third_reversed": lambda a: embedded(a, -3),
+    "first_axis_innermost": first_axis_innermost,
+    "unaligned": unaligned,
+    "byte_swapped": lambda a: a.astype(a.dtype.newbyteorder()),
+    "unaligned_byte_swapped": lambda a: unaligned(a.astype(a.dtype.newbyteorder())),
+    "field_of_a_record": field,
+    "subclass": lambda a: a.copy().view(Plain),
+}
+LAYOUTS = {**WRITEABLE_LAYOUTS, "read_only": read_only}
+
+
+def arguments_of(function: str, dtype: Any = np.float64) -> dict[str, Any]:
+    """2 x 3 samples, 4 actions; 6 states or 5 features."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(2, 3, 4)).astype(dtype)
+    actions = rng.integers(4, size=(2, 3))
+    where = rng.random((2, 3, 4)) < 0.7
+    where[..., 1] = True
+    samples = {"actions": actions, "weights": rng.normal(size=(2, 3)).astype(dtype)}
+    arguments: dict[str, dict[str, Any]] = {
+        "log_softmax": {"logits": logits},
+        "softmax": {"logits": logits},
+        "logsumexp": {"logits": logits},
+        "log_prob": {"logits": logits, "actions": actions},
+        "entropy": {"logits": logits},
+        "kl_divergence": {"logits_p": logits, "logits_q": rng.normal(size=(2, 3, 4)).astype(dtype)},
+        "sample": {"logits": logits, "rng": 1},
+        "score": {"logits": logits, "actions": actions},
+        "score_gradient": {"logits": logits, **samples},
+        "tabular_gradient": {
+            "table": rng.normal(size=(6, 4)).astype(dtype),
+            "states": rng.integers(6, size=(2, 3)),
+            **samples,
+        },
+        "linear_gradient": {
+            "features": rng.normal(size=(2, 3, 5)).astype(dtype),
+            "coef": rng.normal(size=(5, 4)).astype(dtype),
+            **samples,
+        },
+    }
+    mask = {"tabular_gradient": rng.random((6, 4)) < 0.7}.get(function, where)
+    mask[..., 1] = True
+    return {**arguments[function], "where": mask}
+
+
+FUNCTIONS = [
+    "log_softmax",
+    "softmax",
+    "logsumexp",
+    "log_prob",
+    "entropy",
+    "kl_divergence",
+    "sample",
+    "score",
+    "score_gradient",
+    "tabular_gradient",
+    "linear_gradient",
+]
+GRADIENTS = ["score_gradient", "tabular_gradient", "linear_gradient"]
+INPUTS = [
+    (function, name)
+    for function in FUNCTIONS
+    for name, value in arguments_of(function).items()
+    if isinstance(value, np.ndarray)
+]
+
+
+def call(function: str, **arguments: Any) -> Any:
+    return getattr(scorefn, function)(**arguments)
+
+
+def assert_same(actual: Any, expected: Any) -> None:
+    """Equal in type, dtype, shape and every bit."""
+    assert type(actual) is type(expected)
+    if isinstance(expected, tuple):
+        for a, e in zip(actual, expected, strict=True):
+            assert_same(a, e)
+    else:
+        assert actual.dtype == expected.dtype
+        assert actual.shape == expected.shape
+        assert actual.tobytes() == expected.tobytes()
+
+
+# --- Inputs ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("function", "name"), INPUTS)
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_layout_of_an_input(function: str, name: str, layout: str, dtype: Any) -> None:
+    arguments = arguments_of(function, dtype)
+    expected = call(function, **arguments)
+    array = LAYOUTS[layout](arguments[name])
+    before = array.copy()
+    assert_same(call(function, **{**arguments, name: array}), expected)
+    assert np.array_equal(array, before)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layout_of_all_inputs(function: str, layout: str) -> None:
+    arguments = arguments_of(function)
+    odd = {
+        name: LAYOUTS[layout](value) if isinstance(value, np.ndarray) else value
+        for name, value in arguments.items()
+    }
+    assert_same(call(function, **odd), call(function, **arguments))
+
+
+@pytest.mark.parametrize(("function", "name"), INPUTS)
+@pytest.mark.parametrize("axis", [0, 1])
+def test_zero_stride_of_an_input(function: str, name: str, axis: int) -> None:
+    arguments = arguments_of(function)
+    array = arguments[name]
+    repeated = np.broadcast_to(array.take([0], axis=axis), array.shape)
+    assert repeated.strides[axis] == 0
+    if name == "where":
+        repeated = np.broadcast_to(array[..., 1:2], array.shape)
+    arguments[name] = repeated.copy()
+    expected = call(function, **arguments)
+    assert_same(call(function, **{**arguments, name: repeated}), expected)
+
+
+@pytest.mark.parametrize(("function", "name"), INPUTS)
+def test_list_as_an_input(function: str, name: str) -> None:
+    arguments = arguments_of(function)
+    expected = call(function, **arguments)
+    assert_same(call(function, **{**arguments, name: arguments[name].tolist()}), expected)
+
+
+def test_list_of_python_ints_as_logits() -> None:
+    assert_same(scorefn.softmax([[1, 2], [3, 5]]), scorefn.softmax([[1.0, 2.0], [3.0, 5.0]]))
+
+
+class HasArray:
+    def __init__(self, array: Array) -> None:
+        self.array = array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return self.array
+
+
+@pytest.mark.parametrize(("function", "name"), INPUTS)
+def test_object_with_an_array_as_an_input(function: str, name: str) -> None:
+    arguments = arguments_of(function, np.float32)
+    expected = call(function, **arguments)
+    assert_same(call(function, **{**arguments, name: HasArray(arguments[name])}), expected)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("shape", [(24,), (2, 12), (2, 3, 4), (2, 1, 3, 1, 4), (1, 24), (24, 1)])
+def test_leading_axes(function: str, shape: tuple[int, ...]) -> None:
+    """Any number of leading axes: as if they were one."""
+    rng = np.random.default_rng(0)
+    logits, features = rng.normal(size=(24, 5)), rng.normal(size=(24, 3))
+    actions, states = rng.integers(5, size=24), rng.integers(7, size=24)
+    flat: dict[str, Any] = {
+        "logits": logits,
+        "logits_p": logits,
+        "logits_q": -logits,
+        "features": features,
+        "actions": actions,
+        "states": states,
+        "weights": rng.normal(size=24),
+    }
+    fixed = {"table": rng.normal(size=(7, 5)), "coef": rng.normal(size=(3, 5)), "rng": 3}
+    names = [name for name in arguments_of(function) if name != "where"]
+    n_d = {
+        name: fixed[name] if name in fixed else flat[name].reshape(shape + flat[name].shape[1:])
+        for name in names
+    }
+    expected = call(function, **{name: {**flat, **fixed}[name] for name in names})
+    result = call(function, **n_d)
+    if function == "sample":
+        expected = scorefn.Sample(*(array.reshape(shape) for array in expected))
+    elif function not in ("tabular_gradient", "linear_gradient"):
+        expected = expected.reshape(shape + expected.shape[1:])
+    assert_same(result, expected)
+
+
+@pytest.mark.parametrize(
+    ("function", "name"), [pair for pair in INPUTS if pair[1] in ("actions", "states")]
+)
+@pytest.mark.parametrize("code", np.typecodes["AllInteger"])
+def test_integer_dtypes(function: str, name: str, code: str) -> None:
+    arguments = arguments_of(function)
+    expected = call(function, **arguments)
+    for dtype in (np.dtype(code), np.dtype(code).newbyteorder()):
+        assert_same(
+            call(function, **{**arguments, name: arguments[name].astype(dtype)}), expected
+        )
+
+
+@pytest.mark.parametrize("function", GRADIENTS)
+@pytest.mark.parametrize("code", np.typecodes["AllInteger"] + "fd")
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_dtypes_of_weights(function: str, code: str, dtype: Any) -> None:
+    """Their values count, whatever the dtype of the logits."""
+    arguments = arguments_of(function, dtype)
+    weights = np.array([[0, 1, 2], [3, 4, 5]])
+    expected = call(function, **{**arguments, "weights": weights.astype(np.float64)})
+    assert_same(call(function, **{**arguments, "weights": weights.astype(code)}), expected)
+
+
+@pytest.mark.parametrize("function", GRADIENTS)
+def test_float64_weights_are_not_rounded_for_float32_logits(function: str) -> None:
+    """A sum of float32 gradients that cancels but for the digits that float32 weights cannot hold."""
+    arguments = arguments_of(function, np.float32)
+    tiny = 2.0**-40
+    if function == "score_gradient":
+        arguments["logits"] = arguments["logits"][0, 0]
+        arguments["where"] = arguments["where"][0, 0]
+    arguments["actions"] = np.array([1, 1])
+    arguments["weights"] = np.array([1.0 + tiny, -1.0])
+    if function == "tabular_gradient":
+        arguments["states"] = np.array([2, 2])
+    if function == "linear_gradient":
+        arguments["features"] = arguments["features"][0, [0, 0]]
+        arguments["where"] = np.ones(4, bool)
+    gradient = call(function, **arguments)
+    unit = call(function, **{**arguments, "weights": np.array([1.0, 0.0])})
+    # float64 rounding of terms near 1, against a result near 2^-40
+    assert np.allclose(gradient, tiny * unit.astype(np.float64), rtol=2.0**-10, atol=2.0**-51)
+    assert np.any(gradient != 0)
+
+
+# --- where ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", ["plain", "every_other", "reversed"])
+def test_one_mask_for_all_rows(function: str, dtype: Any, layout: str) -> None:
+    arguments = arguments_of(function, dtype)
+    row = np.array([True, True, False, True])
+    full = np.broadcast_to(row, arguments["where"].shape).copy()
+    odd = LAYOUTS[layout](row) if layout != "plain" else row
+    expected = call(function, **{**arguments, "where": full})
+    assert_same(call(function, **{**arguments, "where": odd}), expected)
+    all_allowed = call(function, **{**arguments, "where": np.ones(4, bool)})
+    assert_same(call(function, **{**arguments, "where": None}), all_allowed)
+
+
+# --- axis -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", ["log_softmax", "softmax", "logsumexp"])
+@pytest.mark.parametrize("axis", [0, 1, 2, 3, -1, -2, -4, np.int8(1)])
+@pytest.mark.parametrize("layout", ["plain", *LAYOUTS])
+def test_axis(function: str, axis: int, layout: str) -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(3, 4, 5, 6)).astype(np.float32)
+    where = rng.random(logits.shape) < 0.8
+    first = [slice(None)] * 4
+    first[axis] = slice(0, 1)
+    where[tuple(first)] = True
+    odd = LAYOUTS.get(layout, np.array)
+
+    last = {"logits": np.moveaxis(logits, axis, -1).copy(), "where": np.moveaxis(where, axis, -1)}
+    expected = call(function, **last)
+    if function != "logsumexp":
+        expected = np.moveaxis(expected, -1, axis).copy()
+    assert_same(call(function, logits=odd(logits), where=odd(where), axis=axis), expected)
+    out = WRITEABLE_LAYOUTS.get(layout, np.array)(np.zeros_like(expected))
+    assert call(function, logits=logits, where=where, axis=axis, out=out) is out
+    assert np.array_equal(out, expected)
+
+
+@pytest.mark.parametrize("function", ["log_softmax", "softmax", "logsumexp"])
+def test_axis_with_one_mask_for_all_rows(function: str) -> None:
+    logits = np.random.default_rng(0).normal(size=(4, 3))
+    row = np.array([True, False, True, True])
+    expected = call(function, logits=logits.T.copy(), where=row)
+    result = call(function, logits=logits, where=row, axis=0)
+    assert_same(result, expected.T.copy() if result.ndim == 2 else expected)
+
+
+# --- out ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", [name for name in FUNCTIONS if name != "sample"])
+@pytest.mark.parametrize("layout", ["plain", *WRITEABLE_LAYOUTS])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_layout_of_out(function: str, layout: str, dtype: Any) -> None:
+    arguments = arguments_of(function, dtype)
+    expected = call(function, **arguments)
+    out = WRITEABLE_LAYOUTS.get(layout, np.array)(np.full_like(expected, np.nan))
+    assert call(function, **arguments, out=out) is out
+    assert np.array_equal(out, expected)
+    assert type(out) is (Plain if layout == "subclass" else np.ndarray)
+
+
+@pytest.mark.parametrize("layout", ["plain", *WRITEABLE_LAYOUTS])
+@pytest.mark.parametrize("num_samples", [None, 0, 1, 3])
+def test_layout_of_the_outs_of_sample(layout: str, num_samples: int | None) -> None:
+    arguments = {**arguments_of("sample", np.float32), "num_samples": num_samples}
+    expected = call("sample", **arguments)
+    out = tuple(WRITEABLE_LAYOUTS.get(layout, np.array)(np.zeros_like(a)) for a in expected)
+    result = call("sample", **arguments, out=out)
+    assert type(result) is scorefn.Sample
+    assert result.actions is out[0]
+    assert result.log_probs is out[1]
+    assert np.array_equal(out[0], expected.actions)
+    assert np.array_equal(out[1], expected.log_probs)
+
+
+def test_the_outs_of_sample_may_interleave() -> None:
+    records = np.zeros((2, 3), dtype=[("actions", np.int64), ("log_probs", np.float64)])
+    arguments = arguments_of("sample")
+    scorefn.sample(**arguments, out=(records["actions"], records["log_probs"]))
+    expected = scorefn.sample(**arguments)
+    assert np.array_equal(records["actions"], expected.actions)
+    assert np.array_equal(records["log_probs"], expected.log_probs)
+
+
+@pytest.mark.parametrize("function", GRADIENTS)
+@pytest.mark.parametrize("layout", ["plain", *WRITEABLE_LAYOUTS])
+def test_accumulate(function: str, layout: str) -> None:
+    arguments = arguments_of(function)
+    gradient = call(function, **arguments)
+    out = WRITEABLE_LAYOUTS.get(layout, np.array)(np.ones_like(gradient))
+    assert call(function, **arguments, out=out, accumulate=True) is out
+    # one rounding to float64, of a sum below 8
+    assert np.allclose(out, 1.0 + gradient, rtol=0.0, atol=8 * np.finfo(np.float64).eps)
+    assert_same(call(function, **arguments, accumulate=False), gradient)
+
+
+# --- Overlap --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", ["log_softmax", "softmax", "score", "score_gradient"])
+@pytest.mark.parametrize("layout", ["plain", *WRITEABLE_LAYOUTS])
+def test_in_place(function: str, layout: str) -> None:
+    arguments = arguments_of(function)
+    expected = call(function, **arguments)
+    logits = WRITEABLE_LAYOUTS.get(layout, np.array)(arguments.pop("logits"))
+    assert call(function, logits=logits, **arguments, out=logits) is logits
+    assert np.array_equal(logits, expected)
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [("score_gradient", "logits"), ("tabular_gradient", "table"), ("linear_gradient", "coef")],
+)
+@pytest.mark.parametrize("accumulate", [False, True])
+def test_gradient_into_its_parameters(function: str, name: str, accumulate: bool) -> None:
+    """One step of ascent, say."""
+    arguments = arguments_of(function)
+    out = arguments[name].copy()
+    expected = call(function, **arguments, out=out, accumulate=accumulate)
+    parameters = arguments.pop(name)
+    call(function, **{name: parameters}, **arguments, out=parameters, accumulate=accumulate)
+    assert_same(parameters, expected)
+
+
+def test_shared_gradient_into_its_logits() -> None:
+    logits = np.random.default_rng(0).normal(size=5)
+    expected = scorefn.score_gradient(logits, [0, 1, 4], [1.0, 2.0, 3.0])
+    scorefn.score_gradient(logits, [0, 1, 4], [1.0, 2.0, 3.0], out=logits)
+    assert_same(logits, expected)
+
+
+@pytest.mark.parametrize("function", ["log_softmax", "softmax", "score", "score_gradient"])
+@pytest.mark.parametrize(
+    ("of_logits", "of_out"),
+    [
+        ("[:-1]", "[1:]"),
+        ("[1:]", "[:-1]"),
+        ("[:-1]", "[-2::-1]"),
+        ("[:-1, :]", "[:-1, ::-1]"),
+        ("[::2]", "[1::2]"),
+        ("[:4, :4]", "[:4, :4].T"),
+        ("[:4, :4]", "[1:5, 1:5]"),
+    ],
+)
+def test_out_that_overlaps_the_logits(function: str, of_logits: str, of_out: str) -> None:
+    rng = np.random.default_rng(0)
+    buffer = rng.normal(size=(8, 6))
+    logits = eval(f"buffer{of_logits}")
+    out = eval(f"buffer{of_out}")
+    n = len(logits)
+    arguments: dict[str, Any] = {"logits": logits.copy()}
+    if function.startswith("score"):
+        arguments["actions"] = rng.integers(4, size=n)
+    if function == "score_gradient":
+        arguments["weights"] = rng.normal(size=n)
+    expected = call(function, **arguments)
+    call(function, **{**arguments, "logits": logits}, out=out)
+    assert_same(out.copy(), expected)
+
+
+@pytest.mark.parametrize("function", ["logsumexp", "entropy", "log_prob", "kl_divergence"])
+@pytest.mark.parametrize("column", [0, 3])
+def test_out_in_a_column_of_an_input(function: str, column: int) -> None:
+    arguments = {name: a for name, a in arguments_of(function).items() if name != "where"}
+    expected = call(function, **arguments)
+    for name in ("logits", "logits_p", "logits_q"):
+        if name in arguments:
+            array = arguments[name].copy()
+            call(function, **{**arguments, name: array}, out=array[..., column])
+            assert_same(array[..., column].copy(), expected)
+
+
+@pytest.mark.parametrize("function", GRADIENTS)
+def test_out_that_overlaps_any_input(function: str) -> None:
+    """Each input in turn lies in the memory of `out`."""
+    arguments = arguments_of(function)
+    expected = call(function, **arguments)
+    for name, value in arguments.items():
+        out = np.zeros_like(expected)
+        bytes_of_out = out.reshape(-1).view(np.uint8)
+        if value.nbytes > bytes_of_out.size - 8:
+            continue
+        overlapping = bytes_of_out[8 : 8 + value.nbytes].view(value.dtype).reshape(value.shape)
+        overlapping[...] = value
+        call(function, **{**arguments, name: overlapping}, out=out)
+        assert_same(out, expected)
+
+
+def test_the_outs_of_sample_in_its_logits() -> None:
+    arguments = arguments_of("sample")
+    expected = scorefn.sample(**arguments)
+    logits = arguments.pop("logits")
+    actions = logits[..., 0].view(np.int64)
+    scorefn.sample(logits, **arguments, out=(actions, logits[..., 2]))
+    assert np.array_equal(actions, expected.actions)
+    assert np.array_equal(logits[..., 2], expected.log_probs)
+
+
+# --- No axes, no rows -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_results_without_axes_are_scalars(dtype: Any) -> None:
+    logits = np.array([0.5, -1.0, 2.0], dtype=dtype)
+    calls: dict[str, dict[str, Any]] = {
+        "logsumexp": {},
+        "log_prob": {"actions": 2},
+        "entropy": {},
+    }
+    for function, rest in calls.items():
+        result = call(function, logits=logits, **rest)
+        assert type(result) is dtype
+        row = {name: [value] for name, value in rest.items()}
+        assert result == call(function, logits=logits[None], **row)[0]
+        out = np.zeros((), dtype=dtype)
+        assert call(function, logits=logits, **rest, out=out) is out
+        assert out[()] == result
+    result = scorefn.kl_divergence(logits, logits[::-1])
+    assert type(result) is dtype
+
+    drawn = scorefn.sample(logits, rng=0)
+    assert type(drawn.actions) is np.int64
+    assert type(drawn.log_probs) is dtype
+    assert drawn.log_probs == scorefn.log_prob(logits, drawn.actions)
+    assert scorefn.sample(logits, rng=0, num_samples=1).actions.shape == (1,)
+
+
+@pytest.mark.parametrize("action", [2, np.int8(2), np.uint64(2), np.array(2)])
+def test_action_without_axes(action: Any) -> None:
+    logits = np.array([0.5, -1.0, 2.0])
+    assert scorefn.log_prob(logits, action) == scorefn.log_prob(logits[None], [2])[0]
+    assert_same(scorefn.score(logits, action), scorefn.score(logits[None], [2])[0])
+    gradient = scorefn.score_gradient(logits, action, 1.5)
+    assert_same(gradient, scorefn.score_gradient(logits, [2], [1.5]))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(0,), (3, 0), (0, 3)])
+def test_no_rows(dtype: Any, shape: tuple[int, ...]) -> None:
+    logits = np.empty((*shape, 4), dtype=dtype)
+    actions, weights = np.empty(shape, dtype=int), np.empty(shape)
+    for where in (None, np.ones(4, bool), np.ones((*shape, 4), bool)):
+        for function in ("log_softmax", "softmax"):
+            result = call(function, logits=logits, where=where)
+            assert result.shape == logits.shape
+            assert result.dtype == dtype
+        for result in (
+            scorefn.logsumexp(logits, where=where),
+            scorefn.entropy(logits, where=where),
+            scorefn.log_prob(logits, actions, where=where),
+            scorefn.kl_divergence(logits, logits, where=where),
+            *scorefn.sample(logits, where=where, rng=0),
+        ):
+            assert result.shape == shape
+        assert scorefn.score(logits, actions, where=where).shape == logits.shape
+        assert scorefn.score_gradient(logits, actions, weights, where=where).shape == logits.shape
+    features, coef, table = np.empty((*shape, 2), dtype), np.ones((2, 4), dtype), np.ones((5, 4))
+    assert_same(scorefn.linear_gradient(features, coef, actions, weights), np.zeros_like(coef))
+    assert_same(scorefn.tabular_gradient(table, actions, actions, weights), np.zeros_like(table))
+    shared = scorefn.score_gradient(np.ones(4, dtype), actions, weights)
+    assert_same(shared, np.zeros(4, dtype))
+    out = np.full((5, 4), 2.0)
+    scorefn.tabular_gradient(table, actions, actions, weights, out=out, accumulate=True)
+    assert np.all(out == 2.0)
+
+
+def test_empty_lists() -> None:
+    assert scorefn.log_prob(np.empty((0, 4)), []).shape == (0,)
+    assert scorefn.score_gradient(np.empty((0, 4)), [], []).shape == (0, 4)
+    assert_same(scorefn.score_gradient(np.ones(4), [], []), np.zeros(4))
+    assert_same(scorefn.tabular_gradient(np.ones((2, 3)), [], [], []), np.zeros((2, 3)))
+
+
+def test_no_features() -> None:
+    gradient = scorefn.linear_gradient(np.empty((3, 0)), np.empty((0, 4)), [0, 1, 2], np.ones(3))
+    assert gradient.shape == (0, 4)
+
+
+def test_no_states() -> None:
+    assert scorefn.tabular_gradient(np.empty((0, 4)), [], [], []).shape == (0, 4)
+
+
+def test_no_draws() -> None:
+    drawn = scorefn.sample(np.zeros((2, 3, 4)), num_samples=0, rng=0)
+    assert drawn.actions.shape == drawn.log_probs.shape == (2, 3, 0)
+
+
+# --- rng ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64"])
+def test_a_generator_gives_two_words_a_call(name: str) -> None:
+    """As ``integers(2**64, dtype=uint64, size=2)`` would take them, for every kind of generator."""
+    logits = np.zeros((50, 10))
+    make = getattr(np.random, name)
+    rng, other = np.random.Generator(make(5)), np.random.Generator(make(5))
+    scorefn.sample(logits, rng=rng)
+    other.integers(2**64, dtype=np.uint64, size=2)
+    assert rng.integers(2**64, dtype=np.uint64) == other.integers(2**64, dtype=np.uint64)
+
+
+def test_a_seed_is_a_generator() -> None:
+    logits = np.zeros((50, 10))
+    seeded = scorefn.sample(logits, rng=np.random.default_rng(7))
+    for seed in (7, np.int64(7), np.uint8(7), np.array(7)):
+        assert_same(scorefn.sample(logits, rng=seed), seeded)
+    assert not np.array_equal(scorefn.sample(logits).actions, scorefn.sample(logits).actions)
+    big = scorefn.sample(logits, rng=10**30)
+    assert_same(big, scorefn.sample(logits, rng=np.random.default_rng(10**30)))
+
+
+# --- References -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("layout", ["plain", "byte_swapped", "first_axis_innermost", "subclass"])
+def test_no_reference_is_kept_or_lost(function: str, layout: str) -> None:
+    odd = WRITEABLE_LAYOUTS.get(layout, np.array)
+    arguments = {
+        name: odd(value) if isinstance(value, np.ndarray) else value
+        for name, value in arguments_of(function).items()
+    }
+    arrays = [value for value in arguments.values() if isinstance(value, np.ndarray)]
+    result = call(function, **arguments)
+    out = tuple(odd(a) for a in result) if function == "sample" else odd(result)
+    arrays += list(out) if function == "sample" else [out]
+    before = [sys.getrefcount(array) for array in arrays]
+    for _ in range(5):
+        call(function, **arguments, out=out)
+        call(function, **arguments)
+        with pytest.raises(ValueError, match="num_threads"):
+            call(function, **arguments, out=out, num_threads=0)
+        with pytest.raises(ValueError, match="where must have shape"):
+            call(function, **{**arguments, "where": np.ones(7, bool)}, out=out)
+    assert [sys.getrefcount(array) for array in arrays] == before
+
+
+def test_a_view_as_out_keeps_its_base() -> None:
+    result = scorefn.softmax(np.zeros((3, 4)), out=np.ones((6, 4))[::2])
+    assert result.base.shape == (6, 4)
+    assert np.all(result == 0.25)
+
+
+def test_strides_that_no_step_takes() -> None:
+    """A stride of an axis of length 1 may be anything."""
+    logits = np.random.default_rng(0).normal(size=(3, 1, 4))
+    odd = as_strided(logits, (3, 1, 4), (logits.strides[0], 12345, logits.strides[2]))
+    assert_same(scorefn.softmax(odd), scorefn.softmax(logits))
+    assert_same(scorefn.softmax(odd[:1, :, :1]), np.ones((1, 1, 1)))
