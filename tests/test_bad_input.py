@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 import scorefn
 from scorefn import _core
 

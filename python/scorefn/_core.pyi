@@ -1,0 +1,230 @@
+# Results have the dtype of the logits, which the type checker knows for arrays alone. For logits
+# without leading axes, an array of one number a row is a NumPy scalar.
+
+from typing import Any, SupportsFloat, SupportsIndex, TypeVar, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ._sample import Sample as Sample
+
+_Float = TypeVar("_Float", bound=np.floating[Any])
+
+@overload
+def log_softmax(
+    logits: NDArray[_Float],
+    *,
+    axis: SupportsIndex = -1,
+    where: ArrayLike | None = None,
+    out: NDArray[_Float] | None = None,
+    num_threads: SupportsIndex | None = None,
+) -> NDArray[_Float]: ...
+@overload
+def log_softmax(
+    logits: ArrayLike,
+    *,
+    axis: SupportsIndex = -1,
+    where: ArrayLike | None = None,
+    out: NDArray[Any] | None = None,
+    num_threads: SupportsIndex | None = None,
+) -> NDArray[Any]: ...
+@overload
+def softmax(
+    logits: NDArray[_Float],
+    *,
+    axis: SupportsIndex = -1,
+    where: ArrayLike | None = None,
+    out: NDArray[_Float] | None = None,
+    num_threads: SupportsIndex | None = None,
+) -> NDArray[_Float]: ...
+@overload
+def softmax(
+    logits: ArrayLike,
+    *,
+    axis: SupportsIndex = -1,
+    where: ArrayLike | None = None,
+    out: NDArray[Any] | None = None,
+    num_threads: SupportsIndex | None = None,
+) -> NDArray[Any]: ...
+@overload
+def logsumexp(
+    logits: NDArray[_Float],
+    *,
+    axis: SupportsIndex = -1,
+    where: ArrayLike | None = None,
+    out: NDArray[_Float] | None = None,
+    num_threads: SupportsIndex | None = None,
+) -> NDArray[_Float]: ...
+@overload
+def logsumexp(
+    logits: ArrayLike,
+    *,
+    axis: SupportsIndex = -1,
+    where: ArrayLike | None = None,
+    out: NDArray[Any] | None = None,
+    num_threads: SupportsIndex | None = None,
+) -> NDArray[Any]: ...
+@overload
+def log_prob(
+    logits: NDArray[_Float],
+    actions: ArrayLike,
+    *,
+    where: ArrayLike | None = None,
+    out: NDArray[_Float] | None = None,
+    num_threads: SupportsIndex | None = None,
+) -> NDArray[_Float]: ...
+@overload
+def log_prob(
+    logits: ArrayLike,
+    actions: ArrayLike,
+    *,
+    where: ArrayLike | None = None,
+    out: NDArray[Any] | None = None,
+    num_threads: SupportsIndex | None = None,
+) -> NDArray[Any]: ...
+@overload
+def entropy(
+    logits: NDArray[_Float],
+    *,
+    where: ArrayLike | None = None,
+    out: NDArray[_Float] | None = None,
+    num_threads: SupportsIndex | None = None,
+) -> NDArray[_Float]: ...
+@overload
+def entropy(
+    logits: ArrayLike,
+    *,
+    where: ArrayLike | None = None,
+    out: NDArray[Any] | None = None,
+    num_threads: SupportsIndex | None = None,
+) -> NDArray[Any]: ...
+@overload
+def kl_divergence(
+    logits_p: NDArray[_Float],
+    logits_q: NDArray[_Float],
+    *,
+    where: ArrayLike | None = None,
+    out: NDArray[_Float] | None = None,
+    num_threads: SupportsIndex | None = None,
+) -> NDArray[_Float]: ...
+@overload
+def kl_divergence(
+    logits_p: ArrayLike,
+    logits_q: ArrayLike,
+    *,
+    where: ArrayLike | None = None,
+    out: NDArray[Any] | None = None,
+    num_threads: SupportsIndex | None = None,
+) -> NDArray[Any]: ...
+def sample(
+    logits: ArrayLike,
+    *,
+    rng: SupportsIndex | np.random.Generator | None = None,
+    num_samples: SupportsIndex | None = None,
+    where: ArrayLike | None = None,
+    out: tuple[NDArray[np.int64], NDArray[Any]] | None = None,
+    num_threads: SupportsIndex | None = None,
+) -> Sample: ...
+@overload
+def score(
+    logits: NDArray[_Float],
+    actions: ArrayLike,
+    *,
+    where: ArrayLike | None = None,
+    out: NDArray[_Float] | None = None,
+    num_threads: SupportsIndex | None = None,
+) -> NDArray[_Float]: ...
+@overload
+def score(
+    logits: ArrayLike,
+    actions: ArrayLike,
+    *,
+    where: ArrayLike | None = None,
+    out: NDArray[Any] | None = None,
+    num_threads: SupportsIndex | None = None,
+) -> NDArray[Any]: ...
+@overload
+def score_gradient(
+    logits: NDArray[_Float],
+    actions: ArrayLike,
+    weights: ArrayLike,
+    *,
+    entropy_coef: SupportsFloat | SupportsIndex = 0.0,
+    accumulate: bool = False,
+    where: ArrayLike | None = None,
+    out: NDArray[_Float] | None = None,
+    num_threads: SupportsIndex | None = None,
+) -> NDArray[_Float]: ...
+@overload
+def score_gradient(
+    logits: ArrayLike,
+    actions: ArrayLike,
+    weights: ArrayLike,
+    *,
+    entropy_coef: SupportsFloat | SupportsIndex = 0.0,
+    accumulate: bool = False,
+    where: ArrayLike | None = None,
+    out: NDArray[Any] | None = None,
+    num_threads: SupportsIndex | None = None,
+) -> NDArray[Any]: ...
+@overload
+def tabular_gradient(
+    table: NDArray[_Float],
+    states: ArrayLike,
+    actions: ArrayLike,
+    weights: ArrayLike,
+    *,
+    entropy_coef: SupportsFloat | SupportsIndex = 0.0,
+    accumulate: bool = False,
+    where: ArrayLike | None = None,
+    out: NDArray[_Float] | None = None,
+    num_threads: SupportsIndex | None = None,
+) -> NDArray[_Float]: ...
+@overload
+def tabular_gradient(
+    table: ArrayLike,
+    states: ArrayLike,
+    actions: ArrayLike,
+    weights: ArrayLike,
+    *,
+    entropy_coef: SupportsFloat | SupportsIndex = 0.0,
+    accumulate: bool = False,
+    where: ArrayLike | None = None,
+    out: NDArray[Any] | None = None,
+    num_threads: SupportsIndex | None = None,
+) -> NDArray[Any]: ...
+@overload
+def linear_gradient(
+    features: NDArray[_Float],
+    coef: NDArray[_Float],
+    actions: ArrayLike,
+    weights: ArrayLike,
+    *,
+    entropy_coef: SupportsFloat | SupportsIndex = 0.0,
+    accumulate: bool = False,
+    where: ArrayLike | None = None,
+    out: NDArray[_Float] | None = None,
+    num_threads: SupportsIndex | None = None,
+) -> NDArray[_Float]: ...
+@overload
+def linear_gradient(
+    features: ArrayLike,
+    coef: ArrayLike,
+    actions: ArrayLike,
+    weights: ArrayLike,
+    *,
+    entropy_coef: SupportsFloat | SupportsIndex = 0.0,
+    accumulate: bool = False,
+    where: ArrayLike | None = None,
+    out: NDArray[Any] | None = None,
+    num_threads: SupportsIndex | None = None,
+) -> NDArray[Any]: ...
+def get_num_threads() -> int: ...
+def set_num_threads(num_threads: SupportsIndex | None) -> None: ...
+def set_thread_local_num_threads(num_threads: SupportsIndex | None) -> int | None: ...
+def num_threads_reason() -> str: ...
+def version() -> str: ...
+def compiler() -> str: ...
+def openmp() -> int: ...
+def available_isas() -> tuple[str, ...]: ...
+def current_isa() -> str: ...
