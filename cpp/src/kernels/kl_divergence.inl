@@ -19,6 +19,20 @@ SCOREFN_INLINE Lanes<double, N> kl_term(Lanes<double, N> log_p, Lanes<double, N>
     return select(d * d < 0.25, near, far);
 }
 
+template <class L>
+SCOREFN_NO_INLINE void kl_divergence_tile(const Normalizer<L>& p, const Normalizer<L>& q, const double* z_p,
+                                          const double* z_q, std::int64_t n, double (&out)[L::rows]) {
+    double log_total_p[L::rows], log_total_q[L::rows];
+    log1p_rows(p.rest, log_total_p);
+    log1p_rows(q.rest, log_total_q);
+    const Lanes<double> max_p = L::spread(p.max), max_q = L::spread(q.max);
+    const Lanes<double> log_p = L::spread(log_total_p), log_q = L::spread(log_total_q);
+    sum_vectors<double>(n, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
+        return kl_term((load(z_p + i, extent, -kInfinity<double>) - max_p) - log_p,
+                       (load(z_q + i, extent, -kInfinity<double>) - max_q) - log_q);
+    }).store(out);
+}
+
 template <class T>
 std::int64_t kl_divergence(const LogitRows<T>& in_p, const LogitRows<T>& in_q, T* out,
                            std::int64_t stride, void* scratch) {
@@ -35,16 +49,8 @@ std::int64_t kl_divergence(const LogitRows<T>& in_p, const LogitRows<T>& in_q, T
         const Normalizer<L> q = normalize<L>(z_q, n, buffers.exps);
         for (int r = 0; r < count; ++r)
             if (has_no_action<L>(p, z_p, cols, r) || has_no_action<L>(q, z_q, cols, r)) return first + r;
-
-        double log_total_p[L::rows], log_total_q[L::rows], kl[L::rows];
-        log1p_rows(p.rest, log_total_p);
-        log1p_rows(q.rest, log_total_q);
-        const Lanes<double> max_p = L::spread(p.max), max_q = L::spread(q.max);
-        const Lanes<double> log_p = L::spread(log_total_p), log_q = L::spread(log_total_q);
-        sum_vectors<double>(n, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
-            return kl_term((load(z_p + i, extent, -kInfinity<double>) - max_p) - log_p,
-                           (load(z_q + i, extent, -kInfinity<double>) - max_q) - log_q);
-        }).store(kl);
+        double kl[L::rows];
+        kl_divergence_tile<L>(p, q, z_p, z_q, n, kl);
         for (int r = 0; r < count; ++r) out[(first + r) * stride] = canonical(static_cast<T>(kl[r]));
         return -1;
     });

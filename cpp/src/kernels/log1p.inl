@@ -26,9 +26,9 @@ SCOREFN_INLINE Lanes<double> log1p_nonnegative(Lanes<double> x) {
     return k * C::ln2_high + (log_m + (k * C::ln2_low + lost));
 }
 
-// In place, for one value a row.
+// Of one value a row.
 template <int Rows>
-SCOREFN_INLINE void log1p_rows(const double (&x)[Rows], double (&out)[Rows]) {
+SCOREFN_NO_INLINE void log1p_rows(const double (&x)[Rows], double (&out)[Rows]) {
     if constexpr (Rows < 8) {
         double padded[8] = {};
         for (int r = 0; r < Rows; ++r) padded[r] = x[r];

@@ -77,8 +77,8 @@ template <class T, class Step>
 SCOREFN_INLINE void for_each_vector(std::int64_t n, Step step) {
     constexpr std::int64_t size = Lanes<T>::size;
     std::int64_t i = 0;
-    for (; i + 4 * size <= n; i += 4 * size) step(i, Whole<4>{});
-    for (; i + size <= n; i += size) step(i, Whole<1>{});
+    for (; i + kLockstep * size <= n; i += kLockstep * size) step(i, Whole<kLockstep>{});
+    for (; kLockstep > 1 && i + size <= n; i += size) step(i, Whole<1>{});
     if (i < n) step(i, Part{n - i});
 }
 
