@@ -31,13 +31,13 @@ class LinearGradient {
 public:
     const std::int64_t num_samples, num_features, num_actions, block_rows;
 
+    // `block_size`: about how many features and logits of a block.
     LinearGradient(const Matrix<const T>& features, const Matrix<const T>& coef, const IndexVector& actions,
-                   const RealVector& weights, const GradientOptions& options)
+                   const RealVector& weights, const GradientOptions& options, std::int64_t block_size)
         : num_samples(features.rows),
           num_features(coef.rows),
           num_actions(coef.cols),
-          block_rows(std::clamp<std::int64_t>(kElementsPerBlock / (coef.rows + coef.cols), 16,
-                                              kMostBlockRows)),
+          block_rows(std::clamp<std::int64_t>(block_size / (coef.rows + coef.cols), 16, kMostBlockRows)),
           features_(features),
           actions_(actions),
           weights_(weights),
@@ -165,14 +165,16 @@ void linear_gradient(Matrix<const T> features, Matrix<const T> coef, IndexVector
         require_shape("where", options.where.rows, options.where.cols, features.rows, coef.cols);
     require_in_range("actions", actions, coef.cols, "actions", options.num_threads);
 
-    // Which of the two depends on the shapes alone, so the bits do not depend on the number of threads.
-    constexpr std::int64_t kSmallestChunk = 4096;
+    // Which of the two depends on the shapes alone, so the bits do not depend on the number of threads. A block of
+    // one thread stays in its cache; one that all threads share is large enough to be worth sharing.
+    constexpr std::int64_t kSmallestChunk = 4096, kSharedBlock = 1 << 20;
     const std::int64_t parameters = coef.rows * coef.cols;
-    const std::int64_t per_chunk = std::max(kSmallestChunk, parameters);
-    LinearGradient<T> gradient(features, coef, actions, weights, options);
-    const std::vector<double> sums = parameters > features.rows && parameters > kSmallestChunk
-                                         ? sum_over_blocks(gradient, options.num_threads)
-                                         : sum_over_chunks(gradient, per_chunk, options.num_threads);
+    const bool in_chunks = parameters <= std::max(kSmallestChunk, features.rows);
+    LinearGradient<T> gradient(features, coef, actions, weights, options,
+                               in_chunks ? kElementsPerBlock : kSharedBlock);
+    const std::vector<double> sums =
+        in_chunks ? sum_over_chunks(gradient, std::max(kSmallestChunk, parameters), options.num_threads)
+                  : sum_over_blocks(gradient, options.num_threads);
     gradient.throw_if_bad();
 
     const double* sum = sums.data();

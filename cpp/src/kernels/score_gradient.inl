@@ -8,7 +8,7 @@ SCOREFN_INLINE void score_gradient_tile(const Normalizer<L>& row, const T* z, co
                                         double entropy_coef, std::int64_t cols, int count) {
     T scale[L::rows] = {}, entropy_scale[L::rows], h[L::rows], log_totals[L::rows];
     T at_action[L::rows];
-    double log_total[L::rows], entropies[L::rows];
+    double log_total[L::rows] = {}, entropies[L::rows] = {};
     if constexpr (Entropy) {
         log1p_rows(row.rest, log_total);
         entropy_of<L>(row, log_total, z, exps, cols, entropies);
@@ -23,7 +23,7 @@ SCOREFN_INLINE void score_gradient_tile(const Normalizer<L>& row, const T* z, co
         const double exp_a = exps[a], total = row.total(r);
         scale[r] = static_cast<T>(weights[r] / total);
         double value = weights[r] * (row.others(r, exp_a) / total);
-        if constexpr (Entropy)
+        if (Entropy && exp_a != 0)  // 0 log 0 = 0
             value -= entropy_coef * (exp_a / total) *
                      (log_prob_of<L>(row, log_total, z, r, actions[r]) + entropies[r]);
         at_action[r] = z[a] == -kInfinity<T> ? T(0) : static_cast<T>(value);

@@ -73,12 +73,12 @@ SCOREFN_INLINE Lanes<T> load_padded(const T* x, Part) {
 }
 
 // step(i, extent) along n elements, i its first element.
-template <class T, class Step>
+template <class T, int Lockstep = kLockstep, class Step>
 SCOREFN_INLINE void for_each_vector(std::int64_t n, Step step) {
     constexpr std::int64_t size = Lanes<T>::size;
     std::int64_t i = 0;
-    for (; i + kLockstep * size <= n; i += kLockstep * size) step(i, Whole<kLockstep>{});
-    for (; kLockstep > 1 && i + size <= n; i += size) step(i, Whole<1>{});
+    for (; i + Lockstep * size <= n; i += Lockstep * size) step(i, Whole<Lockstep>{});
+    for (; Lockstep > 1 && i + size <= n; i += size) step(i, Whole<1>{});
     if (i < n) step(i, Part{n - i});
 }
 
