@@ -1,0 +1,134 @@
+// Every kernel table that the CPU can run: the same bits as the first, and SCOREFN_ISA's choice of one.
+#include <stdlib.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <random>
+#include <scorefn/config.hpp>
+
+#include "check.hpp"
+#include "isas.hpp"
+#include "kernels.hpp"
+
+namespace scorefn {
+#define DECLARE(name, is_supported) extern const KernelTable kernels_##name;
+SCOREFN_ISAS(DECLARE)
+}  // namespace scorefn
+
+using namespace scorefn;
+
+namespace {
+
+std::vector<const KernelTable*> supported_tables() {
+    std::vector<const KernelTable*> tables;
+#define COLLECT(name, is_supported) \
+    if (is_supported) tables.push_back(&kernels_##name);
+    SCOREFN_ISAS(COLLECT)
+    return tables;
+}
+
+// All results of all row kernels on the same rows, one after another.
+template <class T>
+std::vector<T> all_results(const Kernels<T>& kernels, std::int64_t num_rows, std::int64_t cols) {
+    const auto size = static_cast<std::size_t>(num_rows * cols), n = static_cast<std::size_t>(num_rows);
+    std::mt19937_64 random(static_cast<std::uint64_t>(cols));
+    std::uniform_real_distribution<T> logit(-12, 5);
+    std::vector<T> z(size), q(size);
+    for (T& x : z) x = logit(random);
+    for (T& x : q) x = logit(random);
+    z[0] = std::numeric_limits<T>::quiet_NaN();
+    z[size - 1] = cols > 1 ? -std::numeric_limits<T>::infinity() : T(0);
+    std::vector<std::int64_t> actions(n), drawn(n);
+    std::vector<double> weights(n), weight_sums(size), visits(n, 3.0);
+    for (std::size_t i = 0; i < n; ++i) {
+        actions[i] = static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(cols));
+        weights[i] = i % 4 == 3 ? 0.0 : logit(random);
+        weight_sums[i * static_cast<std::size_t>(cols)] = weights[i];
+    }
+
+    const LogitRows<T> rows{z.data(), num_rows, cols, cols, 1, nullptr, 0, 0};
+    const LogitRows<T> other{q.data(), num_rows, cols, cols, 1, nullptr, 0, 0};
+    void* const scratch = aligned_alloc(64, static_cast<std::size_t>(scratch_bytes(cols) + 63) / 64 * 64);
+    std::vector<T> all, matrix(size), vector(n);
+    const OutRows<T> out{matrix.data(), cols, cols, 1};
+    const auto keep = [&](const std::vector<T>& values) {
+        all.insert(all.end(), values.begin(), values.end());
+    };
+
+    CHECK(kernels.log_softmax(rows, out, scratch) == -1), keep(matrix);
+    CHECK(kernels.softmax(rows, out, scratch) == -1), keep(matrix);
+    CHECK(kernels.logsumexp(rows, vector.data(), 1, scratch) == -1), keep(vector);
+    CHECK(kernels.log_prob(rows, actions.data(), vector.data(), 1, scratch) == -1), keep(vector);
+    CHECK(kernels.entropy(rows, vector.data(), 1, scratch) == -1), keep(vector);
+    CHECK(kernels.kl_divergence(rows, other, vector.data(), 1, scratch) == -1), keep(vector);
+    CHECK(kernels.sample(rows, {1, 2}, 0, {drawn.data(), 1, 1, 1}, {vector.data(), 1, 1, 1}, scratch) == -1);
+    keep(vector);
+    for (const std::int64_t action : drawn) all.push_back(static_cast<T>(action));
+    for (const double entropy_coef : {0.0, 0.5}) {
+        CHECK(kernels.score_gradient(rows, actions.data(), weights.data(), entropy_coef, out, false,
+                                     scratch) == -1);
+        keep(matrix);
+        CHECK(kernels.shared_gradient(rows, weight_sums.data(), visits.data(), entropy_coef, out, true,
+                                      scratch) == -1);
+        keep(matrix);
+    }
+    free(scratch);
+
+    // Rows as features: (rows, cols) @ (cols, 3), and the transpose of them times a gradient of 3 columns.
+    const std::vector<double> x(q.begin(), q.end());
+    std::vector<T> coef(static_cast<std::size_t>(cols) * 3), logits(n * 3);
+    for (T& c : coef) c = logit(random);
+    kernels.linear_logits(x.data(), coef.data(), num_rows, cols, 3, logits.data());
+    keep(logits);
+    std::vector<double> sums(coef.size());
+    kernels.linear_accumulate(x.data(), logits.data(), num_rows, cols, 3, 0, cols, sums.data());
+    for (const double sum : sums) all.push_back(static_cast<T>(sum));
+    return all;
+}
+
+template <class T>
+void test_same_bits() {
+    const auto tables = supported_tables();
+    for (const std::int64_t cols :
+         {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 18, 31, 32, 33, 63, 64, 65, 127, 1000, 4099}) {
+        const std::vector<T> expected = all_results(tables[0]->of<T>(), 37, cols);
+        CHECK(std::any_of(expected.begin(), expected.end(), [](T x) { return x != 0 && std::isfinite(x); }));
+        for (const KernelTable* table : tables) {
+            const std::vector<T> got = all_results(table->of<T>(), 37, cols);
+            const bool same = got.size() == expected.size() &&
+                              std::memcmp(got.data(), expected.data(), got.size() * sizeof(T)) == 0;
+            check(same, __FILE__, __LINE__,
+                  std::string(table->isa) + " differs from " + tables[0]->isa + " for rows of " +
+                      std::to_string(cols));
+        }
+    }
+}
+
+void test_choice() {
+    std::string names;
+    for (const std::string& isa : available_isas()) names += (names.empty() ? "" : ", ") + isa;
+    setenv("SCOREFN_ISA", "sse9", 1);
+    CHECK_THROWS(std::runtime_error, "SCOREFN_ISA must be one of " + names + " on this CPU, got 'sse9'",
+                 current_isa());
+    setenv("SCOREFN_ISA", "baseline", 1);  // the choice is made once, but not by a call that failed
+    CHECK(current_isa() == "baseline");
+    setenv("SCOREFN_ISA", "sse9", 1);
+    CHECK(current_isa() == "baseline");
+
+    const auto tables = supported_tables();
+    CHECK(tables.size() == available_isas().size());
+    for (std::size_t i = 0; i < tables.size(); ++i) CHECK(tables[i]->isa == available_isas()[i]);
+}
+
+}  // namespace
+
+int main() {
+    CHECK(version() == std::string(SCOREFN_EXPECTED_VERSION));
+    CHECK(!std::string(compiler()).empty());
+    CHECK(openmp() >= 201511);
+    test_same_bits<float>();
+    test_same_bits<double>();
+    test_choice();
+    return failures();
+}

@@ -1,0 +1,133 @@
+// The layer of threads: parallel_for, the fixed tree of merge_tree, scratch memory, and fork.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdint>
+#include <numeric>
+#include <scorefn/threads.hpp>
+#include <set>
+#include <thread>
+
+#include "check.hpp"
+#include "parallel.hpp"
+
+using namespace scorefn;
+
+namespace {
+
+void test_every_index_once() {
+    for (const int num_threads : {1, 2, 3, 8}) {
+        for (const std::int64_t count : {0, 1, 2, 7, 1000}) {
+            std::vector<std::atomic<int>> calls(static_cast<std::size_t>(count));
+            parallel_for(count, num_threads, [&](std::int64_t i) { ++calls[static_cast<std::size_t>(i)]; });
+            bool once = true;
+            for (const auto& n : calls) once &= n == 1;
+            CHECK(once);
+        }
+    }
+}
+
+// A region within a region runs in the thread that meets it.
+void test_nested() {
+    std::atomic<int> sum{0};
+    std::atomic<bool> serial{true};
+    parallel_for(4, 2, [&](std::int64_t) {
+        const std::thread::id outer = std::this_thread::get_id();
+        parallel_for(5, 2, [&](std::int64_t j) {
+            if (std::this_thread::get_id() != outer) serial = false;
+            sum += static_cast<int>(j);
+        });
+    });
+    CHECK(serial);
+    CHECK(sum == 40);
+}
+
+void test_exception() {
+    for (const int num_threads : {1, 2, 5}) {
+        std::atomic<int> calls{0};
+        CHECK_THROWS(std::runtime_error, "task 3", parallel_for(100, num_threads, [&](std::int64_t i) {
+            ++calls;
+            if (i == 3) throw std::runtime_error("task 3");
+        }));
+        CHECK(calls >= 4);
+        parallel_for(100, num_threads, [&](std::int64_t) { ++calls; });  // and the next one works
+        CHECK(calls >= 104);
+    }
+}
+
+// 0 threads stands for the number that get_num_threads() gives the calling thread.
+void test_default_number() {
+    set_thread_local_num_threads(1);
+    std::set<std::thread::id> threads;
+    parallel_for(100, 0, [&](std::int64_t) { threads.insert(std::this_thread::get_id()); });
+    CHECK(threads.size() == 1);
+    set_thread_local_num_threads(0);
+}
+
+// ((0 + 1) + (2 + 3)) + 4, whose rounding errors tell it from any other order.
+void test_merge_tree() {
+    const std::vector<double> x{1.0, 0x1p-53, 0x1p-53, 0x1p-53, 0x1p-52};
+    const double expected = ((x[0] + x[1]) + (x[2] + x[3])) + x[4];
+    CHECK(expected != std::accumulate(x.begin(), x.end(), 0.0));
+    constexpr std::int64_t size = 10000;  // more than one range of entries
+    for (const int num_threads : {1, 2, 5}) {
+        std::vector<double> arrays;
+        for (const double value : x) arrays.insert(arrays.end(), size, value);
+        merge_tree(arrays.data(), 5, size, num_threads);
+        bool same = true;
+        for (std::size_t j = 0; j < size; ++j) same &= arrays[j] == expected;
+        CHECK(same);
+    }
+    double one = 3;
+    merge_tree(&one, 1, 1, 2);
+    CHECK(one == 3);
+    merge_tree(nullptr, 0, 1, 2);
+}
+
+void test_scratch() {
+    auto* first = static_cast<char*>(thread_scratch(100));
+    CHECK(reinterpret_cast<std::uintptr_t>(first) % 64 == 0);
+    CHECK(thread_scratch(50) == first);  // kept
+    auto* larger = static_cast<char*>(thread_scratch(1 << 20));
+    CHECK(reinterpret_cast<std::uintptr_t>(larger) % 64 == 0);
+    larger[(1 << 20) - 1] = 1;
+    void* of_another = nullptr;
+    std::thread([&] { of_another = thread_scratch(100); }).join();
+    CHECK(of_another != larger);
+}
+
+// The child of a process that has used threads works at once, and may use threads itself.
+void test_fork() {
+    parallel_for(100, 2, [](std::int64_t) {});
+    const pid_t child = fork();
+    if (child == 0) {
+        alarm(60);  // ends a child that waits for ever
+        std::atomic<int> sum{0};
+        for (int repeat = 0; repeat < 2; ++repeat)
+            parallel_for(100, 2, [&](std::int64_t i) { sum += static_cast<int>(i); });
+        bool caught = false;
+        try {
+            parallel_for(100, 2, [](std::int64_t) { throw std::runtime_error("in the child"); });
+        } catch (const std::runtime_error&) {
+            caught = true;
+        }
+        _exit(sum == 2 * 4950 && caught ? 0 : 1);
+    }
+    int status = -1;
+    CHECK(child > 0 && waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+}
+
+}  // namespace
+
+int main() {
+    test_every_index_once();
+    test_nested();
+    test_exception();
+    test_default_number();
+    test_merge_tree();
+    test_scratch();
+    test_fork();
+    return failures();
+}
