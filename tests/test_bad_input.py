@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scorefn
+from _calls import FUNCTIONS, GRADIENTS, arguments_of, call
 from scorefn import _core
 
 NAN, INF = np.nan, np.inf
@@ -25,11 +26,9 @@ MATRICES = [
     ("linear_gradient", "features"),
     ("linear_gradient", "coef"),
 ]
-FUNCTIONS = list(dict.fromkeys(function for function, _ in MATRICES))
 ROW_FUNCTIONS = [
     function for function in FUNCTIONS if function not in ("tabular_gradient", "linear_gradient")
 ]
-GRADIENTS = ["score_gradient", "tabular_gradient", "linear_gradient"]
 INDICES = [
     ("log_prob", "actions"),
     ("score", "actions"),
@@ -41,37 +40,9 @@ INDICES = [
 
 
 def good_arguments(function: str) -> dict[str, Any]:
-    """2 x 3 samples, 4 actions; 6 states or 5 features."""
-    rng = np.random.default_rng(0)
-    logits = rng.normal(size=(2, 3, 4))
-    actions = rng.integers(4, size=(2, 3))
-    weights = rng.normal(size=(2, 3))
-    sample = {"actions": actions, "weights": weights}
-    return {
-        "log_softmax": {"logits": logits},
-        "softmax": {"logits": logits},
-        "logsumexp": {"logits": logits},
-        "log_prob": {"logits": logits, "actions": actions},
-        "entropy": {"logits": logits},
-        "kl_divergence": {"logits_p": logits, "logits_q": -logits},
-        "sample": {"logits": logits, "rng": 1},
-        "score": {"logits": logits, "actions": actions},
-        "score_gradient": {"logits": logits, **sample},
-        "tabular_gradient": {
-            "table": rng.normal(size=(6, 4)),
-            "states": rng.integers(6, size=(2, 3)),
-            **sample,
-        },
-        "linear_gradient": {
-            "features": rng.normal(size=(2, 3, 5)),
-            "coef": rng.normal(size=(5, 4)),
-            **sample,
-        },
-    }[function]
-
-
-def call(function: str, **arguments: Any) -> Any:
-    return getattr(scorefn, function)(**arguments)
+    arguments = arguments_of(function)
+    del arguments["where"]
+    return arguments
 
 
 def good_out(function: str) -> Any:
@@ -500,7 +471,9 @@ def test_unvisited_state_without_an_allowed_action() -> None:
 def test_sample_without_an_allowed_action_in_a_linear_policy() -> None:
     mask = np.ones((2, 3, 4), bool)
     mask[1, 1] = False
-    refuses("linear_gradient", ValueError, "logits[1, 1] has no allowed action...", where=mask)
+    refuses(
+        "linear_gradient", ValueError, "features[1, 1] @ coef has no allowed action...", where=mask
+    )
 
 
 # --- out ------------------------------------------------------------------------------------------

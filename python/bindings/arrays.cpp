@@ -11,9 +11,9 @@ namespace {
 // A Python class that is looked up once.
 py::handle cached_class(py::gil_safe_call_once_and_store<py::object>& cache, const char* module,
                         const char* name) {
-    return cache
-        .call_once_and_store_result([&] { return py::module_::import(module).attr(name); })
-        .get_stored();
+    return cache.call_once_and_store_result([&] {
+        return py::module_::import(module).attr(name);
+    }).get_stored();
 }
 
 // A mask that is silently ignored would be a wrong answer.
@@ -57,9 +57,7 @@ Bytes extent(const Rows& a) {
             first + static_cast<std::uintptr_t>(above + a.itemsize)};
 }
 
-Shape strides_of(const py::array& array) {
-    return Shape(array.strides(), array.strides() + array.ndim());
-}
+Shape strides_of(const py::array& array) { return Shape(array.strides(), array.strides() + array.ndim()); }
 
 }  // namespace
 
@@ -71,9 +69,7 @@ std::string to_string(const Shape& shape) {
     return text + (shape.size() == 1 ? ",)" : ")");
 }
 
-Shape shape_of(const py::array& array) {
-    return Shape(array.shape(), array.shape() + array.ndim());
-}
+Shape shape_of(const py::array& array) { return Shape(array.shape(), array.shape() + array.ndim()); }
 
 bool has_shape(const py::array& array, const Shape& shape) {
     return std::equal(array.shape(), array.shape() + array.ndim(), shape.begin(), shape.end());
@@ -100,9 +96,8 @@ std::string dtype_name(const py::array& array) { return py::str(array.dtype()); 
 std::string type_name(py::handle x) { return py::str(py::type::handle_of(x).attr("__name__")); }
 
 bool Rows::operator==(const Rows& other) const {
-    return data == other.data && itemsize == other.itemsize && rows == other.rows &&
-           cols == other.cols && (rows <= 1 || row_stride == other.row_stride) &&
-           (cols <= 1 || col_stride == other.col_stride);
+    return data == other.data && itemsize == other.itemsize && rows == other.rows && cols == other.cols &&
+           (rows <= 1 || row_stride == other.row_stride) && (cols <= 1 || col_stride == other.col_stride);
 }
 
 bool overlap(const Rows& a, const Rows& b) {
@@ -166,8 +161,10 @@ py::array as_array(py::handle x, const char* name) {
     try {
         return py::array(py::reinterpret_borrow<py::object>(x));
     } catch (py::error_already_set& error) {
-        const std::string message =
-            std::string(name) + " must be an array, got " + type_name(x);
+        if (!error.matches(PyExc_TypeError) && !error.matches(PyExc_ValueError)) {
+            throw;
+        }
+        const std::string message = std::string(name) + " must be an array, got " + type_name(x);
         py::raise_from(error, PyExc_TypeError, message.c_str());
         throw py::error_already_set();
     }

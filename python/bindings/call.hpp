@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "gil.hpp"
 #include "output.hpp"
 #include "scalars.hpp"
 
@@ -30,7 +31,7 @@ std::string describe(const RowFault& fault, const Shape& shape);
 template <class Function>
 void compute(DType dtype, const Shape& samples, const Shape& rows, const Function& f) {
     try {
-        const py::gil_scoped_release unlocked;
+        const WithoutGil unlocked;
         if (dtype == DType::float64) {
             f(double{});
         } else {

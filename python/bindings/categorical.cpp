@@ -25,8 +25,7 @@ py::object log_prob(py::handle logits_, py::handle actions_, py::handle where_, 
     return out.result();
 }
 
-py::object entropy(py::handle logits_, py::handle where_, py::handle out_,
-                   py::handle num_threads) {
+py::object entropy(py::handle logits_, py::handle where_, py::handle out_, py::handle num_threads) {
     RealMatrix logits(logits_, "logits", logits_axes);
     Where where(where_, logits);
     const Output out(out_, logits.leading(), logits.dtype(), Form::vector);
@@ -40,8 +39,8 @@ py::object entropy(py::handle logits_, py::handle where_, py::handle out_,
     return out.result();
 }
 
-py::object kl_divergence(py::handle logits_p_, py::handle logits_q_, py::handle where_,
-                         py::handle out_, py::handle num_threads) {
+py::object kl_divergence(py::handle logits_p_, py::handle logits_q_, py::handle where_, py::handle out_,
+                         py::handle num_threads) {
     RealMatrix logits_p(logits_p_, "logits_p", logits_axes);
     RealMatrix logits_q(logits_q_, "logits_q", logits_axes);
     logits_q.check_dtype_of(logits_p);
@@ -53,8 +52,7 @@ py::object kl_divergence(py::handle logits_p_, py::handle logits_q_, py::handle 
     const Options options = to_options(where, num_threads, out);
     compute(logits_p, [&](auto zero) {
         using T = decltype(zero);
-        scorefn::kl_divergence<T>(logits_p.matrix<T>(), logits_q.matrix<T>(), out.vector<T>(),
-                                  options);
+        scorefn::kl_divergence<T>(logits_p.matrix<T>(), logits_q.matrix<T>(), out.vector<T>(), options);
     });
     return out.result();
 }

@@ -65,16 +65,16 @@ void Signature::bind(PyObject* const* arguments, Py_ssize_t num_positional, PyOb
         const py::handle keyword = PyTuple_GET_ITEM(keywords, k);
         py::handle& argument = bound[index_of(keyword)];
         if (argument) {
-            throw py::type_error(name_ + "() got two values for argument '" +
-                                 keyword.cast<std::string>() + "'");
+            throw py::type_error(name_ + "() got two values for argument '" + keyword.cast<std::string>() +
+                                 "'");
         }
         argument = arguments[num_positional + k];
     }
 
     for (std::size_t i = 0; i < num_required_; ++i) {
         if (!bound[i]) {
-            throw py::type_error(name_ + "() misses the argument '" +
-                                 parameters_[i].cast<std::string>() + "'");
+            throw py::type_error(name_ + "() misses the argument '" + parameters_[i].cast<std::string>() +
+                                 "'");
         }
     }
 }
@@ -91,8 +91,8 @@ std::size_t Signature::index_of(py::handle keyword) const {
             return i;
         }
     }
-    throw py::type_error(name_ + "() got an unexpected keyword argument '" +
-                         keyword.cast<std::string>() + "'");
+    throw py::type_error(name_ + "() got an unexpected keyword argument '" + keyword.cast<std::string>() +
+                         "'");
 }
 
 void set_python_error() noexcept {

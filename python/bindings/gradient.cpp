@@ -40,16 +40,15 @@ py::object score(py::handle logits_, py::handle actions_, py::handle where_, py:
 
 // A row of logits for each sample.
 py::object row_gradients(RealMatrix& logits, py::handle actions_, py::handle weights_,
-                         py::handle entropy_coef, py::handle accumulate, py::handle where_,
-                         py::handle out_, py::handle num_threads) {
+                         py::handle entropy_coef, py::handle accumulate, py::handle where_, py::handle out_,
+                         py::handle num_threads) {
     Indices actions(actions_, "actions", logits.leading());
     Weights weights(weights_, logits.leading());
     Where where(where_, logits);
     const Output out(out_, logits.shape(), logits.dtype(), Form::matrix);
     out.keep_apart(actions, weights);
 
-    const GradientOptions options =
-        to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
+    const GradientOptions options = to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
     if (options.accumulate) {
         out.keep_apart(logits);
     } else {
@@ -57,43 +56,41 @@ py::object row_gradients(RealMatrix& logits, py::handle actions_, py::handle wei
     }
     compute(logits, [&](auto zero) {
         using T = decltype(zero);
-        scorefn::score_gradient<T>(logits.matrix<T>(), actions.vector(), weights.vector(),
-                                   out.matrix<T>(), options);
+        scorefn::score_gradient<T>(logits.matrix<T>(), actions.vector(), weights.vector(), out.matrix<T>(),
+                                   options);
     });
     return out.result();
 }
 
 // One row of logits for all samples.
 py::object shared_gradient(RealMatrix& logits, py::handle actions_, py::handle weights_,
-                           py::handle entropy_coef, py::handle accumulate, py::handle where_,
-                           py::handle out_, py::handle num_threads) {
+                           py::handle entropy_coef, py::handle accumulate, py::handle where_, py::handle out_,
+                           py::handle num_threads) {
     Indices actions(actions_, "actions");
     Weights weights(weights_, actions.shape());
     Where where(where_, logits);
     const Output out(out_, logits.shape(), logits.dtype(), Form::matrix);
     out.keep_apart(logits, actions, weights);
 
-    const GradientOptions options =
-        to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
+    const GradientOptions options = to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
     compute(logits.dtype(), actions.shape(), logits.leading(), [&](auto zero) {
         using T = decltype(zero);
-        scorefn::score_gradient<T>(logits.row<T>(), actions.vector(), weights.vector(),
-                                   out.row<T>(), options);
+        scorefn::score_gradient<T>(logits.row<T>(), actions.vector(), weights.vector(), out.row<T>(),
+                                   options);
     });
     return out.result();
 }
 
-py::object score_gradient(py::handle logits_, py::handle actions, py::handle weights,
-                          py::handle entropy_coef, py::handle accumulate, py::handle where,
-                          py::handle out, py::handle num_threads) {
+py::object score_gradient(py::handle logits_, py::handle actions, py::handle weights, py::handle entropy_coef,
+                          py::handle accumulate, py::handle where, py::handle out, py::handle num_threads) {
     RealMatrix logits(logits_, "logits", logits_axes);
     const auto gradient = logits.leading().empty() ? shared_gradient : row_gradients;
     return gradient(logits, actions, weights, entropy_coef, accumulate, where, out, num_threads);
 }
 
-py::object tabular_gradient(py::handle table_, py::handle states_, py::handle actions_,
-                            py::handle weights_, py::handle entropy_coef, py::handle accumulate,
-                            py::handle where_, py::handle out_, py::handle num_threads) {
+py::object tabular_gradient(py::handle table_, py::handle states_, py::handle actions_, py::handle weights_,
+                            py::handle entropy_coef, py::handle accumulate, py::handle where_,
+                            py::handle out_, py::handle num_threads) {
     RealMatrix table(table_, "table", table_axes);
     Indices states(states_, "states");
     Indices actions(actions_, "actions", states.shape());
@@ -102,19 +99,18 @@ py::object tabular_gradient(py::handle table_, py::handle states_, py::handle ac
     const Output out(out_, table.shape(), table.dtype(), Form::matrix);
     out.keep_apart(table, states, actions, weights);
 
-    const GradientOptions options =
-        to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
+    const GradientOptions options = to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
     compute(table.dtype(), states.shape(), table.leading(), [&](auto zero) {
         using T = decltype(zero);
-        scorefn::tabular_gradient<T>(table.matrix<T>(), states.vector(), actions.vector(),
-                                     weights.vector(), out.matrix<T>(), options);
+        scorefn::tabular_gradient<T>(table.matrix<T>(), states.vector(), actions.vector(), weights.vector(),
+                                     out.matrix<T>(), options);
     });
     return out.result();
 }
 
-py::object linear_gradient(py::handle features_, py::handle coef_, py::handle actions_,
-                           py::handle weights_, py::handle entropy_coef, py::handle accumulate,
-                           py::handle where_, py::handle out_, py::handle num_threads) {
+py::object linear_gradient(py::handle features_, py::handle coef_, py::handle actions_, py::handle weights_,
+                           py::handle entropy_coef, py::handle accumulate, py::handle where_, py::handle out_,
+                           py::handle num_threads) {
     RealMatrix features(features_, "features", features_axes);
     RealMatrix coef(coef_, "coef", coef_axes);
     coef.check_dtype_of(features);
@@ -128,8 +124,7 @@ py::object linear_gradient(py::handle features_, py::handle coef_, py::handle ac
     const Output out(out_, coef.shape(), coef.dtype(), Form::matrix);
     out.keep_apart(features, coef, actions, weights);
 
-    const GradientOptions options =
-        to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
+    const GradientOptions options = to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
     compute(features.dtype(), samples, samples, [&](auto zero) {
         using T = decltype(zero);
         scorefn::linear_gradient<T>(features.matrix<T>(), coef.matrix<T>(), actions.vector(),

@@ -8,35 +8,25 @@ namespace scorefn::python {
 
 namespace {
 
-[[noreturn]] void throw_wrong_shape(const char* name, const std::string& expected,
-                                    const Shape& actual) {
-    throw py::value_error(std::string(name) + " must have shape " + expected + ", got " +
-                          to_string(actual));
+[[noreturn]] void throw_wrong_shape(const char* name, const std::string& expected, const Shape& actual) {
+    throw py::value_error(std::string(name) + " must have shape " + expected + ", got " + to_string(actual));
 }
 
-[[noreturn]] void throw_wrong_dtype(const char* name, const char* expected,
-                                    const py::array& array) {
-    throw py::type_error(std::string(name) + " must be " + expected + ", got " +
-                         dtype_name(array));
+[[noreturn]] void throw_wrong_dtype(const char* name, const char* expected, const py::array& array) {
+    throw py::type_error(std::string(name) + " must be " + expected + ", got " + dtype_name(array));
 }
 
-bool is_plain_list(py::handle x) {
-    return py::isinstance<py::list>(x) || py::isinstance<py::tuple>(x);
-}
+bool is_plain_list(py::handle x) { return py::isinstance<py::list>(x) || py::isinstance<py::tuple>(x); }
 
 char kind_of(const py::array& array) { return array.dtype().kind(); }
 
-bool is_integer(const py::array& array) {
-    return kind_of(array) == 'i' || kind_of(array) == 'u';
-}
+bool is_integer(const py::array& array) { return kind_of(array) == 'i' || kind_of(array) == 'u'; }
 
 bool is_real(const py::array& array) {
     return has_dtype(array, DType::float32) || has_dtype(array, DType::float64);
 }
 
-py::array as_float64(const py::array& array) {
-    return native_copy(array, to_numpy(DType::float64));
-}
+py::array as_float64(const py::array& array) { return native_copy(array, to_numpy(DType::float64)); }
 
 py::array real_array(py::handle x, const char* name) {
     py::array array = as_array(x, name);
@@ -78,8 +68,8 @@ py::ssize_t to_axis(py::handle axis, const char* name, const Shape& shape) {
     const py::ssize_t value = axis ? to_int(axis, "axis") : -1;
     if (value < -ndim || value >= ndim) {
         throw py::value_error("axis must be from " + std::to_string(-ndim) + " to " +
-                              std::to_string(ndim - 1) + " for " + name + " of shape " +
-                              to_string(shape) + ", got " + py::str(axis).cast<std::string>());
+                              std::to_string(ndim - 1) + " for " + name + " of shape " + to_string(shape) +
+                              ", got " + py::str(axis).cast<std::string>());
     }
     return value < 0 ? value + ndim : value;
 }
@@ -114,8 +104,7 @@ void Input::keep_apart_unless_same(const Rows& written) {
     }
 }
 
-RealMatrix::RealMatrix(py::handle x, const char* name, const Axes& axes, py::handle axis)
-    : name_(name) {
+RealMatrix::RealMatrix(py::handle x, const char* name, const Axes& axes, py::handle axis) : name_(name) {
     py::array array = real_array(x, name);
     dtype_ = has_dtype(array, DType::float64) ? DType::float64 : DType::float32;
     shape_ = shape_of(array);
@@ -140,8 +129,8 @@ void RealMatrix::check_shape(const Shape& expected) const {
 
 void RealMatrix::check_dtype_of(const RealMatrix& other) const {
     if (dtype_ != other.dtype_) {
-        throw py::type_error(std::string(name_) + " must be " + to_string(other.dtype_) +
-                             " as " + other.name_ + " is, got " + to_string(dtype_));
+        throw py::type_error(std::string(name_) + " must be " + to_string(other.dtype_) + " as " +
+                             other.name_ + " is, got " + to_string(dtype_));
     }
 }
 
@@ -194,8 +183,7 @@ Where::Where(py::handle x, const Shape& logits_shape, py::ssize_t axis) {
     } else if (has_shape(array, one_row)) {
         read(array, Form::matrix);  // a single row has row_stride 0
     } else {
-        const std::string alternative =
-            logits_shape == one_row ? "" : " or " + to_string(one_row);
+        const std::string alternative = logits_shape == one_row ? "" : " or " + to_string(one_row);
         throw_wrong_shape("where", to_string(logits_shape) + alternative, shape_of(array));
     }
 }

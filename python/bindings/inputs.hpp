@@ -101,8 +101,7 @@ public:
 // The allowed actions: None, a mask for all rows, or one of the shape of the logits.
 class Where : public Input {
 public:
-    Where(py::handle x, const RealMatrix& logits)
-        : Where(x, logits.shape(), logits.axis()) {}
+    Where(py::handle x, const RealMatrix& logits) : Where(x, logits.shape(), logits.axis()) {}
     Where(py::handle x, const Shape& logits_shape, py::ssize_t axis);
 
     Matrix<const bool> matrix() const {

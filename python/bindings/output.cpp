@@ -9,9 +9,7 @@ namespace scorefn::python {
 namespace {
 
 py::array given(py::handle out, const Shape& shape, DType dtype, const char* name) {
-    const auto must = [name](const std::string& rest) {
-        return std::string(name) + " must " + rest;
-    };
+    const auto must = [name](const std::string& rest) { return std::string(name) + " must " + rest; };
     if (!py::isinstance<py::array>(out)) {
         throw py::type_error(must("be an ndarray, got ") + type_name(out));
     }
@@ -20,8 +18,7 @@ py::array given(py::handle out, const Shape& shape, DType dtype, const char* nam
         throw py::type_error(must("be ") + to_string(dtype) + ", got " + dtype_name(array));
     }
     if (!has_shape(array, shape)) {
-        throw py::value_error(must("have shape ") + to_string(shape) + ", got " +
-                              to_string(shape_of(array)));
+        throw py::value_error(must("have shape ") + to_string(shape) + ", got " + to_string(shape_of(array)));
     }
     if (!array.writeable()) {
         throw py::value_error(must("be writeable, got a read-only array"));
@@ -37,8 +34,7 @@ py::array given(py::handle out, const Shape& shape, DType dtype, const char* nam
 
 }  // namespace
 
-Output::Output(py::handle out, const Shape& shape, DType dtype, Form form, py::ssize_t axis,
-               const char* name)
+Output::Output(py::handle out, const Shape& shape, DType dtype, Form form, py::ssize_t axis, const char* name)
     : name_(name),
       axis_(axis),
       is_given_(python::is_given(out)),
@@ -61,8 +57,7 @@ void Output::check_apart_from(const Output& other) const {
     }
     const py::object shares_memory = py::module_::import("numpy").attr("shares_memory");
     if (shares_memory(array_, other.array_).cast<bool>()) {
-        throw py::value_error(std::string(name_) + " and " + other.name_ +
-                              " must not share memory");
+        throw py::value_error(std::string(name_) + " and " + other.name_ + " must not share memory");
     }
 }
 

@@ -39,8 +39,7 @@ public:
 
     template <class T>
     Matrix<T> matrix() const {
-        return {static_cast<T*>(rows_.data), rows_.rows, rows_.cols, rows_.row_stride,
-                rows_.col_stride};
+        return {static_cast<T*>(rows_.data), rows_.rows, rows_.cols, rows_.row_stride, rows_.col_stride};
     }
     template <class T>
     Vector<T> vector() const {

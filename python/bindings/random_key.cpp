@@ -18,10 +18,9 @@ const NumpyRandom& numpy_random() {
     PYBIND11_CONSTINIT static py::gil_safe_call_once_and_store<NumpyRandom> cache;
     return cache
         .call_once_and_store_result([] {
-            const py::module_ random = py::module_::import("numpy.random");
-            return NumpyRandom{random.attr("default_rng"), random.attr("Generator")};
-        })
-        .get_stored();
+        const py::module_ random = py::module_::import("numpy.random");
+        return NumpyRandom{random.attr("default_rng"), random.attr("Generator")};
+    }).get_stored();
 }
 
 py::object to_generator(py::handle rng) {
@@ -33,8 +32,7 @@ py::object to_generator(py::handle rng) {
         return py::reinterpret_borrow<py::object>(rng);
     }
     if (to_int(rng, "rng", "None, an int seed or a numpy.random.Generator") < 0) {
-        throw py::value_error("rng must be a seed of at least 0, got " +
-                              py::str(rng).cast<std::string>());
+        throw py::value_error("rng must be a seed of at least 0, got " + py::str(rng).cast<std::string>());
     }
     return random.default_rng(py::reinterpret_steal<py::int_>(PyNumber_Index(rng.ptr())));
 }

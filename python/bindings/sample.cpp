@@ -18,9 +18,9 @@ namespace {
 py::handle sample_class() {
     PYBIND11_CONSTINIT static py::gil_safe_call_once_and_store<py::object> cache;
     return cache
-        .call_once_and_store_result(
-            [] { return py::module_::import("scorefn._sample").attr("Sample"); })
-        .get_stored();
+        .call_once_and_store_result([] {
+        return py::module_::import("scorefn._sample").attr("Sample");
+    }).get_stored();
 }
 
 // out=(actions, log_probs), or nulls.
@@ -33,8 +33,8 @@ std::pair<py::handle, py::handle> unpack(py::handle out) {
     }
     const auto pair = py::reinterpret_borrow<py::tuple>(out);
     if (pair.size() != 2) {
-        throw py::value_error("out must be a tuple (actions, log_probs), got " +
-                              std::to_string(pair.size()) + " items");
+        throw py::value_error("out must be a tuple (actions, log_probs), got " + std::to_string(pair.size()) +
+                              " items");
     }
     for (std::size_t i = 0; i < 2; ++i) {
         if (pair[i].is_none()) {
@@ -65,8 +65,8 @@ py::object sample(py::handle logits_, py::handle rng, py::handle num_samples, py
     const RandomKey key = draw_key(rng);
     compute(logits, [&](auto zero) {
         using T = decltype(zero);
-        scorefn::sample<T>(logits.matrix<T>(), key, actions.matrix<std::int64_t>(),
-                           log_probs.matrix<T>(), options);
+        scorefn::sample<T>(logits.matrix<T>(), key, actions.matrix<std::int64_t>(), log_probs.matrix<T>(),
+                           options);
     });
     return sample_class()(actions.result(), log_probs.result());
 }

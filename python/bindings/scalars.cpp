@@ -37,8 +37,8 @@ py::ssize_t to_int(py::handle x, const char* name, const char* expected) {
 py::ssize_t to_int_at_least(py::ssize_t minimum, py::handle x, const char* name) {
     const py::ssize_t value = to_int(x, name, "an int or None");
     if (value < minimum) {
-        throw py::value_error(std::string(name) + " must be at least " + std::to_string(minimum) +
-                              ", got " + py::str(x).cast<std::string>());
+        throw py::value_error(std::string(name) + " must be at least " + std::to_string(minimum) + ", got " +
+                              py::str(x).cast<std::string>());
     }
     return value;
 }
@@ -71,8 +71,7 @@ double to_finite(py::handle x, const char* name) {
         throw_wrong_type(name, "a real number", x);
     }
     if (!std::isfinite(value)) {
-        throw py::value_error(std::string(name) + " must be finite, got " +
-                              py::str(x).cast<std::string>());
+        throw py::value_error(std::string(name) + " must be finite, got " + py::str(x).cast<std::string>());
     }
     return value;
 }
