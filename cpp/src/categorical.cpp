@@ -8,11 +8,11 @@ template <class T>
 void log_prob(Matrix<const T> logits, IndexVector actions, Vector<T> out, const Options& options) {
     require_size("out", out.size, logits.rows);
     const Kernels<T>& table = kernels().of<T>();
-    run_rows_with_actions(logits, actions, options,
-                          [&](const LogitRows<T>& rows, std::int64_t first, const std::int64_t* loaded,
-                              void* scratch) {
-                              return table.log_prob(rows, loaded, &out[first], out.stride, scratch);
-                          });
+    run_rows_with_actions(
+        logits, actions, options,
+        [&](const LogitRows<T>& rows, std::int64_t first, const std::int64_t* loaded, void* scratch) {
+        return table.log_prob(rows, loaded, &out[first], out.stride, scratch);
+    });
 }
 
 template <class T>
@@ -36,12 +36,12 @@ void kl_divergence(Matrix<const T> logits_p, Matrix<const T> logits_q, Vector<T>
     };
     if (!options.may_write_on_error) check();
     const Kernels<T>& table = kernels().of<T>();
-    const bool good = for_each_block(
-        logits_p.rows, logits_p.cols, options.num_threads, [&](std::int64_t first, std::int64_t count) {
-            return table.kl_divergence(logit_rows(logits_p, options.where, first, count),
-                                       logit_rows(logits_q, options.where, first, count), &out[first],
-                                       out.stride, thread_scratch(scratch_bytes(logits_p.cols))) == -1;
-        });
+    const bool good = for_each_block(logits_p.rows, logits_p.cols, options.num_threads,
+                                     [&](std::int64_t first, std::int64_t count) {
+        return table.kl_divergence(logit_rows(logits_p, options.where, first, count),
+                                   logit_rows(logits_q, options.where, first, count), &out[first], out.stride,
+                                   thread_scratch(scratch_bytes(logits_p.cols))) == -1;
+    });
     if (good) return;
     check();
     throw std::runtime_error("logits were changed during the call");
@@ -59,10 +59,10 @@ void sample(Matrix<const T> logits, RandomKey key, Matrix<std::int64_t> actions,
     });
 }
 
-#define SCOREFN_INSTANTIATE(T)                                                                     \
-    template void log_prob(Matrix<const T>, IndexVector, Vector<T>, const Options&);               \
-    template void entropy(Matrix<const T>, Vector<T>, const Options&);                             \
-    template void kl_divergence(Matrix<const T>, Matrix<const T>, Vector<T>, const Options&);      \
+#define SCOREFN_INSTANTIATE(T)                                                                \
+    template void log_prob(Matrix<const T>, IndexVector, Vector<T>, const Options&);          \
+    template void entropy(Matrix<const T>, Vector<T>, const Options&);                        \
+    template void kl_divergence(Matrix<const T>, Matrix<const T>, Vector<T>, const Options&); \
     template void sample(Matrix<const T>, RandomKey, Matrix<std::int64_t>, Matrix<T>, const Options&);
 SCOREFN_INSTANTIATE(float)
 SCOREFN_INSTANTIATE(double)

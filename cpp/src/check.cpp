@@ -94,8 +94,8 @@ void require_in_range(const char* name, const IndexVector& indices, std::int64_t
     const std::string text = indices.type == IntegerType::u64
                                  ? std::to_string(static_cast<std::uint64_t>(value))
                                  : std::to_string(value);
-    throw IndexError({name, first_bad,
-                      " = " + text + " is out of range for " + std::to_string(bound) + " " + what});
+    throw IndexError(
+        {name, first_bad, " = " + text + " is out of range for " + std::to_string(bound) + " " + what});
 }
 
 void throw_no_allowed_action(const char* name, std::int64_t row, const char* suffix) {
@@ -106,8 +106,7 @@ void throw_no_allowed_action(const char* name, std::int64_t row, const char* suf
 template <class T>
 bool has_allowed_action(const Matrix<const T>& logits, const Matrix<const bool>& where, std::int64_t row) {
     for (std::int64_t j = 0; j < logits.cols; ++j)
-        if ((!where || where(row, j)) && logits(row, j) != -std::numeric_limits<T>::infinity())
-            return true;
+        if ((!where || where(row, j)) && logits(row, j) != -std::numeric_limits<T>::infinity()) return true;
     return false;
 }
 template bool has_allowed_action(const Matrix<const float>&, const Matrix<const bool>&, std::int64_t);

@@ -31,8 +31,8 @@ void require_in_range(const char* name, const IndexVector& indices, std::int64_t
 [[noreturn]] void throw_no_allowed_action(const char* name, std::int64_t row, const char* suffix = "");
 
 template <class T>
-LogitRows<T> logit_rows(const Matrix<const T>& logits, const Matrix<const bool>& where,
-                        std::int64_t first, std::int64_t count) {
+LogitRows<T> logit_rows(const Matrix<const T>& logits, const Matrix<const bool>& where, std::int64_t first,
+                        std::int64_t count) {
     return {logits.data + first * logits.row_stride,
             count,
             logits.cols,

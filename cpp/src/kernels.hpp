@@ -41,20 +41,17 @@ struct Kernels {
     std::int64_t (*log_softmax)(const LogitRows<T>&, const OutRows<T>&, void* scratch);
     std::int64_t (*softmax)(const LogitRows<T>&, const OutRows<T>&, void* scratch);
     std::int64_t (*logsumexp)(const LogitRows<T>&, T* out, std::int64_t stride, void* scratch);
-    std::int64_t (*log_prob)(const LogitRows<T>&, const std::int64_t* actions, T* out,
-                             std::int64_t stride, void* scratch);
+    std::int64_t (*log_prob)(const LogitRows<T>&, const std::int64_t* actions, T* out, std::int64_t stride,
+                             void* scratch);
     std::int64_t (*entropy)(const LogitRows<T>&, T* out, std::int64_t stride, void* scratch);
-    std::int64_t (*kl_divergence)(const LogitRows<T>& p, const LogitRows<T>& q, T* out,
-                                  std::int64_t stride, void* scratch);
+    std::int64_t (*kl_divergence)(const LogitRows<T>& p, const LogitRows<T>& q, T* out, std::int64_t stride,
+                                  void* scratch);
     std::int64_t (*sample)(const LogitRows<T>&, const std::uint64_t (&key)[2], std::int64_t row_offset,
-                           const OutRows<std::int64_t>& actions, const OutRows<T>& log_probs,
-                           void* scratch);
-    std::int64_t (*score_gradient)(const LogitRows<T>&, const std::int64_t* actions,
-                                   const double* weights, double entropy_coef,
-                                   const OutRows<T>&, bool accumulate, void* scratch);
-    std::int64_t (*shared_gradient)(const LogitRows<T>&, const double* weight_sums,
-                                    const double* visits, double entropy_coef,
-                                    const OutRows<T>&, bool accumulate, void* scratch);
+                           const OutRows<std::int64_t>& actions, const OutRows<T>& log_probs, void* scratch);
+    std::int64_t (*score_gradient)(const LogitRows<T>&, const std::int64_t* actions, const double* weights,
+                                   double entropy_coef, const OutRows<T>&, bool accumulate, void* scratch);
+    std::int64_t (*shared_gradient)(const LogitRows<T>&, const double* weight_sums, const double* visits,
+                                    double entropy_coef, const OutRows<T>&, bool accumulate, void* scratch);
     void (*linear_logits)(const double* x, const T* coef, std::int64_t rows, std::int64_t features,
                           std::int64_t cols, T* logits);
     void (*linear_accumulate)(const double* x, const T* g, std::int64_t rows, std::int64_t features,

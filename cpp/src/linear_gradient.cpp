@@ -71,19 +71,18 @@ public:
         T* const logits = block.logits.data() + begin * num_actions;
         kernel.linear_logits(x, coef_.data(), end - begin, num_features, num_actions, logits);
 
-        LogitRows<T> rows = logit_rows(Matrix<const T>(logits, end - begin, num_actions), options_.where, 0,
-                                       end - begin);
+        LogitRows<T> rows =
+            logit_rows(Matrix<const T>(logits, end - begin, num_actions), options_.where, 0, end - begin);
         if (rows.where) rows.where += (block.first + begin) * rows.where_row_stride;
-        const std::int64_t bad = kernel.score_gradient(
-            rows, block.action + begin, block.weight + begin, options_.entropy_coef,
-            {block.g.data() + begin * num_actions, num_actions, num_actions, 1}, false,
-            thread_scratch(scratch_bytes(num_actions)));
+        const std::int64_t bad =
+            kernel.score_gradient(rows, block.action + begin, block.weight + begin, options_.entropy_coef,
+                                  {block.g.data() + begin * num_actions, num_actions, num_actions, 1}, false,
+                                  thread_scratch(scratch_bytes(num_actions)));
         if (bad >= 0) blame(block.first + begin + bad);
 
         // A weight of 0 contributes 0 even where a feature is not finite.
         for (std::int64_t r = begin; r < end && options_.entropy_coef == 0; ++r)
-            if (block.weight[r] == 0)
-                std::fill_n(block.x.data() + r * num_features, num_features, 0.0);
+            if (block.weight[r] == 0) std::fill_n(block.x.data() + r * num_features, num_features, 0.0);
     }
 
     // sums[f, :] += the block's x[:, f] @ g, for the features begin .. end - 1.
@@ -144,8 +143,8 @@ std::vector<double> sum_over_blocks(LinearGradient<T>& gradient, int num_threads
             gradient.score_rows(block, i * kRows, std::min(block.rows, (i + 1) * kRows));
         });
         parallel_for((gradient.num_features + kFeatures - 1) / kFeatures, num_threads, [&](std::int64_t i) {
-            gradient.accumulate(block, i * kFeatures,
-                                std::min(gradient.num_features, (i + 1) * kFeatures), sums.data());
+            gradient.accumulate(block, i * kFeatures, std::min(gradient.num_features, (i + 1) * kFeatures),
+                                sums.data());
         });
     }
     return sums;
@@ -183,7 +182,7 @@ void linear_gradient(Matrix<const T> features, Matrix<const T> coef, IndexVector
             out(f, k) = static_cast<T>(options.accumulate ? out(f, k) + *sum : *sum);
 }
 
-#define SCOREFN_INSTANTIATE(T)                                                                        \
+#define SCOREFN_INSTANTIATE(T)                                                                          \
     template void linear_gradient(Matrix<const T>, Matrix<const T>, IndexVector, RealVector, Matrix<T>, \
                                   const GradientOptions&);
 SCOREFN_INSTANTIATE(float)

@@ -24,8 +24,7 @@ const bool fork_is_watched = [] {
     return pthread_atfork(nullptr, nullptr, [] { pool_is_lost = true; }) == 0;
 }();
 
-void run_region(std::int64_t count, int num_threads, void (*run)(void*, std::int64_t),
-                void* context) {
+void run_region(std::int64_t count, int num_threads, void (*run)(void*, std::int64_t), void* context) {
     std::exception_ptr failure;
     std::mutex failure_lock;
 #pragma omp parallel for schedule(dynamic) num_threads(num_threads)

@@ -17,9 +17,9 @@ void parallel_for(std::int64_t count, int num_threads, Task&& task) {
         task(std::int64_t{0});
         return;
     }
-    parallel_for_erased(
-        count, num_threads, [](void* context, std::int64_t i) { (*static_cast<std::remove_reference_t<Task>*>(context))(i); },
-        &task);
+    parallel_for_erased(count, num_threads, [](void* context, std::int64_t i) {
+        (*static_cast<std::remove_reference_t<Task>*>(context))(i);
+    }, &task);
 }
 
 // The merge of `count` arrays of `size` doubles lying one after another, into the first: a fixed tree over the

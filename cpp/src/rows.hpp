@@ -52,11 +52,11 @@ void run_rows(const Matrix<const T>& logits, const IndexVector* actions, const O
     require_logits(logits, options.where);
     if (actions) require_size("actions", actions->size, logits.rows);
     if (!options.may_write_on_error) check_rows("logits", logits, actions, options);
-    const bool good = for_each_block(
-        logits.rows, logits.cols, options.num_threads, [&](std::int64_t first, std::int64_t count) {
-            return block(logit_rows(logits, options.where, first, count), first,
-                         thread_scratch(scratch_bytes(logits.cols))) == -1;
-        });
+    const bool good = for_each_block(logits.rows, logits.cols, options.num_threads,
+                                     [&](std::int64_t first, std::int64_t count) {
+        return block(logit_rows(logits, options.where, first, count), first,
+                     thread_scratch(scratch_bytes(logits.cols))) == -1;
+    });
     if (good) return;
     check_rows("logits", logits, actions, options);
     throw std::runtime_error("logits or actions were changed during the call");
@@ -64,22 +64,22 @@ void run_rows(const Matrix<const T>& logits, const IndexVector* actions, const O
 
 // The same, a few rows at a time, with their actions loaded: block(rows, first row, actions, scratch).
 template <class T, class Block>
-void run_rows_with_actions(const Matrix<const T>& logits, const IndexVector& actions,
-                           const Options& options, Block&& block) {
+void run_rows_with_actions(const Matrix<const T>& logits, const IndexVector& actions, const Options& options,
+                           Block&& block) {
     constexpr std::int64_t kRows = 256;
     run_rows(logits, &actions, options,
              [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) -> std::int64_t {
-                 std::int64_t loaded[kRows];
-                 for (std::int64_t i = 0; i < rows.rows; i += kRows) {
-                     const std::int64_t count = std::min(kRows, rows.rows - i);
-                     load(actions, first + i, count, loaded);
-                     if (!in_range(loaded, count, rows.cols)) return -2;
-                     const std::int64_t bad = block(logit_rows(logits, options.where, first + i, count),
-                                                    first + i, loaded, scratch);
-                     if (bad >= 0) return bad;
-                 }
-                 return -1;
-             });
+        std::int64_t loaded[kRows];
+        for (std::int64_t i = 0; i < rows.rows; i += kRows) {
+            const std::int64_t count = std::min(kRows, rows.rows - i);
+            load(actions, first + i, count, loaded);
+            if (!in_range(loaded, count, rows.cols)) return -2;
+            const std::int64_t bad =
+                block(logit_rows(logits, options.where, first + i, count), first + i, loaded, scratch);
+            if (bad >= 0) return bad;
+        }
+        return -1;
+    });
 }
 
 template <class T>

@@ -14,14 +14,14 @@ void run(const Matrix<const T>& logits, const IndexVector& actions, const RealVe
     run_rows_with_actions(
         logits, actions, options,
         [&](const LogitRows<T>& rows, std::int64_t first, const std::int64_t* loaded, void* scratch) {
-            double loaded_weights[256];
-            if (weights)
-                load(*weights, first, rows.rows, loaded_weights);
-            else
-                std::fill_n(loaded_weights, rows.rows, 1.0);
-            return table.score_gradient(rows, loaded, loaded_weights, options.entropy_coef,
-                                        out_rows(out, first), options.accumulate, scratch);
-        });
+        double loaded_weights[256];
+        if (weights)
+            load(*weights, first, rows.rows, loaded_weights);
+        else
+            std::fill_n(loaded_weights, rows.rows, 1.0);
+        return table.score_gradient(rows, loaded, loaded_weights, options.entropy_coef, out_rows(out, first),
+                                    options.accumulate, scratch);
+    });
 }
 
 }  // namespace
@@ -39,10 +39,9 @@ void score_gradient(Matrix<const T> logits, IndexVector actions, RealVector weig
     run(logits, actions, &weights, out, options);
 }
 
-#define SCOREFN_INSTANTIATE(T)                                                         \
-    template void score(Matrix<const T>, IndexVector, Matrix<T>, const Options&);      \
-    template void score_gradient(Matrix<const T>, IndexVector, RealVector, Matrix<T>,  \
-                                 const GradientOptions&);
+#define SCOREFN_INSTANTIATE(T)                                                    \
+    template void score(Matrix<const T>, IndexVector, Matrix<T>, const Options&); \
+    template void score_gradient(Matrix<const T>, IndexVector, RealVector, Matrix<T>, const GradientOptions&);
 SCOREFN_INSTANTIATE(float)
 SCOREFN_INSTANTIATE(double)
 

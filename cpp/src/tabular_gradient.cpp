@@ -94,15 +94,14 @@ template <class T>
 void score_gradient(Vector<const T> logits, IndexVector actions, RealVector weights, Vector<T> out,
                     const GradientOptions& options) {
     require_size("out", out.size, logits.size);
-    run("logits", Matrix<const T>(logits.data, 1, logits.size, 0, logits.stride), nullptr, actions,
-        weights, Matrix<T>(out.data, 1, out.size, 0, out.stride), options);
+    run("logits", Matrix<const T>(logits.data, 1, logits.size, 0, logits.stride), nullptr, actions, weights,
+        Matrix<T>(out.data, 1, out.size, 0, out.stride), options);
 }
 
 #define SCOREFN_INSTANTIATE(T)                                                                       \
     template void tabular_gradient(Matrix<const T>, IndexVector, IndexVector, RealVector, Matrix<T>, \
                                    const GradientOptions&);                                          \
-    template void score_gradient(Vector<const T>, IndexVector, RealVector, Vector<T>,                \
-                                 const GradientOptions&);
+    template void score_gradient(Vector<const T>, IndexVector, RealVector, Vector<T>, const GradientOptions&);
 SCOREFN_INSTANTIATE(float)
 SCOREFN_INSTANTIATE(double)
 

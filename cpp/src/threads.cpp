@@ -41,8 +41,7 @@ double cgroup_v2_quota(const std::string& folder) {
 double cgroup_v1_quota(const std::string& folder) {
     std::ifstream quota_file(folder + "/cpu.cfs_quota_us"), period_file(folder + "/cpu.cfs_period_us");
     double quota = 0, period = 0;
-    if (!(quota_file >> quota) || !(period_file >> period) || quota <= 0 || period <= 0)
-        return HUGE_VAL;
+    if (!(quota_file >> quota) || !(period_file >> period) || quota <= 0 || period <= 0) return HUGE_VAL;
     return quota / period;
 }
 
@@ -77,7 +76,8 @@ const Choice& machine_choice() {
     static const Choice choice = [] {
         const int cpus = affinity_count();
         const double quota = cgroup_quota();
-        if (quota < cpus) return Choice{std::max(1, static_cast<int>(std::ceil(quota))), "the cgroup's CPU quota"};
+        if (quota < cpus)
+            return Choice{std::max(1, static_cast<int>(std::ceil(quota))), "the cgroup's CPU quota"};
         return Choice{cpus, "the CPUs this process may run on"};
     }();
     return choice;

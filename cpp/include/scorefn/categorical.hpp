@@ -7,8 +7,7 @@ namespace scorefn {
 
 // out[i] = log pi_i(actions[i])
 template <class T>
-void log_prob(Matrix<const T> logits, IndexVector actions, Vector<T> out,
-              const Options& options = {});
+void log_prob(Matrix<const T> logits, IndexVector actions, Vector<T> out, const Options& options = {});
 
 // out[i] = -sum_j pi_i(j) log pi_i(j)
 template <class T>
@@ -26,7 +25,7 @@ struct RandomKey {
 
 // actions[i, d] ~ pi_i and log_probs[i, d] = log pi_i(actions[i, d]), one column a draw.
 template <class T>
-void sample(Matrix<const T> logits, RandomKey key, Matrix<std::int64_t> actions,
-            Matrix<T> log_probs, const Options& options = {});
+void sample(Matrix<const T> logits, RandomKey key, Matrix<std::int64_t> actions, Matrix<T> log_probs,
+            const Options& options = {});
 
 }  // namespace scorefn

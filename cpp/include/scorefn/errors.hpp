@@ -20,15 +20,13 @@ struct RowFault {
 
 // "actions[3] = 7 is out of range for 5 actions"
 struct IndexError : std::out_of_range {
-    explicit IndexError(const RowFault& fault)
-        : std::out_of_range(fault.message()), fault(fault) {}
+    explicit IndexError(const RowFault& fault) : std::out_of_range(fault.message()), fault(fault) {}
     RowFault fault;
 };
 
 // "logits[3] has no allowed action"
 struct NoAllowedAction : std::invalid_argument {
-    explicit NoAllowedAction(const RowFault& fault)
-        : std::invalid_argument(fault.message()), fault(fault) {}
+    explicit NoAllowedAction(const RowFault& fault) : std::invalid_argument(fault.message()), fault(fault) {}
     RowFault fault;
 };
 

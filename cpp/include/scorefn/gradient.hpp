@@ -8,27 +8,26 @@ namespace scorefn {
 
 // out[i, :] = onehot(actions[i]) - softmax(logits[i, :]).  `out` may be `logits` itself.
 template <class T>
-void score(Matrix<const T> logits, IndexVector actions, Matrix<T> out,
-           const Options& options = {});
+void score(Matrix<const T> logits, IndexVector actions, Matrix<T> out, const Options& options = {});
 
 // dJ/dlogits, one row a sample.  `out` may be `logits` itself.
 template <class T>
-void score_gradient(Matrix<const T> logits, IndexVector actions, RealVector weights,
-                    Matrix<T> out, const GradientOptions& options = {});
+void score_gradient(Matrix<const T> logits, IndexVector actions, RealVector weights, Matrix<T> out,
+                    const GradientOptions& options = {});
 
 // dJ/dlogits where all samples share one row of logits.
 template <class T>
-void score_gradient(Vector<const T> logits, IndexVector actions, RealVector weights,
-                    Vector<T> out, const GradientOptions& options = {});
+void score_gradient(Vector<const T> logits, IndexVector actions, RealVector weights, Vector<T> out,
+                    const GradientOptions& options = {});
 
 // dJ/dtable where sample i has the logits table[states[i], :].  The mask is shaped like the table.
 template <class T>
-void tabular_gradient(Matrix<const T> table, IndexVector states, IndexVector actions,
-                      RealVector weights, Matrix<T> out, const GradientOptions& options = {});
+void tabular_gradient(Matrix<const T> table, IndexVector states, IndexVector actions, RealVector weights,
+                      Matrix<T> out, const GradientOptions& options = {});
 
 // dJ/dcoef where sample i has the logits features[i, :] @ coef.  The mask is (samples, actions).
 template <class T>
-void linear_gradient(Matrix<const T> features, Matrix<const T> coef, IndexVector actions,
-                     RealVector weights, Matrix<T> out, const GradientOptions& options = {});
+void linear_gradient(Matrix<const T> features, Matrix<const T> coef, IndexVector actions, RealVector weights,
+                     Matrix<T> out, const GradientOptions& options = {});
 
 }  // namespace scorefn

@@ -24,15 +24,11 @@ struct Matrix {
     std::int64_t col_stride = 1;
 
     Matrix() = default;
-    Matrix(T* data, std::int64_t rows, std::int64_t cols)
-        : Matrix(data, rows, cols, cols, 1) {}
-    Matrix(T* data, std::int64_t rows, std::int64_t cols, std::int64_t row_stride,
-           std::int64_t col_stride)
+    Matrix(T* data, std::int64_t rows, std::int64_t cols) : Matrix(data, rows, cols, cols, 1) {}
+    Matrix(T* data, std::int64_t rows, std::int64_t cols, std::int64_t row_stride, std::int64_t col_stride)
         : data(data), rows(rows), cols(cols), row_stride(row_stride), col_stride(col_stride) {}
 
-    T& operator()(std::int64_t i, std::int64_t j) const {
-        return data[i * row_stride + j * col_stride];
-    }
+    T& operator()(std::int64_t i, std::int64_t j) const { return data[i * row_stride + j * col_stride]; }
     explicit operator bool() const { return data != nullptr; }
 };
 

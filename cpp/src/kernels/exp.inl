@@ -4,17 +4,17 @@ template <class T>
 struct ExpConstants;
 template <>
 struct ExpConstants<float> {
-    static constexpr float lowest = -104.0f;          // exp rounds to 0 below
-    static constexpr float round = 12582912.0f;       // 1.5 * 2^23: adding it rounds to an integer
+    static constexpr float lowest = -104.0f;     // exp rounds to 0 below
+    static constexpr float round = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
     static constexpr float log2e = 1.44269504088896341f;
     static constexpr float ln2_high = 0.693145751953125f;  // 16 bits: n * ln2_high is exact
     static constexpr float ln2_low = 1.42860682030941723e-6f;
     static constexpr int bias = 127, mantissa = 23, spare = 24;
     static constexpr float unspare = 1.0f / (1 << 24);
     static constexpr int terms = 6;
-    static constexpr float tail[terms] = {
-        0.50000000134658096f, 0.16666666681623232f,   0.041666464925285904f,
-        0.0083333109254809003f, 0.0013933649996309251f, 0.00019890990824673654f};
+    static constexpr float tail[terms] = {0.50000000134658096f,   0.16666666681623232f,
+                                          0.041666464925285904f,  0.0083333109254809003f,
+                                          0.0013933649996309251f, 0.00019890990824673654f};
 };
 template <>
 struct ExpConstants<double> {
@@ -26,10 +26,17 @@ struct ExpConstants<double> {
     static constexpr int bias = 1023, mantissa = 52, spare = 54;
     static constexpr double unspare = 1.0 / (1ll << 54);
     static constexpr int terms = 11;
-    static constexpr double tail[terms] = {
-        0.5, 0.16666666666666671, 0.041666666666666671, 0.0083333333333261358, 0.0013888888888883748,
-        0.00019841269874820627, 2.4801587325547743e-05, 2.7557255400206422e-06,
-        2.7557273643110297e-07, 2.5105217004720745e-08, 2.0914686968086876e-09};
+    static constexpr double tail[terms] = {0.5,
+                                           0.16666666666666671,
+                                           0.041666666666666671,
+                                           0.0083333333333261358,
+                                           0.0013888888888883748,
+                                           0.00019841269874820627,
+                                           2.4801587325547743e-05,
+                                           2.7557255400206422e-06,
+                                           2.7557273643110297e-07,
+                                           2.5105217004720745e-08,
+                                           2.0914686968086876e-09};
 };
 
 // Horner's rule: c[0] + x (c[1] + x (c[2] + ...)).

@@ -25,8 +25,9 @@ namespace {
 
 template <class T>
 constexpr Kernels<T> table() {
-    return {log_softmax<T>, softmax<T>, logsumexp<T>, log_prob<T>, entropy<T>, kl_divergence<T>,
-            sample<T>, score_gradient<T>, shared_gradient<T>, linear_logits<T>, linear_accumulate<T>};
+    return {log_softmax<T>,     softmax<T>,       logsumexp<T>,        log_prob<T>,
+            entropy<T>,         kl_divergence<T>, sample<T>,           score_gradient<T>,
+            shared_gradient<T>, linear_logits<T>, linear_accumulate<T>};
 }
 
 }  // namespace
@@ -37,6 +38,7 @@ constexpr Kernels<T> table() {
 #define SCOREFN_TABLE(x) SCOREFN_TABLE_(x)
 
 extern const KernelTable SCOREFN_TABLE(SCOREFN_ISA_NAME);
-const KernelTable SCOREFN_TABLE(SCOREFN_ISA_NAME) = {SCOREFN_STRING(SCOREFN_ISA_NAME), table<float>(), table<double>()};
+const KernelTable SCOREFN_TABLE(SCOREFN_ISA_NAME) = {SCOREFN_STRING(SCOREFN_ISA_NAME), table<float>(),
+                                                     table<double>()};
 
 }  // namespace scorefn

@@ -3,10 +3,19 @@
 // In double, whatever the dtype of the logits.
 
 // (exp(-d) - 1 + d) / d^2 on [-1/2, 1/2]
-constexpr double kKlTail[] = {
-    0.5, -0.16666666666666666, 0.041666666666666664, -0.0083333333333333991, 0.0013888888888888931,
-    -0.00019841269841056861, 2.4801587301454233e-05, -2.7557319516028309e-06, 2.7557319406457273e-07,
-    -2.5051913745634799e-08, 2.0876635370907816e-09, -1.6121291390767837e-10, 1.1509642370665761e-11};
+constexpr double kKlTail[] = {0.5,
+                              -0.16666666666666666,
+                              0.041666666666666664,
+                              -0.0083333333333333991,
+                              0.0013888888888888931,
+                              -0.00019841269841056861,
+                              2.4801587301454233e-05,
+                              -2.7557319516028309e-06,
+                              2.7557319406457273e-07,
+                              -2.5051913745634799e-08,
+                              2.0876635370907816e-09,
+                              -1.6121291390767837e-10,
+                              1.1509642370665761e-11};
 
 template <int N>
 SCOREFN_INLINE Lanes<double, N> kl_term(Lanes<double, N> log_p, Lanes<double, N> log_q) {
@@ -34,8 +43,8 @@ SCOREFN_NO_INLINE void kl_divergence_tile(const Normalizer<L>& p, const Normaliz
 }
 
 template <class T>
-std::int64_t kl_divergence(const LogitRows<T>& in_p, const LogitRows<T>& in_q, T* out,
-                           std::int64_t stride, void* scratch) {
+std::int64_t kl_divergence(const LogitRows<T>& in_p, const LogitRows<T>& in_q, T* out, std::int64_t stride,
+                           void* scratch) {
     const std::int64_t cols = in_p.cols;
     const TileBuffers<double> buffers(scratch, cols);
     double* const z_p = buffers.logits;

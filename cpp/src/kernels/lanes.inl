@@ -55,8 +55,7 @@ struct Lanes {
         return r;
     }
     SCOREFN_INLINE void store(T* x) const {
-        for (int p = 0; p < parts; ++p)
-            reinterpret_cast<typename Vectors<T>::unaligned*>(x)[p] = part[p];
+        for (int p = 0; p < parts; ++p) reinterpret_cast<typename Vectors<T>::unaligned*>(x)[p] = part[p];
     }
     SCOREFN_INLINE Lanes<T> operator[](int n) const {
         Lanes<T> r;
@@ -70,22 +69,22 @@ template <class T, int N = 1>
 using Mask = Lanes<typename IntegerOf<T>::type, N>;
 
 // The right side may be a single Lanes<T>, meant for each of the N.
-#define SCOREFN_LANEWISE(op)                                                                  \
-    template <class T, int N, int M>                                                          \
-    SCOREFN_INLINE Lanes<T, N> operator op(Lanes<T, N> a, Lanes<T, M> b) {                    \
-        static_assert(M == N || M == 1, "as many lanes, or one for each");                    \
-        for (int p = 0; p < a.parts; ++p) a.part[p] = a.part[p] op b.part[p % b.parts];       \
-        return a;                                                                             \
-    }                                                                                         \
-    template <class T, int N>                                                                 \
-    SCOREFN_INLINE Lanes<T, N> operator op(Lanes<T, N> a, T b) {                              \
-        for (int p = 0; p < a.parts; ++p) a.part[p] = a.part[p] op b;                         \
-        return a;                                                                             \
-    }                                                                                         \
-    template <class T, int N>                                                                 \
-    SCOREFN_INLINE Lanes<T, N> operator op(T a, Lanes<T, N> b) {                              \
-        for (int p = 0; p < b.parts; ++p) b.part[p] = a op b.part[p];                         \
-        return b;                                                                             \
+#define SCOREFN_LANEWISE(op)                                                            \
+    template <class T, int N, int M>                                                    \
+    SCOREFN_INLINE Lanes<T, N> operator op(Lanes<T, N> a, Lanes<T, M> b) {              \
+        static_assert(M == N || M == 1, "as many lanes, or one for each");              \
+        for (int p = 0; p < a.parts; ++p) a.part[p] = a.part[p] op b.part[p % b.parts]; \
+        return a;                                                                       \
+    }                                                                                   \
+    template <class T, int N>                                                           \
+    SCOREFN_INLINE Lanes<T, N> operator op(Lanes<T, N> a, T b) {                        \
+        for (int p = 0; p < a.parts; ++p) a.part[p] = a.part[p] op b;                   \
+        return a;                                                                       \
+    }                                                                                   \
+    template <class T, int N>                                                           \
+    SCOREFN_INLINE Lanes<T, N> operator op(T a, Lanes<T, N> b) {                        \
+        for (int p = 0; p < b.parts; ++p) b.part[p] = a op b.part[p];                   \
+        return b;                                                                       \
     }
 SCOREFN_LANEWISE(+)
 SCOREFN_LANEWISE(-)
@@ -96,16 +95,16 @@ SCOREFN_LANEWISE(|)
 SCOREFN_LANEWISE(<<)
 #undef SCOREFN_LANEWISE
 
-#define SCOREFN_COMPARISON(op)                                                                \
-    template <class T, int N>                                                                 \
-    SCOREFN_INLINE Mask<T, N> operator op(Lanes<T, N> a, Lanes<T, N> b) {                     \
-        Mask<T, N> r;                                                                         \
-        for (int p = 0; p < a.parts; ++p) r.part[p] = a.part[p] op b.part[p];                 \
-        return r;                                                                             \
-    }                                                                                         \
-    template <class T, int N>                                                                 \
-    SCOREFN_INLINE Mask<T, N> operator op(Lanes<T, N> a, T b) {                               \
-        return a op Lanes<T, N>::splat(b);                                                    \
+#define SCOREFN_COMPARISON(op)                                                \
+    template <class T, int N>                                                 \
+    SCOREFN_INLINE Mask<T, N> operator op(Lanes<T, N> a, Lanes<T, N> b) {     \
+        Mask<T, N> r;                                                         \
+        for (int p = 0; p < a.parts; ++p) r.part[p] = a.part[p] op b.part[p]; \
+        return r;                                                             \
+    }                                                                         \
+    template <class T, int N>                                                 \
+    SCOREFN_INLINE Mask<T, N> operator op(Lanes<T, N> a, T b) {               \
+        return a op Lanes<T, N>::splat(b);                                    \
     }
 SCOREFN_COMPARISON(<)
 SCOREFN_COMPARISON(<=)
@@ -114,8 +113,7 @@ SCOREFN_COMPARISON(==)
 
 SCOREFN_INLINE Lanes<std::int64_t> shift_right(Lanes<std::int64_t> a, int count) {
     typedef std::uint64_t Unsigned __attribute__((vector_size(SCOREFN_VECTOR_BYTES)));
-    for (int p = 0; p < kParts; ++p)
-        a.part[p] = (Lanes<std::int64_t>::Vector)((Unsigned)a.part[p] >> count);
+    for (int p = 0; p < kParts; ++p) a.part[p] = (Lanes<std::int64_t>::Vector)((Unsigned)a.part[p] >> count);
     return a;
 }
 
@@ -171,9 +169,7 @@ struct Doubles {
         for (int p = 0; p < count; ++p) part[p].store(x + 8 * p);
     }
 };
-SCOREFN_INLINE Doubles<double> widen(Lanes<double> a) {
-    return {{a}};
-}
+SCOREFN_INLINE Doubles<double> widen(Lanes<double> a) { return {{a}}; }
 SCOREFN_INLINE Doubles<float> widen(Lanes<float> a) {
     typedef float Half __attribute__((vector_size(SCOREFN_VECTOR_BYTES / 2)));
     Doubles<float> r;

@@ -1,9 +1,7 @@
 // The two products of a linear policy for a block of rows, in double: logits = x @ coef, sums += x^T @ g.
 // Each entry is one sum in the order of its index, so it does not depend on how the work is cut.
 
-SCOREFN_INLINE Lanes<double> load_doubles(const double* x, Whole<1>) {
-    return Lanes<double>::load(x);
-}
+SCOREFN_INLINE Lanes<double> load_doubles(const double* x, Whole<1>) { return Lanes<double>::load(x); }
 SCOREFN_INLINE Lanes<double> load_doubles(const float* x, Whole<1>) {
     typedef float Half __attribute__((vector_size(SCOREFN_VECTOR_BYTES / 2), aligned(4), may_alias));
     Lanes<double> r;

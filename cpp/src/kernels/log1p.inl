@@ -12,8 +12,7 @@ SCOREFN_INLINE Lanes<double> log1p_nonnegative(Lanes<double> x) {
     const Lanes<double> lost = (x - (u - 1.0)) / u;  // what rounding 1 + x lost, to first order
 
     const Lanes<Int> scaled = bits<Int>(u) + Int(one - sqrt_half);
-    const Lanes<double> m =
-        bits<double>((scaled & Int(0x000fffffffffffff)) + Int(sqrt_half));
+    const Lanes<double> m = bits<double>((scaled & Int(0x000fffffffffffff)) + Int(sqrt_half));
     // k = (scaled >> 52) - 1023 as a double, by way of the mantissa of 2^52
     const Lanes<double> k =
         bits<double>(shift_right(scaled, 52) | Int(0x4330000000000000)) - (4503599627370496.0 + 1023.0);
@@ -35,7 +34,6 @@ SCOREFN_NO_INLINE void log1p_rows(const double (&x)[Rows], double (&out)[Rows]) 
         log1p_nonnegative(Lanes<double>::load(padded)).store(padded);
         for (int r = 0; r < Rows; ++r) out[r] = padded[r];
     } else {
-        for (int r = 0; r < Rows; r += 8)
-            log1p_nonnegative(Lanes<double>::load(x + r)).store(out + r);
+        for (int r = 0; r < Rows; r += 8) log1p_nonnegative(Lanes<double>::load(x + r)).store(out + r);
     }
 }

@@ -8,9 +8,7 @@ struct Normalizer {
 
     double total(int r) const { return 1.0 + rest[r]; }
     // total - exps[r, a], where exps[r, a] is one of its terms
-    double others(int r, double exp_a) const {
-        return exp_a == 1.0 ? rest[r] : 1.0 + (rest[r] - exp_a);
-    }
+    double others(int r, double exp_a) const { return exp_a == 1.0 ? rest[r] : 1.0 + (rest[r] - exp_a); }
 };
 
 // Fills `exps` with exp(z - max), padding with zeros. NaN or +inf in a row makes its `rest` NaN.
@@ -32,8 +30,7 @@ SCOREFN_NO_INLINE Normalizer<L> normalize(const T* z, std::int64_t n, T* exps) {
     const Lanes<T> largest = L::spread(row.max);
     Lanes<T> ones = Lanes<T>::splat(0);
     const Sum<T> below = sum_vectors<T>(n, [&](std::int64_t j, auto extent) SCOREFN_INLINE_LAMBDA {
-        const auto e =
-            exp_nonpositive(exact_difference(load(z + j, extent, -kInfinity<T>), largest));
+        const auto e = exp_nonpositive(exact_difference(load(z + j, extent, -kInfinity<T>), largest));
         e.store(exps + j);
         const auto is_one = e == T(1);
         ones = ones + sum_lockstep(select(is_one, decltype(e)::splat(1), T(0)));

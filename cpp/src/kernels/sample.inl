@@ -12,12 +12,12 @@ struct CumulativeSum<LongRow<T>> {
     std::int64_t cols;
     double* up_to;  // up_to[c] = the sum of chunks 0 .. c
 
-    CumulativeSum(const T* exps, std::int64_t cols, double* buffer)
-        : exps(exps), cols(cols), up_to(buffer) {
+    CumulativeSum(const T* exps, std::int64_t cols, double* buffer) : exps(exps), cols(cols), up_to(buffer) {
         double sum = 0, of_chunk[1];
         for (std::int64_t c = 0; c * chunk < cols; ++c) {
             const std::int64_t left = cols - c * chunk;
-            sum_vectors<T>(left < chunk ? left : chunk, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
+            sum_vectors<T>(left < chunk ? left : chunk,
+                           [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
                 return load_padded(exps + c * chunk + i, extent);
             }).store(of_chunk);
             up_to[c] = sum += of_chunk[0];
@@ -58,8 +58,8 @@ struct CumulativeSum<ShortRows<T>> {
         for (std::int64_t j = 0; j < cols; ++j) {
             add(sum, j);
             for (int p = 0; p < Doubles<T>::count; ++p)
-                passed.part[p] = passed.part[p] + select(sum.part[p] <= threshold.part[p],
-                                                         Lanes<double>::splat(1), 0.0);
+                passed.part[p] =
+                    passed.part[p] + select(sum.part[p] <= threshold.part[p], Lanes<double>::splat(1), 0.0);
         }
         double index[Lanes<T>::size];
         passed.store(index);
@@ -95,8 +95,7 @@ std::int64_t sample(const LogitRows<T>& in, const std::uint64_t (&key)[2], std::
                 const std::int64_t i = first + r;
                 actions.data[i * actions.row_stride + d * actions.col_stride] = is_nan ? -1 : drawn[r];
                 log_probs.data[i * log_probs.row_stride + d * log_probs.col_stride] =
-                    is_nan ? kNaN<T>
-                           : static_cast<T>(log_prob_of<L>(row, log_total, z, r, drawn[r]));
+                    is_nan ? kNaN<T> : static_cast<T>(log_prob_of<L>(row, log_total, z, r, drawn[r]));
             }
         }
     });

@@ -3,9 +3,9 @@
 // Entry a is w (1 - p_a) with 1 - p_a taken from the sum of the other actions. A forbidden action has 0.
 
 template <class L, bool Entropy, class T = typename L::value_type>
-SCOREFN_INLINE void score_gradient_tile(const Normalizer<L>& row, const T* z, const T* exps, T* g,
-                                        const std::int64_t* actions, const double* weights,
-                                        double entropy_coef, std::int64_t cols, int count) {
+SCOREFN_NO_INLINE void score_gradient_tile(const Normalizer<L>& row, const T* z, const T* exps, T* g,
+                                           const std::int64_t* actions, const double* weights,
+                                           double entropy_coef, std::int64_t cols, int count) {
     T scale[L::rows] = {}, entropy_scale[L::rows], h[L::rows], log_totals[L::rows];
     T at_action[L::rows];
     double log_total[L::rows] = {}, entropies[L::rows] = {};
@@ -55,18 +55,13 @@ SCOREFN_INLINE void score_gradient_tile(const Normalizer<L>& row, const T* z, co
 }
 
 template <class T>
-std::int64_t score_gradient(const LogitRows<T>& in, const std::int64_t* actions,
-                            const double* weights, double entropy_coef, const OutRows<T>& out,
-                            bool accumulate, void* scratch) {
+std::int64_t score_gradient(const LogitRows<T>& in, const std::int64_t* actions, const double* weights,
+                            double entropy_coef, const OutRows<T>& out, bool accumulate, void* scratch) {
     const TileBuffers<T> buffers(scratch, in.cols);
     return map_tiles(in, out, accumulate, buffers,
                      [&](auto layout, const auto& row, const T* z, T* g, std::int64_t first, int count) {
         using L = decltype(layout);
-        if (entropy_coef != 0)
-            score_gradient_tile<L, true>(row, z, buffers.exps, g, actions + first, weights + first,
-                                         entropy_coef, in.cols, count);
-        else
-            score_gradient_tile<L, false>(row, z, buffers.exps, g, actions + first, weights + first,
-                                          0.0, in.cols, count);
+        const auto tile = entropy_coef != 0 ? score_gradient_tile<L, true> : score_gradient_tile<L, false>;
+        tile(row, z, buffers.exps, g, actions + first, weights + first, entropy_coef, in.cols, count);
     });
 }

@@ -4,9 +4,8 @@
 // so its cost does not grow with the number of samples. A row that no sample visits has gradient 0.
 
 template <class T>
-std::int64_t shared_gradient(const LogitRows<T>& in, const double* weight_sums,
-                             const double* visits, double entropy_coef,
-                             const OutRows<T>& out, bool accumulate, void* scratch) {
+std::int64_t shared_gradient(const LogitRows<T>& in, const double* weight_sums, const double* visits,
+                             double entropy_coef, const OutRows<T>& out, bool accumulate, void* scratch) {
     const TileBuffers<T> buffers(scratch, in.cols);
     return map_tiles(in, out, accumulate, buffers,
                      [&](auto layout, const auto& row, const T* z, T* g, std::int64_t first, int count) {
