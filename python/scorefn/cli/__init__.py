@@ -1,0 +1,59 @@
+"""The command line: ``scorefn train``, ``scorefn evaluate``, ``scorefn info``.
+
+Gymnasium, Matplotlib and Rich are the extra ``cli``, imported by the commands that need them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import scorefn
+from scorefn.cli.errors import INTERRUPTED, USAGE_ERROR, CommandError, require_extra
+from scorefn.cli.parser import make_parser
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; the result is its exit code."""
+    try:
+        return _run(argv)
+    except CommandError as error:
+        print(f"scorefn: error: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    except KeyboardInterrupt:
+        print("scorefn: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    parser = make_parser()
+    args = parser.parse_args(argv)
+    if args.cmakedir:
+        print(_cmake_dir())
+    elif args.command == "info":
+        print(scorefn.show_config())
+    elif args.command == "train":
+        require_extra()
+        from scorefn.cli.train import train
+
+        return train(args)
+    elif args.command == "evaluate":
+        require_extra()
+        from scorefn.cli.evaluate import evaluate
+
+        return evaluate(args)
+    else:
+        parser.print_help()
+    return 0
+
+
+def _cmake_dir() -> Path:
+    """Where ``find_package(scorefn)`` looks: the C++ package lies inside the Python one."""
+    for folder in scorefn.__path__:  # an editable install has two: the sources and what was built
+        path = Path(folder, "lib", "cmake", "scorefn")
+        if path.is_dir():
+            return path
+    raise CommandError(f"there is no CMake package in {scorefn.__path__[0]}")

@@ -1,0 +1,28 @@
+"""Errors that the user can mend: one line on stderr and exit code 2, never a traceback."""
+
+from __future__ import annotations
+
+import importlib
+
+USAGE_ERROR = 2  # exit codes
+INTERRUPTED = 130  # what a shell reports of a command that SIGINT ended
+
+
+class CommandError(Exception):
+    """What is wrong and what to do about it, in one line."""
+
+
+def describe_exception(error: BaseException) -> str:
+    """An exception of somebody else's code in one line."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def require_extra() -> None:
+    """Check that the packages of the extra ``cli`` are there, before anything is started."""
+    for name in ("gymnasium", "matplotlib", "rich"):
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            reason = describe_exception(error)
+            raise CommandError(f"{reason}; this needs pip install 'scorefn[cli]'") from error

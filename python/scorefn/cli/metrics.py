@@ -1,0 +1,52 @@
+"""The metrics of a run: one row an update."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
+from typing import TextIO
+
+from scorefn.cli.errors import CommandError
+
+
+@dataclass(frozen=True)
+class MetricsRow:
+    """After one update. Returns and lengths: means over the episodes that ended in it, or NaN."""
+
+    update: int
+    steps: int  # of all environments together, since the start
+    seconds: float
+    episodes: int  # that ended in this update
+    mean_return: float
+    mean_length: float
+    entropy: float
+    gradient_norm: float
+    gradient_standard_error: float
+    learning_rate: float
+
+
+COLUMNS = tuple(field.name for field in fields(MetricsRow))
+_INTEGERS = ("update", "steps", "episodes")
+
+
+def write_metrics(file: TextIO, rows: Iterable[MetricsRow]) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(["" if value != value else value for value in astuple(row)] for row in rows)
+
+
+def read_metrics(file: TextIO) -> list[MetricsRow]:
+    reader = csv.reader(file)
+    if tuple(next(reader, ())) != COLUMNS:
+        raise CommandError("the first line does not name the columns of a metrics file")
+    rows = []
+    for cells in reader:
+        try:
+            values = dict(zip(COLUMNS, cells, strict=True))
+            integers = {name: int(values.pop(name)) for name in _INTEGERS}
+            floats = {name: float(cell or "nan") for name, cell in values.items()}
+        except ValueError as error:
+            raise CommandError(f"line {reader.line_num} is not a row of metrics") from error
+        rows.append(MetricsRow(**integers, **floats))  # type: ignore[arg-type]
+    return rows

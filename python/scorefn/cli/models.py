@@ -1,0 +1,106 @@
+"""A policy together with its critic and the way it sees an observation."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorefn import LinearPolicy, TabularPolicy
+from scorefn.cli.critics import Critic, LinearCritic, TabularCritic
+from scorefn.cli.environments import Environments
+from scorefn.cli.state import Arrays, prefixed
+
+PlayablePolicy = LinearPolicy | TabularPolicy
+
+
+class Model(Protocol):
+    @property
+    def policy(self) -> PlayablePolicy: ...
+
+    @property
+    def critic(self) -> Critic: ...
+
+    def encode(self, observations: NDArray[Any]) -> NDArray[Any]:
+        """What the policy and the critic take."""
+
+    def fit_encoding(self, observations: NDArray[Any]) -> None:
+        """Adapt `encode` to typical observations; once, while the policy is still uniform."""
+
+    def export(self) -> PlayablePolicy:
+        """The policy on `policy_input` of plain observations."""
+
+    def arrays(self) -> Arrays:
+        """The live arrays that make up its state."""
+
+
+class TabularModel:
+    """One row of logits and one value for each state."""
+
+    def __init__(self, num_states: int, num_actions: int) -> None:
+        self.policy = TabularPolicy(np.zeros((num_states, num_actions)))
+        self.critic = TabularCritic(num_states)
+
+    def encode(self, observations: NDArray[Any]) -> NDArray[Any]:
+        return observations
+
+    def fit_encoding(self, observations: NDArray[Any]) -> None:
+        pass
+
+    def export(self) -> TabularPolicy:
+        return self.policy
+
+    def arrays(self) -> Arrays:
+        return {"table": self.policy.parameters, **prefixed("critic", self.critic.arrays())}
+
+
+class LinearModel:
+    """Logits and value linear in the standardised observation and a constant 1."""
+
+    def __init__(self, num_observations: int, num_actions: int) -> None:
+        self.policy = LinearPolicy(np.zeros((num_observations + 1, num_actions)))
+        self.critic = LinearCritic(num_observations + 1)
+        self._mean = np.zeros(num_observations)
+        self._scale = np.ones(num_observations)
+
+    def encode(self, observations: NDArray[Any]) -> NDArray[Any]:
+        return _with_one((observations - self._mean) / self._scale)
+
+    def fit_encoding(self, observations: NDArray[Any]) -> None:
+        deviation = observations.std(axis=0)
+        self._mean[:] = observations.mean(axis=0)
+        self._scale[:] = np.where(deviation > 1e-8, deviation, 1.0)
+
+    def export(self) -> LinearPolicy:
+        """The same logits from plain observations: the coefficients take up the standardisation."""
+        coef = self.policy.parameters.copy()
+        coef[:-1] /= self._scale[:, None]
+        coef[-1] -= self._mean @ coef[:-1]
+        return LinearPolicy(coef)
+
+    def arrays(self) -> Arrays:
+        own = {"coef": self.policy.parameters, "mean": self._mean, "scale": self._scale}
+        return {**own, **prefixed("critic", self.critic.arrays())}
+
+
+def make_model(envs: Environments) -> Model:
+    if envs.policy_kind == "tabular":
+        return TabularModel(envs.num_observations, envs.num_actions)
+    return LinearModel(envs.num_observations, envs.num_actions)
+
+
+def fits(policy: PlayablePolicy, envs: Environments) -> bool:
+    """Whether a saved policy has the kind and the shape for these environments."""
+    fresh = make_model(envs).policy
+    return type(policy) is type(fresh) and policy.parameters.shape == fresh.parameters.shape
+
+
+def policy_input(policy: PlayablePolicy, observations: NDArray[Any]) -> NDArray[Any]:
+    """What a saved policy takes: states, or the observation and a constant 1."""
+    return _with_one(observations) if isinstance(policy, LinearPolicy) else observations
+
+
+def _with_one(observations: NDArray[Any]) -> NDArray[Any]:
+    ones = np.ones((*observations.shape[:-1], 1))
+    return np.concatenate([observations, ones], axis=-1)

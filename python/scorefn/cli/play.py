@@ -1,0 +1,64 @@
+"""Playing whole episodes with a finished policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorefn.cli.environments import Environments
+from scorefn.cli.models import PlayablePolicy, policy_input
+
+# Episodes that are played side by side.
+MAX_PARALLEL_EPISODES = 100
+
+
+@dataclass(frozen=True)
+class Episodes:
+    returns: NDArray[np.float64]
+    lengths: NDArray[np.int64]
+
+    @property
+    def standard_error(self) -> float:
+        """Of the mean return; NaN for a single episode."""
+        n = len(self.returns)
+        return float(self.returns.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
+
+
+def play(
+    envs: Environments,
+    policy: PlayablePolicy,
+    *,
+    num_episodes: int,
+    greedy: bool,
+    rng: np.random.Generator,
+) -> Episodes:
+    """Play so many episodes; greedy: the likeliest action, else one drawn from the policy.
+
+    How many each environment plays is fixed in advance: the first to end would be the short ones.
+    """
+    to_play = np.full(envs.num_envs, num_episodes // envs.num_envs)
+    to_play[: num_episodes % envs.num_envs] += 1
+    current_return = np.zeros(envs.num_envs)
+    current_length = np.zeros(envs.num_envs, dtype=np.int64)
+    returns, lengths = [], []
+    observations = envs.reset(int(rng.integers(2**31)))
+    while to_play.any():
+        inputs = policy_input(policy, observations)
+        if greedy:
+            actions = policy.logits(inputs).argmax(axis=-1)
+        else:
+            actions = policy.sample(inputs, rng=rng).actions
+        step = envs.step(actions)
+        observations = step.observations
+        current_return += np.where(step.where, step.rewards, 0.0)
+        current_length += step.where
+        done = (step.terminated | step.truncated) & step.where
+        counted = done & (to_play > 0)
+        returns.append(current_return[counted])
+        lengths.append(current_length[counted])
+        to_play[counted] -= 1
+        current_return[done] = 0.0
+        current_length[done] = 0
+    return Episodes(np.concatenate(returns), np.concatenate(lengths))

@@ -1,0 +1,185 @@
+"""The folder of a run.
+
+    config.json         settings, versions and how far it came
+    policy.npz          the policy, for scorefn.load_policy
+    metrics.csv         one row an update
+    learning_curve.png  the metrics as a picture
+    checkpoint.npz      what --resume needs
+
+A file is written beside its place and then moved there: an interruption leaves the old one or the
+new one. Nothing in a file is ever executed when it is read; a damaged one is a `CommandError`.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from scorefn import LinearPolicy, TabularPolicy, load_policy
+from scorefn.cli.errors import CommandError, describe_exception
+from scorefn.cli.metrics import MetricsRow, read_metrics, write_metrics
+from scorefn.cli.models import PlayablePolicy
+from scorefn.cli.settings import TrainSettings
+from scorefn.cli.state import Arrays
+
+FORMAT_VERSION = 1
+
+T = TypeVar("T")
+
+
+class RunFolder:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.json"
+        self.policy = path / "policy.npz"
+        self.metrics = path / "metrics.csv"
+        self.picture = path / "learning_curve.png"
+        self.checkpoint = path / "checkpoint.npz"
+
+    @staticmethod
+    def create(output: str | None, name: str) -> RunFolder:
+        """The folder `output`, new or empty; without it the first free runs/NAME-1, -2, ..."""
+        try:
+            if output is None:
+                return RunFolder(_next_free(Path("runs"), name))
+            path = Path(output)
+            path.mkdir(parents=True, exist_ok=True)
+            if any(path.iterdir()):
+                raise CommandError(f"{path} is not empty; --resume goes on with a run")
+            return RunFolder(path)
+        except OSError as error:
+            where = output or "runs"
+            raise CommandError(f"cannot create {where}: {error.strerror or error}") from error
+
+    @staticmethod
+    def open(path: str) -> RunFolder:
+        folder = RunFolder(Path(path))
+        if not folder.config.is_file():
+            raise CommandError(f"{path} is not the folder of a run: it has no config.json")
+        return folder
+
+    def write_config(self, settings: TrainSettings, progress: dict[str, Any]) -> None:
+        content = {
+            "format_version": FORMAT_VERSION,
+            "settings": settings.to_json(),
+            "progress": progress,
+            "versions": _versions(),
+        }
+        with replacing(self.config) as part:
+            part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+    def read_settings(self) -> TrainSettings:
+        def read() -> TrainSettings:
+            content = json.loads(self.config.read_text(encoding="utf-8"))
+            if not isinstance(content, dict) or content.get("format_version") != FORMAT_VERSION:
+                raise CommandError(f"format_version is not {FORMAT_VERSION}")
+            return TrainSettings.from_json(content.get("settings"))
+
+        return _reading(self.config, read)
+
+    def write_policy(self, policy: PlayablePolicy) -> None:
+        with _writing(self.policy):
+            policy.save(self.policy)
+
+    def read_policy(self) -> PlayablePolicy:
+        def read() -> PlayablePolicy:
+            policy = load_policy(self.policy)
+            if not isinstance(policy, LinearPolicy | TabularPolicy):
+                raise CommandError("not the policy of a training run")
+            if not np.isfinite(policy.parameters).all():
+                raise CommandError("the parameters hold a number that is not finite")
+            return policy
+
+        return _reading(self.policy, read)
+
+    def write_metrics(self, rows: list[MetricsRow]) -> None:
+        with replacing(self.metrics) as part, part.open("w", encoding="utf-8", newline="") as file:
+            write_metrics(file, rows)
+
+    def read_metrics(self) -> list[MetricsRow]:
+        def read() -> list[MetricsRow]:
+            with self.metrics.open(encoding="utf-8", newline="") as file:
+                return read_metrics(file)
+
+        return _reading(self.metrics, read)
+
+    def write_checkpoint(self, arrays: Arrays) -> None:
+        with replacing(self.checkpoint) as part, part.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+
+    def read_checkpoint(self) -> Arrays:
+        def read() -> Arrays:
+            content = self.checkpoint.read_bytes()
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                damaged = archive.testzip()  # NumPy itself need not notice a wrong checksum
+            if damaged is not None:
+                raise CommandError(f"{damaged} is damaged")
+            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+                return dict(arrays)
+
+        return _reading(self.checkpoint, read)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file to write to, which takes the place of `path` at the end if all went well."""
+    part = path.with_name(f".{path.name}.part")
+    with _writing(path):
+        try:
+            yield part
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CommandError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _reading(path: Path, read: Callable[[], T]) -> T:
+    try:
+        return read()
+    except OSError as error:
+        raise CommandError(f"cannot read {path}: {error.strerror or error}") from error
+    except Exception as error:  # damage shows in many ways: zip, zlib, header, UTF-8, memory, ...
+        raise CommandError(f"{path} is damaged: {describe_exception(error)}") from error
+
+
+def _next_free(parent: Path, name: str) -> Path:
+    parent.mkdir(exist_ok=True)
+    number = 1
+    while True:
+        path = parent / f"{name}-{number}"
+        try:
+            path.mkdir()  # fails if it exists, also if another process was a moment faster
+        except FileExistsError:
+            number += 1
+        else:
+            return path
+
+
+def _versions() -> dict[str, str]:
+    import platform
+
+    import gymnasium
+
+    import scorefn
+
+    return {
+        "scorefn": scorefn.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "gymnasium": gymnasium.__version__,
+    }
