@@ -1,4 +1,4 @@
-"""The C++ package: a program that finds it by CMake gets the numbers that Python gets, bit for bit."""
+"""The C++ package: a program that finds it by CMake gets Python's numbers, bit for bit."""
 
 import os
 import shutil

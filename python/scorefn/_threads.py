@@ -15,7 +15,15 @@ def threads(num_threads: int) -> Iterator[None]:
 
     Parameters
     ----------
-    num_threads : int, at least 1
+    num_threads : int
+        At least 1.
+
+    Raises
+    ------
+    TypeError
+        Not an int.
+    ValueError
+        Less than 1.
 
     Examples
     --------

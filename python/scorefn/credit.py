@@ -78,6 +78,14 @@ def discounted_returns(
         An array of the wrong kind.
     ValueError
         A wrong shape, a discount outside [0, 1], or a number that counts and is not finite.
+
+    Examples
+    --------
+    >>> import scorefn
+    >>> scorefn.discounted_returns([1.0, 2.0, 4.0], 0.5)
+    array([3., 4., 4.])
+    >>> scorefn.discounted_returns([1.0, 2.0, 4.0], 0.5, terminated=[True, False, False])
+    array([1., 4., 4.])
     """
     r, next_v, done, counts = _episodes(rewards, next_values, terminated, truncated, where)
     discount = check_fraction("discount", discount)
@@ -130,6 +138,15 @@ def gae(
         An array of the wrong kind.
     ValueError
         A wrong shape, a factor outside [0, 1], or a number that counts and is not finite.
+
+    Examples
+    --------
+    >>> import scorefn
+    >>> scorefn.gae(
+    ...     rewards=[1.0, 1.0], values=[0.5, 0.5], next_values=[0.5, 0.0],
+    ...     terminated=[False, True], truncated=[False, False], discount=1.0, gae_lambda=0.5,
+    ... )
+    array([1.25, 0.5 ])
     """
     r, next_v, done, counts = _episodes(rewards, next_values, terminated, truncated, where)
     v = _finite_where("values", values, counts)
@@ -180,6 +197,14 @@ def advantages(
         An unknown baseline, a wrong shape, a number that is not finite, `values` missing or
         superfluous, or a single sample for leave_one_out, which has no others. (Libraries differ on
         that last case: some take 0 as the baseline, some as the advantage.)
+
+    Examples
+    --------
+    >>> from scorefn import credit
+    >>> credit.advantages([1.0, 2.0, 6.0], "mean")
+    array([-2., -1.,  3.])
+    >>> credit.advantages([1.0, 2.0, 6.0], "leave_one_out")
+    array([-3. , -1.5,  4.5])
     """
     check_baseline(baseline)
     if (values is not None) != (baseline == "values"):
@@ -208,10 +233,31 @@ def normalize(
 
     The convention of Stable-Baselines3 and CleanRL; TRL has eps = 1e-4 and verl 1e-6.
 
+    Parameters
+    ----------
+    advantages : array
+        One number a sample.
+    axis : int, optional
+        The samples that are scaled together lie along this axis; None: all of them.
+    eps : float
+        Keeps the result finite where all advantages are equal.
+
+    Returns
+    -------
+    float64 array shaped like advantages
+
     Raises
     ------
+    TypeError
+        An array of the wrong kind.
     ValueError
-        Fewer than two samples, which have no standard deviation.
+        A number that is not finite, or fewer than two samples, which have no standard deviation.
+
+    Examples
+    --------
+    >>> from scorefn import credit
+    >>> credit.normalize([1.0, 2.0, 3.0]).round(4)
+    array([-1.,  0.,  1.])
     """
     a = check_finite("advantages", check_real("advantages", advantages))
     _group_size(a, axis, at_least=2)

@@ -418,12 +418,29 @@ POLICIES = {policy.kind: policy for policy in (LogitsPolicy, TabularPolicy, Line
 def load_policy(path: str | os.PathLike[str]) -> LogitsPolicy | TabularPolicy | LinearPolicy:
     """Read a policy that its ``save`` wrote. Nothing in the file is ever executed.
 
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    LogitsPolicy, TabularPolicy or LinearPolicy
+        As the one that was saved, bit for bit.
+
     Raises
     ------
     OSError
         The file cannot be opened.
     ValueError
         It is not a policy file, is damaged, or comes from another version of the format.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, scorefn
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     scorefn.TabularPolicy(np.zeros((500, 6))).save(f"{folder}/policy.npz")
+    ...     scorefn.load_policy(f"{folder}/policy.npz")
+    TabularPolicy(num_states=500, num_actions=6, dtype=float64)
     """
     kind, parameters = load_parameters(path)
     if kind not in POLICIES:
