@@ -1,0 +1,261 @@
+"""Every gradient is the derivative of its objective, and needs little memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+import scorefn
+from _cases import DTYPES, GRADIENTS, Array, call, inputs_for, mask_for, same_bits
+from scorefn.testing import central_difference
+
+INF = np.inf
+COLS = [1, 2, 5, 18, 40]
+SAMPLES = 9
+# Central differences with a step h = 2^-17 and objectives J below: h^2 / 6 J''' is below 1e-9, as
+# the third derivatives of 9 log-probabilities and entropies, times weights and features of up to 4,
+# add up to less than 100; the rounding of J, a sum of terms up to 100, adds 1e-14 / h = 2e-9.
+DIFFERENCE = 3e-9
+
+
+def logits_of(function: str, parameters: Array, inputs: dict[str, Array]) -> Array:
+    """One row of logits a sample."""
+    if function == "score_gradient":
+        return np.broadcast_to(parameters, (SAMPLES, parameters.shape[-1]))
+    if function == "tabular_gradient":
+        return parameters[inputs["states"]]
+    return inputs["features"] @ parameters
+
+
+def objective(
+    function: str,
+    parameters: Array,
+    inputs: dict[str, Array],
+    entropy_coef: float,
+    where: Array | None,
+) -> float:
+    """sum_i w_i log pi_i(a_i) + entropy_coef sum_i H(pi_i)."""
+    logits = logits_of(function, parameters, inputs)
+    if function == "tabular_gradient" and where is not None and where.ndim == 2:
+        where = where[inputs["states"]]
+    log_prob = scorefn.log_prob(logits, inputs["actions"], where=where)
+    entropy = scorefn.entropy(logits, where=where).sum()
+    return float(inputs["weights"] @ log_prob + entropy_coef * entropy)
+
+
+def allowed_actions(function: str, inputs: dict[str, Array], where: Array) -> Array:
+    """Actions that the mask allows, so that the objective is finite."""
+    by_state = function == "tabular_gradient" and where.ndim == 2
+    rows = where[inputs["states"]] if by_state else where
+    rows = np.broadcast_to(rows, (SAMPLES, where.shape[-1]))
+    return np.array([np.flatnonzero(row)[i % row.sum()] for i, row in enumerate(rows)])
+
+
+CASES = {
+    "rows": ("score_gradient", "logits"),
+    "shared": ("score_gradient", "logits"),
+    "tabular": ("tabular_gradient", "table"),
+    "linear": ("linear_gradient", "coef"),
+}
+
+
+def case_for(case: str, cols: int) -> tuple[str, str, dict[str, Array]]:
+    """The function, the name of its parameters, and inputs with weights of both signs and 0."""
+    function, name = CASES[case]
+    inputs = inputs_for(SAMPLES, cols, np.float64)
+    inputs["weights"] = np.array([1.5, -2.0, 0.0, 0.5, 1.0, -0.25, 3.0, -1.0, 2.0])
+    inputs["states"] = inputs["states"] % 5  # state 5 is not visited
+    if case == "shared":
+        inputs["logits"] = inputs["logits"][0]
+    return function, name, inputs
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("cols", COLS)
+@pytest.mark.parametrize("entropy_coef", [0.0, 0.7, -1.5])
+@pytest.mark.parametrize("mask", ["none", "each", "one_for_all"])
+def test_gradient_is_the_central_difference(case, cols, entropy_coef, mask):
+    function, name, inputs = case_for(case, cols)
+    where = None
+    if mask != "none":
+        where = mask_for(function, {**inputs, "logits": np.zeros((SAMPLES, cols))})
+        if mask == "one_for_all" or case == "shared":
+            where = where[0]
+        inputs["actions"] = allowed_actions(function, inputs, where)
+    options = {"entropy_coef": entropy_coef, "where": where}
+    gradient = call(function, inputs, **options)
+    difference = central_difference(
+        lambda x: objective(function, x, inputs, **options), inputs[name]
+    )
+    np.testing.assert_allclose(gradient, difference, rtol=0.0, atol=DIFFERENCE)
+    if where is not None and case != "linear":
+        assert (gradient[~np.broadcast_to(where, gradient.shape)] == 0.0).all()
+    if case == "tabular":
+        assert (gradient[5] == 0.0).all()
+
+
+@pytest.mark.parametrize("cols", COLS)
+@pytest.mark.parametrize("masked", [False, True])
+def test_score_is_the_central_difference_of_log_prob(cols, masked):
+    _, _, inputs = case_for("rows", cols)
+    where = mask_for("score", inputs) if masked else None
+    if where is not None:
+        inputs["actions"] = allowed_actions("score", inputs, where)
+    difference = central_difference(
+        lambda z: scorefn.log_prob(z, inputs["actions"], where=where).sum(), inputs["logits"]
+    )
+    score = call("score", inputs, where=where)
+    np.testing.assert_allclose(score, difference, rtol=0.0, atol=DIFFERENCE)
+
+
+@pytest.mark.parametrize("cols", COLS[1:])
+def test_logits_of_minus_infinity_have_no_gradient(cols):
+    """The derivative with respect to the other logits, and exactly 0 for the forbidden one."""
+    _, _, inputs = case_for("rows", cols)
+    inputs["actions"] %= cols - 1
+    open_logits = inputs["logits"][:, :-1].copy()
+
+    def with_forbidden(z: Array) -> dict[str, Array]:
+        return {**inputs, "logits": np.column_stack([z, np.full(SAMPLES, -INF)])}
+
+    options: dict[str, Any] = {"entropy_coef": 0.7}
+    difference = central_difference(
+        lambda z: objective(
+            "score_gradient", with_forbidden(z)["logits"], inputs, **options, where=None
+        ),
+        open_logits,
+    )
+    gradient = call("score_gradient", with_forbidden(open_logits), **options)
+    np.testing.assert_allclose(gradient[:, :-1], difference, rtol=0.0, atol=DIFFERENCE)
+    assert (gradient[:, -1] == 0.0).all()
+
+
+def test_the_gradient_of_the_entropy_is_0_where_the_policy_is_uniform_or_sure():
+    actions, weights = [0, 0], [0.0, 0.0]
+    for row in ([0.25] * 7, [0.0] + [-INF] * 6, [0.0] + [-2000.0] * 6):
+        rows = np.array([row, row])
+        gradient = scorefn.score_gradient(rows, actions, weights, entropy_coef=1.0)
+        assert np.abs(gradient).max() <= np.finfo(float).eps  # of log 7 + H, which cancel
+
+
+@pytest.mark.parametrize("function", GRADIENTS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("cols", COLS)
+def test_gradient_is_linear_in_the_weights(function, dtype, cols):
+    """A weight of -w cancels one of w: samples come twice, and the sum is 0 up to rounding."""
+    inputs = inputs_for(40, cols, dtype)
+    gradient = call(function, inputs)
+    negative = call(function, {**inputs, "weights": -inputs["weights"]})
+    assert np.array_equal(negative, -gradient)
+    if function == "score_gradient":
+        return
+    twice = {
+        name: x if name in ("table", "coef") else np.concatenate([x, x])
+        for name, x in inputs.items()
+    }
+    twice["weights"] = np.concatenate([inputs["weights"], -inputs["weights"]])
+    scale = np.abs(inputs["weights"]).sum() * max(1.0, np.abs(inputs["features"]).max())
+    assert np.abs(call(function, twice)).max() <= np.finfo(np.float64).eps * 80 * scale
+
+
+@pytest.mark.parametrize("function", GRADIENTS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("accumulate", [False, True])
+@pytest.mark.parametrize("writeable", [False, True])
+@pytest.mark.parametrize("num_threads", [1, 2, 5])
+@pytest.mark.parametrize("weight_dtype", [np.float32, np.float64, np.int8])
+def test_out_accumulate_read_only_and_threads(
+    function, dtype, accumulate, writeable, num_threads, weight_dtype
+):
+    rows = 20_000  # more than one block or chunk for each thread
+    inputs = inputs_for(rows, 7, dtype)
+    inputs["weights"] = (3.0 * inputs["weights"]).astype(weight_dtype)
+    expected = call(function, inputs, num_threads=1)
+    for x in inputs.values():
+        x.flags.writeable = writeable
+    before = {name: x.copy() for name, x in inputs.items()}
+    out = np.full_like(expected, 2.0)
+    options = {"accumulate": accumulate, "out": out, "num_threads": num_threads}
+    assert call(function, inputs, **options) is out
+    if accumulate:
+        # The gradient and the sum are each rounded once.
+        ulp = np.spacing(np.maximum(2.0, np.abs(expected)).astype(dtype))
+        assert (np.abs(out - (2.0 + expected)) <= 2.0 * ulp).all()
+    else:
+        assert same_bits(out, expected)
+    assert all(same_bits(inputs[name], x) for name, x in before.items())
+
+
+def test_float64_weights_of_float32_logits_keep_their_digits():
+    """A sum over samples is accumulated in float64: 1e8 + 1 - 1e8 is 1."""
+    row = np.zeros((1, 2), np.float32)
+    actions, weights = np.zeros(3, int), np.array([1e8, 1.0, -1e8])
+    states, features = np.zeros(3, int), np.ones((3, 1), np.float32)
+    for gradient in (
+        scorefn.score_gradient(row[0], actions, weights),
+        scorefn.tabular_gradient(row, states, actions, weights)[0],
+        scorefn.linear_gradient(features, row, actions, weights)[0],
+    ):
+        assert gradient.tolist() == [0.5, -0.5]
+
+
+# --- Memory ---------------------------------------------------------------------------------------
+
+# VmHWM is the peak of this program alone; ru_maxrss would start from that of its parent.
+MEMORY = """
+import numpy as np
+import scorefn
+
+def peak():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) * 1024
+
+rng = np.random.default_rng(0)
+def samples(count, cols):
+    actions = rng.integers(cols, size=count, dtype=np.int16)
+    return actions, rng.random(count, dtype=np.float32)
+"""
+TABULAR = """
+count, table = 2_000_000, np.zeros((10, 64), np.float32)
+states = rng.integers(10, size=count, dtype=np.int8)
+actions, weights = samples(count, 64)
+def gradient(n):
+    scorefn.tabular_gradient(table, states[:n], actions[:n], weights[:n], entropy_coef=0.1)
+"""
+SHARED = """
+count, logits = 2_000_000, np.zeros(64, np.float32)
+actions, weights = samples(count, 64)
+def gradient(n):
+    scorefn.score_gradient(logits, actions[:n], weights[:n], entropy_coef=0.1)
+"""
+LINEAR = """
+count, coef = 500_000, np.zeros((4, 256), np.float32)
+features = rng.random((count, 4), dtype=np.float32)
+actions, weights = samples(count, 256)
+def gradient(n):
+    scorefn.linear_gradient(features[:n], coef, actions[:n], weights[:n], entropy_coef=0.1)
+"""
+GROWTH = """
+gradient(20_000)  # threads and their buffers
+before = peak()
+gradient(count)
+print(peak() - before)
+"""
+
+
+@pytest.mark.parametrize("case", [TABULAR, SHARED, LINEAR], ids=["tabular", "shared", "linear"])
+def test_no_array_of_samples_by_actions_is_made(case):
+    """It would take 512 MB, and one of the largest input 8 MB: less than 16 MB are taken."""
+    child = subprocess.run(
+        [sys.executable, "-c", MEMORY + case + GROWTH],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert child.returncode == 0, child.stderr
+    assert int(child.stdout) < 16e6

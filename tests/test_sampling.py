@@ -1,0 +1,320 @@
+"""Draws: Philox by its published numbers, inversion to the last bit, and the right frequencies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+
+import scorefn
+from _cases import DTYPES, LENGTHS, Array, call, inputs_for, mask_for, same_bits
+from scorefn import testing
+
+INF, NAN = np.inf, np.nan
+
+
+def key_of(seed: int) -> Array:
+    return np.random.default_rng(seed).integers(2**64, dtype=np.uint64, size=2)
+
+
+# --- Philox4x64-10 --------------------------------------------------------------------------------
+
+# counter, key and the 256 bits: the known answers that the authors publish with Random123
+KNOWN_ANSWERS = [
+    (
+        [0, 0, 0, 0],
+        [0, 0],
+        [0x16554D9ECA36314C, 0xDB20FE9D672D0FDC, 0xD7E772CEE186176B, 0x7E68B68AEC7BA23B],
+    ),
+    (
+        [2**64 - 1] * 4,
+        [2**64 - 1] * 2,
+        [0x87B092C3013FE90B, 0x438C3C67BE8D0224, 0x9CC7D7C69CD777B6, 0xA09CAEBF594F0BA0],
+    ),
+    (
+        [0x243F6A8885A308D3, 0x13198A2E03707344, 0xA4093822299F31D0, 0x082EFA98EC4E6C89],
+        [0x452821E638D01377, 0xBE5466CF34E90C6C],
+        [0xA528F45403E61D95, 0x38C72DBD566E9788, 0xA5A1610E72FD18B5, 0x57BD43B5E52B7FE6],
+    ),
+]
+
+
+@pytest.mark.parametrize(("counter", "key", "answer"), KNOWN_ANSWERS)
+def test_the_philox_of_numpy_has_the_published_answers(counter, key, answer):
+    """So NumPy's may judge ours."""
+    number = sum(word << (64 * i) for i, word in enumerate(counter))
+    # NumPy adds 1 to the counter before each block.
+    generator = np.random.Philox(key=key[0] + (key[1] << 64), counter=(number - 1) % 2**256)
+    assert generator.random_raw(4).tolist() == answer
+
+
+def generator_of_zeros() -> np.random.Generator:
+    """Its first two words are 0, so that the key of its first sample is (0, 0).
+
+    PCG64 steps x <- a x + c and gives the xor of the halves of x, rotated: 0 for x = 0 and for
+    x = c = 2^64 + 1. So it starts at -c / a.
+    """
+    multiplier, increment = 0x2360ED051FC65DA44385DF649FCCF645, 2**64 + 1
+    start = -increment * pow(multiplier, -1, 2**128) % 2**128
+    bits = np.random.PCG64()
+    bits.state = {**bits.state, "state": {"state": start, "inc": increment}}
+    return np.random.Generator(bits)
+
+
+def test_the_first_draw_with_key_0_has_the_published_bits():
+    assert generator_of_zeros().integers(2**64, dtype=np.uint64, size=2).tolist() == [0, 0]
+    word = KNOWN_ANSWERS[0][2][0]
+    # Of 2^16 equal actions the draw is the number in the first 16 bits of u, ...
+    uniform = scorefn.sample(np.zeros(2**16), rng=generator_of_zeros())
+    assert uniform.actions == word >> 48
+    # ... and of two, with pi_0 next to u on either side, it says whether u < pi_0.
+    u = (word >> 11) * 2.0**-53
+    p_0 = u + np.array([-1e-15, 1e-15])
+    for p, action in zip(p_0, [1, 0], strict=True):
+        drawn = scorefn.sample(np.log([p, 1.0 - p]), rng=generator_of_zeros())
+        assert drawn.actions == action
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("cols", [16, 64])
+def test_draws_of_uniform_rows_are_the_first_bits_of_philox(cols, dtype):
+    """Row, draw and key all count; the cumulative sums of 1 / 2^n are exact, so none is off."""
+    rows, draws = 5000, 4
+    for seed in range(3):
+        drawn = scorefn.sample(np.zeros((rows, cols), dtype), rng=seed, num_samples=draws)
+        u = testing.philox_uniforms(key_of(seed), rows, draws)
+        assert np.array_equal(drawn.actions, np.floor(cols * u))
+
+
+# --- Inversion ------------------------------------------------------------------------------------
+
+
+def assert_draws_invert_the_cumulative_sum(
+    logits: Array, seed: int, draws: int | None, where: Array | None = None
+) -> None:
+    """The actions of the reference, except where u is within a rounding error of a step.
+
+    A cumulative sum of probabilities that are each within 4 ULP is within 4 ULP of 1; the float64
+    sums of both sides add less than one for each action.
+    """
+    drawn = scorefn.sample(logits, rng=seed, num_samples=draws, where=where)
+    expected = testing.sample(logits, rng=seed, num_samples=draws, where=where)
+    rows, cols = logits.shape
+    shape = (rows, draws or 1)
+    actions = drawn.actions.reshape(shape)
+    differ = np.argwhere(actions != expected.actions.reshape(shape))
+    u = testing.philox_uniforms(key_of(seed), *shape)
+    steps = np.cumsum(testing.softmax(logits, where=where), axis=-1)
+    eps, eps64 = float(np.finfo(logits.dtype).eps), float(np.finfo(np.float64).eps)
+    for row, draw in differ:
+        distance = np.abs(steps[row] - u[row, draw]).min()
+        assert distance <= 4.0 * eps + 2.0 * cols * eps64
+    # u is a step only by a chance of about `distance` an action
+    assert len(differ) <= 3 + 20.0 * actions.size * cols * eps
+
+
+@pytest.mark.parametrize("cols", LENGTHS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_agrees_with_the_reference(cols, dtype):
+    rows = max(20, min(20_000, 400_000 // cols))
+    for scale, seed in ((0.5, 1), (3.0, 2)):
+        z = np.random.default_rng(cols).normal(scale=scale, size=(rows, cols)).astype(dtype)
+        assert_draws_invert_the_cumulative_sum(z, seed, None)
+        assert_draws_invert_the_cumulative_sum(z[: rows // 10], seed, 5)
+        where = mask_for("sample", {"logits": z})
+        assert_draws_invert_the_cumulative_sum(z, seed, None, where)
+
+
+@pytest.mark.parametrize("cols", LENGTHS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_an_action_of_probability_0_is_never_drawn(cols, dtype):
+    """Neither a forbidden nor a masked one nor one whose probability rounds to 0."""
+    rng = np.random.default_rng(cols)
+    rows = 3000 if cols < 500 else 100
+    z = rng.normal(size=(rows, cols)).astype(dtype)
+    where = mask_for("sample", {"logits": z})
+    spoiled = np.where(where, z, np.resize([NAN, INF, 0.0], z.shape)).astype(dtype)
+    low = np.where(where, z, -2000.0).astype(dtype)
+    forbidden = np.where(where, z, -INF).astype(dtype)
+    first = None
+    for logits, mask in ((forbidden, None), (low, None), (spoiled, where)):
+        drawn = scorefn.sample(logits, rng=3, num_samples=4, where=mask)
+        assert np.take_along_axis(where, drawn.actions, axis=-1).all()
+        assert np.isfinite(drawn.log_probs).all()
+        first = first or drawn
+        assert same_bits(drawn, first)
+
+
+@pytest.mark.parametrize("cols", LENGTHS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_sure_action_is_always_drawn(cols, dtype):
+    sure = np.arange(cols)
+    for others in (-INF, -2000.0):
+        z = np.where(np.eye(cols, dtype=bool), 0.0, others)[sure[: 5000 // cols + 1]].astype(dtype)
+        drawn = scorefn.sample(z, rng=0, num_samples=20)
+        assert (drawn.actions == sure[: len(z), None]).all()
+        assert (drawn.log_probs == 0.0).all()
+
+
+# --- Log-probabilities and results ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("num_samples", [None, 1, 3])
+@pytest.mark.parametrize("cols", LENGTHS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_log_probs_are_those_of_log_prob(cols, dtype, num_samples):
+    """To the bit, with and without a mask."""
+    inputs = inputs_for(100 if cols < 2000 else 20, cols, dtype)
+    for where in (None, mask_for("sample", inputs)):
+        drawn = call("sample", inputs, num_samples=num_samples, where=where)
+        assert drawn.actions.dtype == np.int64
+        assert drawn.log_probs.dtype == dtype
+        draws = drawn.actions.shape[1] if num_samples else 1
+        assert draws == (num_samples or 1)
+        for draw in range(draws):
+            actions, log_probs = (x[:, draw] if num_samples else x for x in drawn)
+            expected = scorefn.log_prob(inputs["logits"], actions, where=where)
+            assert same_bits(np.ascontiguousarray(log_probs), expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("cols", [3, 18, 33, 127])
+def test_num_samples(cols, dtype):
+    z = inputs_for(50, cols, dtype)["logits"]
+    single = scorefn.sample(z, rng=4)
+    several = scorefn.sample(z, rng=4, num_samples=6)
+    assert several.actions.shape == several.log_probs.shape == (50, 6)
+    # A draw does not depend on how many there are.
+    fewer = scorefn.sample(z, rng=4, num_samples=2)
+    assert np.array_equal(several.actions[:, :2], fewer.actions)
+    assert np.array_equal(several.actions[:, 0], single.actions)
+    assert scorefn.sample(z, rng=4, num_samples=0).actions.shape == (50, 0)
+    one_row = scorefn.sample(z[0], rng=4, num_samples=6)
+    assert np.array_equal(one_row.actions, several.actions[0])
+    scalar = scorefn.sample(z[0], rng=4)
+    assert scalar.actions == single.actions[0]
+    # Rows are numbered through all leading axes.
+    cube = scorefn.sample(z.reshape(5, 10, cols), rng=4, num_samples=6)
+    assert np.array_equal(cube.actions, several.actions.reshape(5, 10, 6))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("cols", [5, 40])
+@pytest.mark.parametrize("num_samples", [None, 3])
+def test_out(cols, dtype, num_samples):
+    z = inputs_for(30, cols, dtype)["logits"]
+    fresh = scorefn.sample(z, rng=8, num_samples=num_samples)
+    out = tuple(np.full_like(x, 99) for x in fresh)
+    drawn = scorefn.sample(z, rng=8, num_samples=num_samples, out=out)
+    assert isinstance(drawn, scorefn.Sample)
+    assert drawn.actions is out[0]
+    assert drawn.log_probs is out[1]
+    assert same_bits(out, tuple(fresh))
+
+
+@pytest.mark.parametrize("bad", [NAN, INF])
+@pytest.mark.parametrize("cols", LENGTHS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_bad_row_has_action_minus_1_and_harms_no_other(cols, dtype, bad):
+    z = inputs_for(35, cols, dtype)["logits"]
+    expected = scorefn.sample(z, rng=2, num_samples=2)
+    rows, slots = [0, 7, 16, 34], [0, cols // 2, cols - 1, cols // 3]
+    z[rows, slots] = bad
+    drawn = scorefn.sample(z, rng=2, num_samples=2)
+    assert (drawn.actions[rows] == -1).all()
+    assert np.isnan(drawn.log_probs[rows]).all()
+    good = np.setdiff1d(np.arange(35), rows)
+    assert same_bits(tuple(x[good] for x in drawn), tuple(x[good] for x in expected))
+
+
+# --- rng ------------------------------------------------------------------------------------------
+
+
+@given(seed=st.integers(0, 2**200), rows=st.integers(1, 50))
+def test_a_seed_stands_for_its_generator(seed, rows):
+    z = np.zeros((rows, 5))
+    by_seed = scorefn.sample(z, rng=seed)
+    assert same_bits(by_seed, scorefn.sample(z, rng=np.random.default_rng(seed)))
+
+
+@pytest.mark.parametrize(
+    "bit_generator", [np.random.PCG64, np.random.MT19937, np.random.Philox, np.random.SFC64]
+)
+@pytest.mark.parametrize("shape", [(5,), (0, 5), (1, 5), (1000, 5), (2, 3, 40)])
+def test_a_generator_is_advanced_by_one_key(bit_generator, shape):
+    ours, twin = (np.random.Generator(bit_generator(7)) for _ in range(2))
+    for num_samples in (None, 0, 1, 9):
+        scorefn.sample(np.zeros(shape), rng=ours, num_samples=num_samples)
+        twin.integers(2**64, dtype=np.uint64, size=2)
+        assert ours.integers(2**64, dtype=np.uint64) == twin.integers(2**64, dtype=np.uint64)
+
+
+def test_successive_calls_with_one_generator_differ():
+    rng, z = np.random.default_rng(1), np.zeros((100, 10))
+    first, second = (scorefn.sample(z, rng=rng).actions for _ in range(2))
+    assert (first != second).any()
+    assert (scorefn.sample(z).actions != scorefn.sample(z).actions).any()  # None: fresh entropy
+
+
+@pytest.mark.parametrize("seed", [np.int64(3), np.uint8(3), np.int32(3)])
+def test_numpy_integers_are_seeds(seed):
+    z = np.zeros((100, 10))
+    assert same_bits(scorefn.sample(z, rng=seed), scorefn.sample(z, rng=3))
+
+
+@pytest.mark.parametrize(
+    "rng", [1.0, "1", True, np.random.RandomState(1), np.random.PCG64(1), [1], np.random]
+)
+def test_rng_of_a_wrong_type(rng):
+    message = "^rng must be None, an int seed or a numpy.random.Generator, got "
+    with pytest.raises(TypeError, match=message):
+        scorefn.sample(np.zeros(3), rng=rng)
+
+
+def test_negative_seed():
+    with pytest.raises(ValueError, match=r"^rng must be a seed of at least 0, got -1$"):
+        scorefn.sample(np.zeros(3), rng=-1)
+
+
+@pytest.mark.parametrize("cols", [2, 18, 200])
+@pytest.mark.parametrize("num_samples", [None, 3])
+def test_the_same_seed_draws_the_same_with_any_threads(cols, num_samples):
+    z = inputs_for(20_000 if cols < 100 else 1000, cols, np.float32)["logits"]
+    draws = [scorefn.sample(z, rng=6, num_samples=num_samples, num_threads=n) for n in (1, 2, 3, 5)]
+    assert all(same_bits(drawn, draws[0]) for drawn in draws)
+
+
+# --- Frequencies ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cols", [2, 6, 18, 33, 1000])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("num_samples", [None, 50])
+def test_frequencies_follow_the_probabilities(cols, dtype, num_samples):
+    """Pearson's chi-square with fixed seeds: a p-value below 1e-4 is no chance of the seed."""
+    draws = 200_000
+    logits = np.random.default_rng(cols).normal(size=cols).astype(dtype)
+    rows = draws // (num_samples or 1)
+    z = np.broadcast_to(logits, (rows, cols))
+    actions = scorefn.sample(z, rng=cols, num_samples=num_samples).actions.ravel()
+    p = testing.softmax(logits)
+    counts = np.bincount(actions, minlength=cols)
+    assert scipy.stats.chisquare(counts, draws * p / p.sum()).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("pair", ["rows", "draws", "keys"])
+def test_neighbouring_draws_are_independent(pair):
+    """The 64 pairs of successive draws of 8 equal actions are equally frequent."""
+    z = np.zeros((100_000, 8), np.float32)
+    drawn: Any = scorefn.sample(z, rng=1, num_samples=2).actions
+    first, second = {
+        "rows": (drawn[:-1, 0], drawn[1:, 0]),
+        "draws": (drawn[:, 0], drawn[:, 1]),
+        "keys": (drawn[:, 0], scorefn.sample(z, rng=2).actions),
+    }[pair]
+    counts = np.bincount(8 * first + second, minlength=64)
+    assert scipy.stats.chisquare(counts).pvalue > 1e-4
