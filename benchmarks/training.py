@@ -1,0 +1,60 @@
+"""What `scorefn train` reaches with its defaults, seed by seed, as a Markdown table.
+
+    python benchmarks/training.py                      all three environments
+    python benchmarks/training.py CartPole-v1 --seeds 3
+
+Each policy is trained and then evaluated by the commands that a user types, in processes of their own;
+the seconds are those of the whole training command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+# Environment, its arguments, and how many seeds are enough to see that it works.
+TASKS = {
+    "CartPole-v1": ([], 10),
+    "FrozenLake-v1": (["--env-arg", "is_slippery=false"], 10),
+    "Taxi-v3": ([], 3),
+}
+
+
+def scorefn(*args: str) -> str:
+    command = [sys.executable, "-m", "scorefn", *args]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def returns(evaluation: str) -> list[float]:
+    """Mean, standard deviation, minimum and maximum, from what `scorefn evaluate` prints."""
+    [line] = [line for line in evaluation.splitlines() if line.startswith("return")]
+    return [float(number) for number in line.split()[1:]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("environment", nargs="*", default=list(TASKS), metavar="ENV")
+    parser.add_argument("--seeds", type=int, metavar="N", help="seeds 0 to N - 1")
+    args = parser.parse_args()
+    print("| environment | seed | mean return | std | min | max | seconds |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for environment in args.environment:
+        env_args, num_seeds = TASKS.get(environment, ([], 3))
+        for seed in range(args.seeds or num_seeds):
+            with tempfile.TemporaryDirectory() as folder:
+                run = str(Path(folder, "run"))
+                started = time.perf_counter()
+                options = ["--seed", str(seed), "--output", run, "--quiet"]
+                scorefn("train", environment, *env_args, *options)
+                seconds = time.perf_counter() - started
+                numbers = returns(scorefn("evaluate", run, "--episodes", "100"))
+            cells = [environment, str(seed), *(f"{x:.2f}" for x in numbers), f"{seconds:.1f}"]
+            print("| " + " | ".join(cells) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
