@@ -1,0 +1,54 @@
+"""The README says what is true: its programs run and print what it shows."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.M | re.S)
+
+
+def test_python() -> None:
+    programs = re.findall(r"^```python\n(.*?)^```\n+```text\n(.*?)^```$", README, re.M | re.S)
+    assert len(programs) == len(blocks("python")) > 0
+    for program, output in programs:
+        result = subprocess.run(
+            [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True
+        )
+        assert result.stdout == output
+
+
+def test_cpp() -> None:
+    """Its lines are those of the program that test_cpp_package.py builds and runs."""
+    consumer = ROOT / "tests" / "cpp" / "consumer"
+    for language, file in (("cpp", "main.cpp"), ("cmake", "CMakeLists.txt")):
+        assert blocks(language)
+        program = (consumer / file).read_text().replace("consumer", "simulator")
+        program = re.sub(r"scorefn [\d.]+ CONFIG", "scorefn CONFIG", program)
+        for line in "".join(blocks(language)).splitlines():
+            assert line.partition("  #")[0] in program
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["pip install '.[cli]' && scorefn train CartPole-v1", "pip install '.[test]' && pytest"],
+)
+def test_commands(command: str) -> None:
+    assert re.search(rf"^    {re.escape(command)} ", README, re.M)
+
+
+def test_continuous_integration_tests_as_the_readme_says() -> None:
+    assert "pip install '.[test]' && pytest" in (ROOT / ".ci" / "run").read_text()
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links(document: str) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / document).read_text(encoding="utf-8")):
+        assert (ROOT / target).exists(), target
