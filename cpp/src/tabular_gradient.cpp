@@ -9,7 +9,8 @@
 namespace scorefn {
 namespace {
 
-// weights[state, action] and visits[state] of a chunk of the samples; chunks are merged in a fixed tree.
+// weights[state, action] and visits[state] of a chunk of the samples; chunks are merged in a fixed tree. A sample of
+// weight 0 contributes nothing, and so is no visit, unless there is an entropy to count.
 struct WeightSums {
     std::int64_t states, cols, per_chunk, chunks;
     std::vector<double> weights;
@@ -25,7 +26,7 @@ struct WeightSums {
 
     // False, and nothing more is done, if a state or an action is out of range.
     bool add_chunk(std::int64_t chunk, const IndexVector* state_of, const IndexVector& action_of,
-                   const RealVector& weight_of) {
+                   const RealVector& weight_of, bool counts_entropy) {
         constexpr std::int64_t kSamples = 256;
         std::int64_t state[kSamples] = {}, action[kSamples];
         double weight[kSamples];
@@ -40,7 +41,7 @@ struct WeightSums {
             if (!in_range(state, count, states) || !in_range(action, count, cols)) return false;
             for (std::int64_t i = 0; i < count; ++i) {
                 w[state[i] * cols + action[i]] += weight[i];
-                v[state[i]] += 1.0;
+                if (weight[i] != 0 || counts_entropy) v[state[i]] += 1.0;
             }
         }
         return true;
@@ -59,7 +60,7 @@ void run(const char* name, const Matrix<const T>& table, const IndexVector* stat
     WeightSums sums(actions.size, table.rows, table.cols);
     std::atomic<bool> good{true};
     parallel_for(sums.chunks, options.num_threads, [&](std::int64_t chunk) {
-        if (!sums.add_chunk(chunk, states, actions, weights)) good = false;
+        if (!sums.add_chunk(chunk, states, actions, weights, options.entropy_coef != 0)) good = false;
     });
     if (!good) {
         if (states) require_in_range("states", *states, table.rows, "states", options.num_threads);

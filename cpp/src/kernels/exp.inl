@@ -4,13 +4,13 @@ template <class T>
 struct ExpConstants;
 template <>
 struct ExpConstants<float> {
-    static constexpr float lowest = -104.0f;     // exp rounds to 0 below
+    static constexpr float lowest = -131.0f;     // exp * 2^spare is no normal number below
     static constexpr float round = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
     static constexpr float log2e = 1.44269504088896341f;
     static constexpr float ln2_high = 0.693145751953125f;  // 16 bits: n * ln2_high is exact
     static constexpr float ln2_low = 1.42860682030941723e-6f;
-    static constexpr int bias = 127, mantissa = 23, spare = 24;
-    static constexpr float unspare = 1.0f / (1 << 24);
+    static constexpr int bias = 127, mantissa = 23, spare = 64;
+    static constexpr float unspare = 0x1p-64f;
     static constexpr int terms = 6;
     static constexpr float tail[terms] = {0.50000000134658096f,   0.16666666681623232f,
                                           0.041666464925285904f,  0.0083333109254809003f,
@@ -18,13 +18,13 @@ struct ExpConstants<float> {
 };
 template <>
 struct ExpConstants<double> {
-    static constexpr double lowest = -745.2;
+    static constexpr double lowest = -796.0;
     static constexpr double round = 6755399441055744.0;  // 1.5 * 2^52
     static constexpr double log2e = 1.4426950408889634074;
     static constexpr double ln2_high = 0.69314718036912381649;  // 32 bits
     static constexpr double ln2_low = 1.9082149292705877e-10;
-    static constexpr int bias = 1023, mantissa = 52, spare = 54;
-    static constexpr double unspare = 1.0 / (1ll << 54);
+    static constexpr int bias = 1023, mantissa = 52, spare = 128;
+    static constexpr double unspare = 0x1p-128;
     static constexpr int terms = 11;
     static constexpr double tail[terms] = {0.5,
                                            0.16666666666666671,
@@ -60,10 +60,11 @@ SCOREFN_INLINE Difference<T, N> exact_difference(Lanes<T, N> a, Lanes<T> b) {
     return {high, (a - (high - minus_b)) - (minus_b + b)};
 }
 
-// exp(d.high + d.low) for d <= 0, NaN for NaN. The low part matters: half an ulp of a difference near -100 is
-// 32 ulp of its exp. Results below the smallest normal number are rounded once, by the last product.
+// 2^spare exp(d.high + d.low) for d <= 0, NaN for NaN. The low part matters: half an ulp of a difference near -100 is
+// 32 ulp of its exp. The factor keeps the small ones normal, with all their digits: they may be many, and their sum is
+// then what counts.
 template <class T, int N>
-SCOREFN_INLINE Lanes<T, N> exp_nonpositive(Difference<T, N> d) {
+SCOREFN_INLINE Lanes<T, N> scaled_exp_nonpositive(Difference<T, N> d) {
     using C = ExpConstants<T>;
     using Int = typename IntegerOf<T>::type;
     const Mask<T, N> underflows = d.high < C::lowest;  // -inf too, whose low part is NaN
@@ -76,5 +77,11 @@ SCOREFN_INLINE Lanes<T, N> exp_nonpositive(Difference<T, N> d) {
     const Lanes<T, N> exp_r = T(1) + (r + r * r * polynomial(r, C::tail));
     // 2^(n + spare) is normal for every n that gets here; the bits of `shifted` end in n.
     const Lanes<T, N> power = bits<T>((bits<Int>(shifted) + Int(C::bias + C::spare)) << Int(C::mantissa));
-    return select(underflows, T(0), exp_r * power * C::unspare);
+    return select(underflows, T(0), exp_r * power);
+}
+
+// exp(d.high + d.low): the only rounding of a subnormal result is that of the last product.
+template <class T, int N>
+SCOREFN_INLINE Lanes<T, N> exp_nonpositive(Difference<T, N> d) {
+    return scaled_exp_nonpositive(d) * ExpConstants<T>::unspare;
 }

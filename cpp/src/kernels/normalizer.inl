@@ -30,18 +30,21 @@ SCOREFN_NO_INLINE Normalizer<L> normalize(const T* z, std::int64_t n, T* exps) {
     const Lanes<T> largest = L::spread(row.max);
     Lanes<T> ones = Lanes<T>::splat(0);
     const Sum<T> below = sum_vectors<T>(n, [&](std::int64_t j, auto extent) SCOREFN_INLINE_LAMBDA {
-        const auto e = exp_nonpositive(exact_difference(load(z + j, extent, -kInfinity<T>), largest));
+        const auto scaled =
+            scaled_exp_nonpositive(exact_difference(load(z + j, extent, -kInfinity<T>), largest));
+        const auto e = scaled * ExpConstants<T>::unspare;
         e.store(exps + j);
         const auto is_one = e == T(1);
         ones = ones + sum_lockstep(select(is_one, decltype(e)::splat(1), T(0)));
-        return select(is_one, T(0), e);
+        return select(is_one, T(0), scaled);
     });
     double count[L::rows];
     Sum<T> counted;
     counted.add(ones);
     counted.store(count);
     below.store(row.rest);
-    for (int r = 0; r < L::rows; ++r) row.rest[r] += count[r] - 1.0;
+    for (int r = 0; r < L::rows; ++r)
+        row.rest[r] = row.rest[r] * double{ExpConstants<T>::unspare} + (count[r] - 1.0);
     return row;
 }
 

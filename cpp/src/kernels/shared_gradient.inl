@@ -1,5 +1,5 @@
 // The gradient summed over all samples that share a row of logits, from s_j = the sum of the weights of the samples
-// with action j and v = the number of samples:
+// with action j and v = the number of samples, not counting those that contribute nothing:
 //     s_j (1 - p_j) - p_j (sum_{k != j} s_k) - c v p_j (log p_j + H)
 // so its cost does not grow with the number of samples. A row that no sample visits has gradient 0.
 
@@ -18,16 +18,12 @@ std::int64_t shared_gradient(const LogitRows<T>& in, const double* weight_sums, 
         for (int r = 0; r < count; ++r) {
             const double* sums = weight_sums + (first + r) * in.cols;
             const double visited = entropy_coef * visits[first + r];
-            double sum = 0;
-            bool contributes = visited != 0;
-            for (std::int64_t j = 0; j < in.cols; ++j) {
-                sum += sums[j];
-                contributes |= sums[j] != 0;
-            }
-            if (!contributes || row.rest[r] != row.rest[r]) {
-                fill_row<L>(g, r, in.cols, contributes ? kNaN<T> : T(0));
+            if (visits[first + r] == 0 || row.rest[r] != row.rest[r]) {
+                fill_row<L>(g, r, in.cols, visits[first + r] == 0 ? T(0) : kNaN<T>);
                 continue;
             }
+            double sum = 0;
+            for (std::int64_t j = 0; j < in.cols; ++j) sum += sums[j];
             const double inverse = 1.0 / row.total(r);
             for (std::int64_t j = 0; j < in.cols; ++j) {
                 const std::int64_t i = L::offset(r, j);
