@@ -39,13 +39,21 @@ struct ExpConstants<double> {
                                            2.0914686968086876e-09};
 };
 
-// Horner's rule: c[0] + x (c[1] + x (c[2] + ...)).
+// c[0] + c[1] x + c[2] x^2 + ... by Estrin's scheme, in pairs of pairs: half as long a chain of operations that wait for
+// one another as Horner's rule.
 template <int Terms, class T, int N>
 SCOREFN_INLINE Lanes<T, N> polynomial(Lanes<T, N> x, const T (&c)[Terms]) {
-    Lanes<T, N> sum = Lanes<T, N>::splat(c[Terms - 1]);
-#pragma GCC unroll 16
-    for (int k = Terms - 2; k >= 0; --k) sum = sum * x + c[k];
-    return sum;
+    Lanes<T, N> sum[(Terms + 1) / 2];
+    for (int k = 0; k < Terms / 2; ++k) sum[k] = x * c[2 * k + 1] + c[2 * k];
+    if (Terms % 2) sum[Terms / 2] = Lanes<T, N>::splat(c[Terms - 1]);
+    Lanes<T, N> power = x;
+#pragma GCC unroll 8
+    for (int count = (Terms + 1) / 2; count > 1; count = (count + 1) / 2) {
+        power = power * power;
+        for (int k = 0; k < count / 2; ++k) sum[k] = sum[2 * k + 1] * power + sum[2 * k];
+        if (count % 2) sum[count / 2] = sum[count - 1];
+    }
+    return sum[0];
 }
 
 // A difference and the rounding error it made, both exact: high + low = a - b (Knuth's two-sum).
