@@ -3,8 +3,8 @@
     python benchmarks/training.py                      all three environments
     python benchmarks/training.py CartPole-v1 --seeds 3
 
-Each policy is trained and then evaluated by the commands that a user types, in processes of their own;
-the seconds are those of the whole training command.
+Each policy is trained and then evaluated by the commands that a user types, in processes of their
+own; the seconds are those of the whole training command.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ def scorefn(*args: str) -> str:
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def returns(evaluation: str) -> list[float]:
-    """Mean, standard deviation, minimum and maximum, from what `scorefn evaluate` prints."""
-    [line] = [line for line in evaluation.splitlines() if line.startswith("return")]
-    return [float(number) for number in line.split()[1:]]
+def evaluate(run: str) -> tuple[str, list[float]]:
+    """The environment; mean, standard deviation, minimum and maximum of the returns."""
+    lines = scorefn("evaluate", run, "--episodes", "100").splitlines()
+    [line] = [line for line in lines if line.startswith("return")]
+    return lines[0].partition(",")[0], [float(number) for number in line.split()[1:]]
 
 
 def main() -> None:
@@ -51,8 +52,8 @@ def main() -> None:
                 options = ["--seed", str(seed), "--output", run, "--quiet"]
                 scorefn("train", environment, *env_args, *options)
                 seconds = time.perf_counter() - started
-                numbers = returns(scorefn("evaluate", run, "--episodes", "100"))
-            cells = [environment, str(seed), *(f"{x:.2f}" for x in numbers), f"{seconds:.1f}"]
+                played, numbers = evaluate(run)
+            cells = [played, str(seed), *(f"{x:.2f}" for x in numbers), f"{seconds:.1f}"]
             print("| " + " | ".join(cells) + " |", flush=True)
 
 

@@ -21,7 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(argv)
     except CommandError as error:
-        print(f"scorefn: error: {error}", file=sys.stderr)
+        one_line = " ".join(str(error).split())
+        print(f"scorefn: error: {one_line}", file=sys.stderr)
         return USAGE_ERROR
     except KeyboardInterrupt:
         print("scorefn: interrupted", file=sys.stderr)

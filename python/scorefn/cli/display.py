@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 SECONDS_BETWEEN_LINES = 5.0
+NUMBERS_WIDTH = 66  # of the line without title and bar
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ class Status:
 
     def __str__(self) -> str:
         return (
-            f"return {self.mean_return:8.2f}   entropy {self.entropy:5.3f}   "
-            f"{self.steps_per_second:9,.0f} steps/s   {_clock(self.seconds_left)} left"
+            f"return {self.mean_return:7.1f}  entropy {self.entropy:.2f}  "
+            f"{self.steps_per_second:,.0f} steps/s  {_clock(self.seconds_left)} left"
         )
 
 
@@ -41,7 +42,7 @@ class LiveDisplay(AbstractContextManager["LiveDisplay"]):
     def __init__(self, title: str, console: Console) -> None:
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=max(4, min(30, console.width - len(title) - NUMBERS_WIDTH))),
             TaskProgressColumn(),
             TextColumn("{task.fields[numbers]}"),
             console=console,
@@ -74,7 +75,7 @@ class PlainDisplay:
     def show(self, status: Status) -> None:
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + SECONDS_BETWEEN_LINES
-            line = f"{self._title}  {status.fraction:4.0%}  {status.steps:,} steps   {status}"
+            line = f"{self._title}  {status.fraction:4.0%}  {status.steps:,} steps  {status}"
             print(line, file=sys.stderr, flush=True)
 
 

@@ -13,7 +13,7 @@ class CommandError(Exception):
 
 
 def describe_exception(error: BaseException) -> str:
-    """An exception of somebody else's code in one line."""
+    """The first line of what an exception of somebody else's code says."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 
@@ -25,4 +25,6 @@ def require_extra() -> None:
             importlib.import_module(name)
         except ImportError as error:
             reason = describe_exception(error)
-            raise CommandError(f"{reason}; this needs pip install 'scorefn[cli]'") from error
+            raise CommandError(
+                f"cannot import {name} ({reason}): pip install 'scorefn[cli]'"
+            ) from error

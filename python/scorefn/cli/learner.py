@@ -1,7 +1,8 @@
 """Actor-critic: REINFORCE with generalized advantage estimation, on policy.
 
 The step is the plain gradient of normalised advantages. Adam was tried and is worse here: in a
-table it moves the row of a rare state far after a single visit, and on Acrobot it failed.
+table it moves the row of a rare state far after a single visit, and on Acrobot one of three runs
+failed.
 """
 
 from __future__ import annotations

@@ -36,8 +36,10 @@ def write_metrics(file: TextIO, rows: Iterable[MetricsRow]) -> None:
     writer.writerows(["" if value != value else value for value in astuple(row)] for row in rows)
 
 
-def read_metrics(file: TextIO) -> list[MetricsRow]:
-    reader = csv.reader(file)
+def read_metrics(text: str) -> list[MetricsRow]:
+    if not text.endswith("\n"):
+        raise CommandError("its last line is cut")
+    reader = csv.reader(text.splitlines())
     if tuple(next(reader, ())) != COLUMNS:
         raise CommandError("the first line does not name the columns of a metrics file")
     rows = []

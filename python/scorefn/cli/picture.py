@@ -29,7 +29,7 @@ def draw_learning_curve(
     returns = np.array([row.mean_return for row in rows])
     ended = np.array([row.episodes for row in rows]) > 0
     above.plot(
-        steps[ended], returns[ended], color=BLUE, alpha=0.25, linewidth=0.8, label="one update"
+        steps[ended], returns[ended], color=BLUE, alpha=0.25, linewidth=0.8, label="each update"
     )
     above.plot(
         steps[ended],
@@ -69,7 +69,5 @@ def _smoothed(rows: list[MetricsRow]) -> NDArray[np.float64]:
     first = np.searchsorted(counted, counted[1:] - SMOOTHING_EPISODES, side="right") - 1
     first = np.maximum(first, 0)
     with np.errstate(invalid="ignore"):  # 0 / 0 before the first episode has ended
-        smoothed: NDArray[np.float64] = (summed[1:] - summed[first]) / (
-            counted[1:] - counted[first]
-        )
-    return smoothed
+        means: NDArray[np.float64] = (summed[1:] - summed[first]) / (counted[1:] - counted[first])
+    return means

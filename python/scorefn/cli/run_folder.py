@@ -106,8 +106,7 @@ class RunFolder:
 
     def read_metrics(self) -> list[MetricsRow]:
         def read() -> list[MetricsRow]:
-            with self.metrics.open(encoding="utf-8", newline="") as file:
-                return read_metrics(file)
+            return read_metrics(self.metrics.read_text(encoding="utf-8"))
 
         return _reading(self.metrics, read)
 

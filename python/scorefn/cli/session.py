@@ -59,7 +59,7 @@ class Session:
         speed = (done - self._first_step) / elapsed
         left = min(max(0, total - done) / speed, max(0.0, self._time_limit - elapsed))
         return Status(
-            fraction=min(1.0, elapsed / (elapsed + left)),
+            fraction=min(1.0, max(done / total, elapsed / self._time_limit)),
             steps=done,
             mean_return=recent_return(self._trainer.metrics),
             entropy=self._trainer.metrics[-1].entropy,
@@ -77,6 +77,6 @@ class Session:
         folder.write_metrics(trainer.metrics)
         folder.write_checkpoint(trainer.checkpoint)
         folder.write_policy(trainer.policy())
-        progress = {"state": state, "steps": trainer.steps, "seconds": round(trainer.seconds, 3)}
+        progress = {"state": state, "steps": trainer.steps, "seconds": trainer.seconds}
         folder.write_config(self._settings, progress)
         self._saved = time.monotonic()

@@ -54,7 +54,7 @@ class Trainer:
     @property
     def seconds(self) -> float:
         """Spent on training, over all sessions."""
-        return self._seconds_before + time.monotonic() - self._started
+        return self.metrics[-1].seconds if self.metrics else 0.0
 
     def policy(self) -> PlayablePolicy:
         return self._learner.model.export()
@@ -100,7 +100,7 @@ class Trainer:
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise CommandError("rng is not the state of a random generator") from error
         self.metrics = metrics[:updates]
-        self._seconds_before = metrics[updates - 1].seconds if updates else 0.0
+        self._seconds_before = self.seconds
         self.checkpoint = self._state()
 
     def _update(self) -> None:
@@ -116,7 +116,7 @@ class Trainer:
             MetricsRow(
                 update=int(self._counts[0]),
                 steps=self.steps,
-                seconds=round(self.seconds, 3),
+                seconds=round(self._seconds_before + time.monotonic() - self._started, 3),
                 episodes=len(rollout.episode_returns),
                 mean_return=_mean(rollout.episode_returns),
                 mean_length=_mean(rollout.episode_lengths),

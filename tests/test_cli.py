@@ -1,0 +1,483 @@
+"""The command line: help, errors, the folder of a run, interrupting and resuming."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import _environments  # noqa: F401  (registers them)
+import scorefn
+from scorefn.cli import main
+from scorefn.cli.environments import find_spec, parse_env_args
+from scorefn.cli.errors import CommandError
+from scorefn.cli.run_folder import RunFolder, replacing
+
+# A tiny training: an update takes 64 steps, a segment of environments with this limit 1600.
+SMALL = ["--num-envs", "4", "--rollout-steps", "16", "--max-episode-steps", "100"]
+SMALL += ["--stop-at-return", "never", "--quiet"]
+FROZEN_LAKE = ["FrozenLake-v1", "--env-arg", "is_slippery=false", *SMALL]
+FILES = {"config.json", "policy.npz", "metrics.csv", "learning_curve.png", "checkpoint.npz"}
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    assert main(["train", *FROZEN_LAKE, "--steps", "2000", "--output", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def run(finished_run: Path, tmp_path: Path) -> Path:
+    """The folder of a finished small run, to change at will."""
+    return shutil.copytree(finished_run, tmp_path / "run")
+
+
+def error_of(capsys: pytest.CaptureFixture[str], *args: str) -> str:
+    """The message of a command that fails as it should: exit code 2 and one line."""
+    assert main(args) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("scorefn: error: ")
+    assert err.count("\n") == 1
+    return err.removeprefix("scorefn: error: ").rstrip()
+
+
+# Without the extra
+
+
+def test_help_version_and_info_need_no_extra() -> None:
+    code = """
+import sys
+sys.modules.update(gymnasium=None, matplotlib=None, rich=None)
+from scorefn.cli import main
+for arguments in ("", "info", "--version", "--help", "train --help", "evaluate --help"):
+    try:
+        assert main(arguments.split()) == 0
+    except SystemExit as end:
+        assert end.code == 0
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "scorefn train FrozenLake-v1 --env-arg is_slippery=false" in result.stdout
+    assert f"scorefn {scorefn.__version__}\n" in result.stdout
+    assert str(scorefn.show_config()) in result.stdout
+
+
+@pytest.mark.parametrize("missing", ["gymnasium", "matplotlib", "rich"])
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_missing_extra(
+    missing: str,
+    command: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    message = error_of(capsys, command, "CartPole-v1")
+    assert message.startswith(f"cannot import {missing} (")
+    assert message.endswith("pip install 'scorefn[cli]'")
+
+
+def test_module_is_the_same_command() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "scorefn", "info"], capture_output=True, text=True
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == f"{scorefn.show_config()}\n"
+    result = subprocess.run([sys.executable, "-m", "scorefn", "x"], capture_output=True, text=True)
+    assert result.returncode == 2
+
+
+def test_cmakedir(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the folders of an editable install, the one that has the CMake package."""
+    monkeypatch.setattr(scorefn, "__path__", [str(tmp_path / "source"), str(tmp_path / "built")])
+    assert "no CMake package" in error_of(capsys, "--cmakedir")
+    package = tmp_path / "built" / "lib" / "cmake" / "scorefn"
+    package.mkdir(parents=True)
+    assert main(["--cmakedir"]) == 0
+    assert capsys.readouterr().out == f"{package}\n"
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["trian"], "argument COMMAND: invalid choice: 'trian'"),
+        (["train"], "which environment? For example: scorefn train CartPole-v1"),
+        (["train", "cartpole-v1"], "unknown environment 'cartpole-v1'; did you mean CartPole-v1"),
+        (["train", "CartPole"], "unknown environment 'CartPole'; did you mean CartPole-v1"),
+        (["train", "CartPole-v99"], "unknown environment 'CartPole-v99'; did you mean CartPole-v1"),
+        (["train", "Zqx"], "unknown environment 'Zqx'"),
+        (["train", "os:CartPole-v1"], "unknown environment 'os:CartPole-v1' (to import a module"),
+        (["train", "Pendulum-v1"], "Pendulum-v1: continuous action space Box(-2.0, 2.0, (1,)"),
+        (["train", "Blackjack-v1"], "Blackjack-v1: unsupported observation space Tuple("),
+        (
+            ["train", "ScorefnTest/BinaryObservation-v0"],
+            "ScorefnTest/BinaryObservation-v0: unsupported observation space MultiBinary(3)",
+        ),
+        (
+            ["train", "ScorefnTest/ManyFeatures-v0"],
+            "ScorefnTest/ManyFeatures-v0: observation space of shape (30, 30) is too large",
+        ),
+        (
+            ["train", "FrozenLake-v1", "--env-arg", "slippery"],
+            "--env-arg 'slippery' is not KEY=VAL",
+        ),
+        (["train", "FrozenLake-v1", "--env-arg", "a b=1"], "--env-arg 'a b=1' is not KEY=VALUE"),
+        (["train", "FrozenLake-v1", "--env-arg", "slip=1"], "cannot make FrozenLake-v1 slip=1: "),
+        (["train", "FrozenLake-v1", "--env-arg", "map_name=9x9"], "cannot make FrozenLake-v1 map"),
+        (["train", "CartPole-v1", "--env-arg", "num_envs=2"], "--env-arg num_envs is not an argu"),
+        (["train", "CartPole-v1", "--env-arg", "max_episode_steps=9"], "--env-arg max_episode_st"),
+        (["train", "CartPole-v1", "--import", "no_such"], "--import no_such: No module named"),
+        (["train", "CartPole-v1", "--steps", "0"], "argument --steps: '0' is not a positive whole"),
+        (["train", "CartPole-v1", "--steps", "nan"], "argument --steps: 'nan' is not a positive"),
+        (["train", "CartPole-v1", "--discount", "1.1"], "argument --discount: '1.1' is not a num"),
+        (["train", "CartPole-v1", "--gae-lambda", "nan"], "argument --gae-lambda: 'nan' is not a"),
+        (["train", "CartPole-v1", "--seed", "-1"], "argument --seed: '-1' is not a whole number"),
+        (["train", "CartPole-v1", "--rollout-steps", "3"], "argument --rollout-steps: '3' is not"),
+        (["train", "CartPole-v1", "--stop-at-return", "x"], "argument --stop-at-return: 'x' is n"),
+        (["evaluate", "no_such_run"], "no_such_run is not the folder of a run: it has no config"),
+        (["train", "--resume", "no_such_run"], "no_such_run is not the folder of a run: it has n"),
+    ],
+    ids=lambda value: " ".join(value[:4]) if isinstance(value, list) else "",
+)
+def test_error(args: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert error_of(capsys, *args).startswith(message)
+
+
+def test_unwritable_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    below = str(tmp_path / "file" / "run")
+    message = error_of(capsys, "train", "CartPole-v1", "--output", below)
+    assert message == f"cannot create {below}: Not a directory"
+
+
+def test_folder_of_another_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    message = error_of(capsys, "train", "CartPole-v1", "--output", str(run))
+    assert message == f"{run} is not empty; --resume goes on with a run"
+
+
+@pytest.mark.parametrize("option", [["--seed", "1"], ["--env-arg", "a=1"], ["--output", "x"]])
+def test_resume_keeps_the_settings(
+    run: Path, option: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = error_of(capsys, "train", "--resume", str(run), *option)
+    assert message.endswith(f"leave out {option[0]}")
+
+
+def test_resume_of_a_finished_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    message = error_of(capsys, "train", "--resume", str(run))
+    assert message == f"{run} has taken all of its 2,000 steps; --steps N for more"
+
+
+def test_divergence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    args = ["--learning-rate", "1e9", "--output", str(tmp_path / "run"), *SMALL]
+    message = error_of(capsys, "train", "CartPole-v1", *args)
+    assert message == "the training diverged; try a --learning-rate below 1000000000.0"
+
+
+@pytest.mark.filterwarnings("ignore:.*WARN")  # Gymnasium's own, about the same
+@pytest.mark.parametrize("what", ["reward", "observation"])
+def test_environment_that_returns_nan(
+    what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ["ScorefnTest/Broken-v0", "--env-arg", f"what={what}", "--output", str(tmp_path / "run")]
+    message = error_of(capsys, "train", *args, *SMALL)
+    assert message.startswith("the environment returned a")
+    assert message.endswith(f"{what} that is not finite")
+
+
+# Environments by name
+
+
+def test_retired_version_means_its_successor(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ["ScorefnTest/Corridor-v1", "--steps", "16", "--output", str(tmp_path / "run"), *SMALL]
+    assert main(["train", *args]) == 0
+    assert "successor ScorefnTest/Corridor-v2" in capsys.readouterr().err
+    assert RunFolder(tmp_path / "run").read_settings().environment == "ScorefnTest/Corridor-v2"
+
+
+@pytest.mark.parametrize("env_id", ["Taxi-v3", "FrozenLake-v1", "CartPole-v1"])
+def test_environments_of_the_readme(env_id: str) -> None:
+    """In any version: Gymnasium's Taxi-v3 became Taxi-v4, by default the same game."""
+    assert find_spec(env_id).name == env_id.partition("-")[0]
+
+
+def test_env_args() -> None:
+    pairs = ["a=true", "b=False", "c=0.5", "d=8x8", "e=null", 'f=["SG"]', "g=x=y", "h=None", "i="]
+    assert parse_env_args(pairs) == {
+        **{"a": True, "b": False, "c": 0.5, "d": "8x8", "e": None},
+        **{"f": ["SG"], "g": "x=y", "h": None, "i": ""},
+    }
+    with pytest.raises(CommandError, match="--env-arg a is given twice"):
+        parse_env_args(["a=1", "a=2"])
+
+
+def test_import_registers_environments(tmp_path: Path) -> None:
+    """In a new process, where nothing else has imported them."""
+    command = [sys.executable, "-m", "scorefn"]
+    env_id, module = "ScorefnTest/Matrix-v0", ["--import", "_environments"]
+    run = str(tmp_path / "run")
+    here = Path(__file__).parent
+    train = [*command, "train", env_id, *SMALL, "--steps", "64", "--output", run]
+    assert subprocess.run(train, cwd=here, capture_output=True).returncode == 2
+    assert subprocess.run([*train, *module], cwd=here, capture_output=True).returncode == 0
+    evaluate = [*command, "evaluate", run]
+    assert subprocess.run(evaluate, cwd=here, capture_output=True).returncode == 2
+    assert subprocess.run([*evaluate, *module], cwd=here, capture_output=True).returncode == 0
+
+
+# The folder of a run
+
+
+def test_run_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    args = ["train", "ScorefnTest/Matrix-v0", "--seed", "7", "--steps", "64", *SMALL]
+    for number in (1, 2):
+        assert main(args) == 0
+        expected = Path("runs", f"ScorefnTest-Matrix-v0-seed7-{number}")
+        assert capsys.readouterr().out == f"{expected}\n"
+        assert {path.name for path in expected.iterdir()} == FILES
+    first, second = (RunFolder(path) for path in sorted(Path("runs").iterdir()))
+    np.testing.assert_array_equal(
+        first.read_policy().parameters, second.read_policy().parameters, strict=True
+    )
+    assert first.picture.read_bytes().startswith(b"\x89PNG")
+    config = json.loads(first.config.read_text())
+    assert config["settings"]["seed"] == 7
+    assert config["progress"]["state"] == "finished"
+    assert config["progress"]["steps"] == 64
+    assert config["versions"]["scorefn"] == scorefn.__version__
+
+
+def test_report_can_be_typed_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The three lines of Python at the end of a training, and the command to play it."""
+    monkeypatch.chdir(tmp_path)
+    loud = [option for option in SMALL if option != "--quiet"]
+    for environment, observation in (("CartPole-v1", np.zeros(4)), ("FrozenLake-v1", 3)):
+        assert main(["train", environment, "--steps", "64", *loud]) == 0
+        out = capsys.readouterr().out
+        assert out.startswith("Finished after 64 steps in ")
+        lines = [line.strip() for line in out.partition("in Python")[2].strip().splitlines()]
+        names = {"observation": observation, "state": observation}
+        exec("\n".join(lines), names)
+        assert names["action"] in range(4)
+        [play] = [line for line in out.splitlines() if "scorefn evaluate" in line]
+        assert main([*play.split()[3:], "--episodes", "3"]) == 0
+        assert f"{environment}, 3 episodes, likeliest actions" in capsys.readouterr().out
+
+
+def test_evaluate(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The seed decides; a policy that is drawn from is not the greedy one."""
+    outputs = []
+    for options in ([], [], ["--stochastic"], ["--stochastic"], ["--stochastic", "--seed", "1"]):
+        assert main(["evaluate", str(run), "--episodes", "7", *options]) == 0
+        outputs.append(capsys.readouterr().out)
+    assert outputs[0] == outputs[1]
+    assert outputs[2] == outputs[3]
+    assert len(set(outputs)) == 3
+    assert "FrozenLake-v1, 7 episodes, actions drawn from the policy" in outputs[2]
+    assert "standard error of the mean return" in outputs[2]
+
+
+def test_writing_is_all_or_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def write() -> None:
+        with replacing(path) as part:
+            part.write_text("ne")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+    with (
+        pytest.raises(CommandError, match="cannot write"),
+        replacing(tmp_path / "no" / "file") as p,
+    ):
+        p.write_text("new")
+
+
+# Damaged files
+
+
+class Trap:
+    """Unpickling it creates a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("name", ["policy.npz", "checkpoint.npz"])
+def test_pickles_are_never_loaded(
+    name: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trap = tmp_path / "trap"
+    with np.load(run / name) as content:
+        arrays = dict(content)
+    for array in list(arrays):
+        trapped = {**arrays, array: np.array([Trap(trap)], dtype=object)}
+        np.savez(run / name, allow_pickle=True, **trapped)
+        command = ["evaluate"] if name == "policy.npz" else ["train", "--steps", "9999", "--resume"]
+        assert f"{name} is damaged" in error_of(capsys, *command, str(run))
+    assert not trap.exists()
+
+
+@pytest.mark.parametrize("name", ["policy.npz", "checkpoint.npz", "config.json", "metrics.csv"])
+def test_truncated_file(name: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = (run / name).read_bytes()
+    command = ["evaluate"] if name == "policy.npz" else ["train", "--steps", "9999", "--resume"]
+    for length in (0, 1, len(content) // 2, len(content) - 3):
+        (run / name).write_bytes(content[:length])
+        assert "is damaged: " in error_of(capsys, *command, str(run))
+    (run / name).unlink()
+    error_of(capsys, *command, str(run))
+
+
+@pytest.mark.parametrize("name", ["policy.npz", "checkpoint.npz", "config.json", "metrics.csv"])
+def test_changed_bytes(name: str, run: Path) -> None:
+    """Whatever byte is changed: read as something valid, or one error of one kind."""
+    folder = RunFolder(run)
+    read = {
+        "policy.npz": folder.read_policy,
+        "checkpoint.npz": folder.read_checkpoint,
+        "config.json": folder.read_settings,
+        "metrics.csv": folder.read_metrics,
+    }[name]
+    content = bytearray((run / name).read_bytes())
+    refused = 0
+    for position in np.random.default_rng(0).integers(len(content), size=300):
+        changed = content.copy()
+        changed[position] ^= 0xFF
+        (run / name).write_bytes(changed)
+        try:
+            read()
+        except CommandError:
+            refused += 1
+    assert refused > 150
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"environment": "os:CartPole-v1"}, "unknown environment 'os:CartPole-v1'"),
+        ({"environment": "CartPole-v1", "env_args": {}}, "policy.npz is no policy for CartPole-v1"),
+        ({"environment": "FrozenLake8x8-v1"}, "policy.npz is no policy for FrozenLake8x8-v1"),
+        ({"env_args": {"vectorization_mode": "async"}}, "cannot make FrozenLake-v1 vectorization"),
+        ({"environment": 3}, "config.json is damaged: settings: environment = 3 is not valid"),
+        ({"seed": -1}, "config.json is damaged: settings: seed = -1 is not valid"),
+        ({"discount": "x"}, "config.json is damaged: settings: discount = 'x' is not valid"),
+        ({"steps": True}, "config.json is damaged: settings: steps = True is not valid"),
+        ({"surprise": 1}, "config.json is damaged: settings has missing or unknown entries: surpr"),
+    ],
+    ids=str,
+)
+def test_edited_config(
+    change: dict[str, object], message: str, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = json.loads((run / "config.json").read_text())
+    config["settings"].update(change)
+    (run / "config.json").write_text(json.dumps(config))
+    assert message in error_of(capsys, "evaluate", str(run))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rng": np.array("{}")}, "rng is not the state of a random generator"),
+        ({"rng": np.array(3)}, "rng is not the state of a random generator"),
+        ({"table": np.zeros((3, 4))}, "table is float64 (3, 4), expected float64 (16, 4)"),
+        ({"table": np.full((16, 4), np.nan)}, "table holds a number that is not finite"),
+        ({"counts": np.array([10**6, 1])}, "1000000 updates, but metrics.csv has "),
+        ({"counts": np.array([-1, 1])}, "-1 updates"),
+        ({"counts": None}, "no entry 'counts'"),
+    ],
+    ids=range(7),
+)
+def test_edited_checkpoint(
+    change: dict[str, object], message: str, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with np.load(run / "checkpoint.npz") as content:
+        arrays = {**content, **change}
+    kept = {name: array for name, array in arrays.items() if array is not None}
+    np.savez(run / "checkpoint.npz", **kept)  # type: ignore[arg-type]
+    error = error_of(capsys, "train", "--resume", str(run), "--steps", "9999")
+    assert error.startswith(f"{run / 'checkpoint.npz'} is damaged: ")
+    assert message in error
+
+
+# Interrupting and resuming
+
+
+def result_of(run: Path) -> tuple[np.ndarray, list[str]]:
+    """The policy, and the metrics without the seconds."""
+    rows = [line.split(",") for line in (run / "metrics.csv").read_text().splitlines()]
+    seconds = rows[0].index("seconds")
+    without = [",".join(row[:seconds] + row[seconds + 1 :]) for row in rows]
+    return RunFolder(run).read_policy().parameters, without
+
+
+@pytest.mark.parametrize("environment", [FROZEN_LAKE, ["CartPole-v1", *SMALL]], ids=lambda e: e[0])
+def test_resumed_run_is_the_uninterrupted_one(environment: list[str], tmp_path: Path) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train = ["train", *environment, "--steps", "8000"]
+    assert main([*train, "--output", str(whole)]) == 0
+    assert main([*train, "--output", str(parts), "--time-limit", "0.01"]) == 0
+    sittings = 1
+    while json.loads((parts / "config.json").read_text())["progress"]["state"] == "stopped":
+        sittings += 1
+        time_limit = str(0.02 * 2**sittings)  # in the end enough for a segment
+            0.5 * sittings
+        )  # longer and longer: a sitting may be shorter than a segment
+        assert main(["train", "--resume", str(parts), "--quiet", "--time-limit", time_limit]) == 0
+    assert sittings > 1
+    (policy, metrics), (expected_policy, expected_metrics) = result_of(parts), result_of(whole)
+    assert metrics == expected_metrics
+    np.testing.assert_array_equal(policy, expected_policy, strict=True)
+
+
+def test_interrupt_keeps_everything(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "scorefn", "train", "CartPole-v1"]
+    options = ["--stop-at-return", "never", "--steps", "1000000000", "--output", str(run)]
+    process = subprocess.Popen(
+        [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    while not (run / "config.json").exists() and process.poll() is None:
+        time.sleep(0.01)  # written last before the first update
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert out.startswith("Interrupted after ")
+    assert f"scorefn train --resume {run}" in out
+    assert {path.name for path in run.iterdir()} == FILES
+    folder = RunFolder(run)
+    assert len(folder.read_metrics()) >= 1
+    assert folder.read_policy().parameters.any()
+    assert main(["evaluate", str(run), "--episodes", "2"]) == 0
+    steps = str(folder.read_metrics()[-1].steps + 10_000)
+    assert main(["train", "--resume", str(run), "--steps", steps, "--quiet"]) == 0
+    assert json.loads((run / "config.json").read_text())["progress"]["state"] == "finished"
