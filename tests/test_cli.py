@@ -449,8 +449,6 @@ def test_resumed_run_is_the_uninterrupted_one(environment: list[str], tmp_path: 
     while json.loads((parts / "config.json").read_text())["progress"]["state"] == "stopped":
         sittings += 1
         time_limit = str(0.02 * 2**sittings)  # in the end enough for a segment
-            0.5 * sittings
-        )  # longer and longer: a sitting may be shorter than a segment
         assert main(["train", "--resume", str(parts), "--quiet", "--time-limit", time_limit]) == 0
     assert sittings > 1
     (policy, metrics), (expected_policy, expected_metrics) = result_of(parts), result_of(whole)
