@@ -18,9 +18,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from workloads import Workload, foundation, torch
-
 import scorefn
+from workloads import Workload, foundation, torch
 
 SOLUTIONS = ("copyto", "scorefn", "NumPy", "PyTorch", "PyTorch by hand")
 SHORTEST = 2e-3  # seconds: faster calls are repeated to make up one measurement

@@ -7,6 +7,7 @@ Not part of the tests; its tables compare one revision of scorefn with another
 from typing import Any
 
 import pytest
+
 from workloads import Workload, foundation
 
 WORKLOADS = {work.name: work for work in foundation(elements=1 << 20)}

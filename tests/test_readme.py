@@ -20,7 +20,10 @@ def test_python() -> None:
     assert len(programs) == len(blocks("python")) > 0
     for program, output in programs:
         result = subprocess.run(
-            [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True
+            [sys.executable, "-W", "error", "-c", program],
+            capture_output=True,
+            text=True,
+            check=True,
         )
         assert result.stdout == output
 
