@@ -5,8 +5,8 @@
 Within a round every solution has its turn, so that all meet the same state of the machine; what is
 printed is the median over the rounds. ``copyto`` is NumPy's copy of the same logits: the least that
 reading them and writing a result of their size can take in one thread. The errors are the largest,
-in units in the last place of the exact result. Run it on an idle machine: a thread that waits for its
-turn makes all others wait.
+in units in the last place of the exact result. Run it on an idle machine: a thread that waits for
+its turn makes all others wait.
 """
 
 from __future__ import annotations
