@@ -339,7 +339,7 @@ def test_pickles_are_never_loaded(
         arrays = dict(content)
     for array in list(arrays):
         trapped = {**arrays, array: np.array([Trap(trap)], dtype=object)}
-        np.savez(run / name, allow_pickle=True, **trapped)
+        np.savez(run / name, **trapped)
         command = ["evaluate"] if name == "policy.npz" else ["train", "--steps", "9999", "--resume"]
         assert f"{name} is damaged" in error_of(capsys, *command, str(run))
     assert not trap.exists()

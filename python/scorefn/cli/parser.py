@@ -79,8 +79,9 @@ def _add_train(commands: argparse._SubParsersAction[Parser]) -> None:
     add(
         "--num-threads",
         type=_positive,
+        default=1,
         metavar="N",
-        help="threads (default: see scorefn info); any number gives the same result",
+        help="threads (default: 1, as batches are small); any number gives the same result",
     )
 
     add = parser.add_argument_group("length").add_argument

@@ -112,7 +112,7 @@ class RunFolder:
 
     def write_checkpoint(self, arrays: Arrays) -> None:
         with replacing(self.checkpoint) as part, part.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
+            np.savez(file, **arrays)  # type: ignore[arg-type]  # no array is called allow_pickle
 
     def read_checkpoint(self) -> Arrays:
         def read() -> Arrays:

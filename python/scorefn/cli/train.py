@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from argparse import Namespace
-from contextlib import closing, nullcontext
+from contextlib import closing
 from dataclasses import fields, replace
 from typing import Any
 
@@ -50,7 +50,7 @@ def train(args: Namespace) -> int:
             _resume(trainer, folder, settings)
         with (
             deferred_interrupt() as interrupt,
-            nullcontext() if args.num_threads is None else threads(args.num_threads),
+            threads(args.num_threads),
             make_display(settings.environment, quiet=args.quiet) as display,
         ):
             session = Session(
