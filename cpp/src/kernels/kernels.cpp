@@ -12,6 +12,7 @@ namespace {
 #include "sums.inl"
 #include "exp.inl"
 #include "log1p.inl"
+#include "transpose.inl"
 #include "tile.inl"
 #include "normalizer.inl"
 #include "softmax.inl"

@@ -24,7 +24,10 @@ inline std::uint64_t philox(const std::uint64_t (&key)[2], std::uint64_t row, st
     return x[0];
 }
 
-// In [0, 1), a multiple of 2^-53.
-inline double uniform(const std::uint64_t (&key)[2], std::uint64_t row, std::uint64_t draw) {
-    return static_cast<double>(philox(key, row, draw) >> 11) * 0x1p-53;
+// Of rows first .. first + Count - 1: in [0, 1), multiples of 2^-53.
+template <int Count>
+SCOREFN_NO_INLINE void uniforms(const std::uint64_t (&key)[2], std::uint64_t first, std::uint64_t draw,
+                                double (&u)[Count]) {
+    for (int i = 0; i < Count; ++i)
+        u[i] = static_cast<double>(philox(key, first + static_cast<std::uint64_t>(i), draw) >> 11) * 0x1p-53;
 }

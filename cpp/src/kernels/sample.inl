@@ -81,14 +81,12 @@ std::int64_t sample(const LogitRows<T>& in, const std::uint64_t (&key)[2], std::
     return for_each_tile(in, buffers,
                          [&](auto layout, const auto& row, const T* z, std::int64_t first, int count) {
         using L = decltype(layout);
-        double log_total[L::rows], u[L::rows] = {};
+        double log_total[L::rows], u[L::rows];
         std::int64_t drawn[L::rows] = {};
         log1p_rows(row.rest, log_total);
         const CumulativeSum<L> sums(buffers.exps, in.cols, buffers.chunk_sums);
         for (std::int64_t d = 0; d < actions.cols; ++d) {
-            for (int r = 0; r < count; ++r)
-                u[r] = uniform(key, static_cast<std::uint64_t>(row_offset + first + r),
-                               static_cast<std::uint64_t>(d));
+            uniforms(key, static_cast<std::uint64_t>(row_offset + first), static_cast<std::uint64_t>(d), u);
             sums.first_above(u, drawn);
             for (int r = 0; r < count; ++r) {
                 const bool is_nan = row.rest[r] != row.rest[r];

@@ -6,33 +6,33 @@ template <class L, bool Entropy, class T = typename L::value_type>
 SCOREFN_NO_INLINE void score_gradient_tile(const Normalizer<L>& row, const T* z, const T* exps, T* g,
                                            const std::int64_t* actions, const double* weights,
                                            double entropy_coef, std::int64_t cols, int count) {
-    T scale[L::rows] = {}, entropy_scale[L::rows], h[L::rows], log_totals[L::rows];
-    T at_action[L::rows];
-    double log_total[L::rows] = {}, entropies[L::rows] = {};
+    double log_total[L::rows] = {}, h[L::rows] = {};
     if constexpr (Entropy) {
         log1p_rows(row.rest, log_total);
-        entropy_of<L>(row, log_total, z, exps, cols, entropies);
-        for (int r = 0; r < L::rows; ++r) {
-            entropy_scale[r] = static_cast<T>(entropy_coef / row.total(r));
-            h[r] = static_cast<T>(entropies[r]);
-            log_totals[r] = static_cast<T>(log_total[r]);
-        }
+        entropy_of<L>(row, log_total, z, exps, cols, h);
     }
+    double w[L::rows] = {}, z_a[L::rows] = {}, exp_a[L::rows] = {};
     for (int r = 0; r < count; ++r) {
         const std::int64_t a = L::offset(r, actions[r]);
-        const double exp_a = exps[a], total = row.total(r);
-        scale[r] = static_cast<T>(weights[r] / total);
-        double value = weights[r] * (row.others(r, exp_a) / total);
-        if (Entropy && exp_a != 0)  // 0 log 0 = 0
-            value -= entropy_coef * (exp_a / total) *
-                     (log_prob_of<L>(row, log_total, z, r, actions[r]) + entropies[r]);
-        at_action[r] = z[a] == -kInfinity<T> ? T(0) : static_cast<T>(value);
+        w[r] = weights[r];
+        z_a[r] = z[a];
+        exp_a[r] = exps[a];
+    }
+    T scale[L::rows], entropy_scale[L::rows], at_action[L::rows];
+    for (int r = 0; r < L::rows; ++r) {
+        const double total = row.total(r);
+        double value = w[r] * (row.others(r, exp_a[r]) / total);
+        if (Entropy && exp_a[r] != 0)  // 0 log 0 = 0
+            value -= entropy_coef * (exp_a[r] / total) * ((z_a[r] - row.max[r]) - log_total[r] + h[r]);
+        at_action[r] = z_a[r] == -kInfinity<double> ? T(0) : static_cast<T>(value);
+        scale[r] = static_cast<T>(w[r] / total);
+        entropy_scale[r] = static_cast<T>(entropy_coef / total);
     }
 
     const Lanes<T> scales = L::spread(scale);
     if constexpr (Entropy) {
-        const Lanes<T> largest = L::spread(row.max), totals = L::spread(log_totals);
-        const Lanes<T> entropy_scales = L::spread(entropy_scale), hs = L::spread(h);
+        const Lanes<T> largest = L::spread(row.max), entropy_scales = L::spread(entropy_scale);
+        const Lanes<T> totals = L::spread_rounded(log_total), hs = L::spread_rounded(h);
         for_each_vector<T>(cols * L::rows, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
             const auto e = load_padded(exps + i, extent);
             const auto log_p = (load(z + i, extent, T(0)) - largest) - totals;

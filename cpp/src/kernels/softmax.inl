@@ -7,10 +7,8 @@ std::int64_t log_softmax(const LogitRows<T>& in, const OutRows<T>& out, void* sc
                      [&](auto layout, const auto& row, const T* z, T* g, std::int64_t, int) {
         using L = decltype(layout);
         double log_total[L::rows];
-        T rounded[L::rows];
         log1p_rows(row.rest, log_total);
-        for (int r = 0; r < L::rows; ++r) rounded[r] = static_cast<T>(log_total[r]);
-        const Lanes<T> largest = L::spread(row.max), log_totals = L::spread(rounded);
+        const Lanes<T> largest = L::spread(row.max), log_totals = L::spread_rounded(log_total);
         for_each_vector<T>(in.cols * L::rows, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
             store((load(z + i, extent, T(0)) - largest) - log_totals, g + i, extent);
         });
@@ -24,9 +22,9 @@ std::int64_t softmax(const LogitRows<T>& in, const OutRows<T>& out, void* scratc
     return map_tiles(in, out, false, buffers,
                      [&](auto layout, const auto& row, const T*, T* g, std::int64_t, int) {
         using L = decltype(layout);
-        T inverse[L::rows];
-        for (int r = 0; r < L::rows; ++r) inverse[r] = static_cast<T>(1.0 / row.total(r));
-        const Lanes<T> inverses = L::spread(inverse);
+        double inverse[L::rows];
+        for (int r = 0; r < L::rows; ++r) inverse[r] = 1.0 / row.total(r);
+        const Lanes<T> inverses = L::spread_rounded(inverse);
         for_each_vector<T>(in.cols * L::rows, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
             store(load_padded(buffers.exps + i, extent) * inverses, g + i, extent);
         });

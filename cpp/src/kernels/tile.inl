@@ -8,6 +8,9 @@ struct LongRow {
     static constexpr int rows = 1;
     static SCOREFN_INLINE std::int64_t offset(int, std::int64_t col) { return col; }
     static SCOREFN_INLINE Lanes<T> spread(const T (&x)[1]) { return Lanes<T>::splat(x[0]); }
+    static SCOREFN_INLINE Lanes<T> spread_rounded(const double (&x)[1]) {
+        return Lanes<T>::splat(static_cast<T>(x[0]));
+    }
     static SCOREFN_INLINE void store_max(Lanes<T> a, T (&out)[1]) { out[0] = fold_max(a); }
 };
 
@@ -17,6 +20,11 @@ struct ShortRows {
     static constexpr int rows = Lanes<T>::size;
     static SCOREFN_INLINE std::int64_t offset(int row, std::int64_t col) { return col * rows + row; }
     static SCOREFN_INLINE Lanes<T> spread(const T (&x)[rows]) { return Lanes<T>::load(x); }
+    static SCOREFN_INLINE Lanes<T> spread_rounded(const double (&x)[rows]) {
+        T rounded[rows];
+        for (int r = 0; r < rows; ++r) rounded[r] = static_cast<T>(x[r]);
+        return Lanes<T>::load(rounded);
+    }
     static SCOREFN_INLINE void store_max(Lanes<T> a, T (&out)[rows]) { a.store(out); }
 };
 
@@ -28,12 +36,15 @@ constexpr T kNaN = static_cast<T>(__builtin_nan(""));
 // Copies `count` rows in the tile's layout, -inf where masked. Rows that are not there are copies of the first: any
 // values do, as long as they are values.
 template <class L, class From, class T = typename L::value_type>
-SCOREFN_INLINE void gather_tile(const LogitRows<From>& in, std::int64_t row, int count, T* z) {
-    const From* x[L::rows];
-    for (int r = 0; r < L::rows; ++r) x[r] = in.data + (row + (r < count ? r : 0)) * in.row_stride;
-    // Column by column: whole vectors are stored, as whole vectors they will be loaded.
-    for (std::int64_t j = 0; j < in.cols; ++j)
-        for (int r = 0; r < L::rows; ++r) z[L::offset(r, j)] = static_cast<T>(x[r][j * in.col_stride]);
+SCOREFN_NO_INLINE void gather_tile(const LogitRows<From>& in, std::int64_t row, int count, T* z) {
+    const From* const x = in.data + row * in.row_stride;
+    if (L::rows > 1 && in.col_stride == 1 && count == L::rows)
+        transpose(x, in.row_stride, z, L::rows, L::rows, in.cols);
+    else
+        for (std::int64_t j = 0; j < in.cols; ++j)
+            for (int r = 0; r < L::rows; ++r)
+                z[L::offset(r, j)] =
+                    static_cast<T>(x[(r < count ? r : 0) * in.row_stride + j * in.col_stride]);
     if (!in.where) return;
     for (int r = 0; r < count; ++r) {
         const bool* allowed = in.where + (row + r) * in.where_row_stride;
@@ -43,14 +54,16 @@ SCOREFN_INLINE void gather_tile(const LogitRows<From>& in, std::int64_t row, int
 }
 
 template <class L, class T>
-SCOREFN_INLINE void scatter_tile(const T* g, const OutRows<T>& out, std::int64_t row, int count,
-                                 bool accumulate) {
+SCOREFN_NO_INLINE void scatter_tile(const T* g, const OutRows<T>& out, std::int64_t row, int count,
+                                    bool accumulate) {
+    T* const x = out.data + row * out.row_stride;
+    if (L::rows > 1 && out.col_stride == 1 && count == L::rows && !accumulate)
+        return transpose(g, L::rows, x, out.row_stride, out.cols, L::rows);
     for (int r = 0; r < count; ++r) {
-        T* x = out.data + (row + r) * out.row_stride;
-        if (accumulate)
-            for (std::int64_t j = 0; j < out.cols; ++j) x[j * out.col_stride] += g[L::offset(r, j)];
-        else
-            for (std::int64_t j = 0; j < out.cols; ++j) x[j * out.col_stride] = g[L::offset(r, j)];
+        for (std::int64_t j = 0; j < out.cols; ++j) {
+            T& entry = x[r * out.row_stride + j * out.col_stride];
+            entry = accumulate ? entry + g[L::offset(r, j)] : g[L::offset(r, j)];
+        }
     }
 }
 
