@@ -97,7 +97,8 @@ int main() {
     CHECK(log1p < 1.5);
     test_exp_of_special_values<float>();
     test_exp_of_special_values<double>();
-    const Lanes<double> zero = log1p_nonnegative(Lanes<double>::splat(0));
-    CHECK(fold_sum(zero) == 0);
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    CHECK(fold_sum(log1p_nonnegative(Lanes<double>::splat(0))) == 0);
+    CHECK(std::isnan(fold_sum(log1p_nonnegative(Lanes<double>::splat(nan)))));
     return failures();
 }
