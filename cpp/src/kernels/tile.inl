@@ -38,13 +38,15 @@ constexpr T kNaN = static_cast<T>(__builtin_nan(""));
 template <class L, class From, class T = typename L::value_type>
 SCOREFN_NO_INLINE void gather_tile(const LogitRows<From>& in, std::int64_t row, int count, T* z) {
     const From* const x = in.data + row * in.row_stride;
-    if (L::rows > 1 && in.col_stride == 1 && count == L::rows)
+    if (L::rows > 1 && in.col_stride == 1 && count == L::rows) {
         transpose(x, in.row_stride, z, L::rows, L::rows, in.cols);
-    else
-        for (std::int64_t j = 0; j < in.cols; ++j)
-            for (int r = 0; r < L::rows; ++r)
-                z[L::offset(r, j)] =
-                    static_cast<T>(x[(r < count ? r : 0) * in.row_stride + j * in.col_stride]);
+    } else {
+        for (std::int64_t j = 0; j < in.cols; ++j) {
+            const From* const column = x + j * in.col_stride;
+            for (int r = 0; r < L::rows; ++r) z[L::offset(r, j)] = static_cast<T>(column[0]);
+            for (int r = 1; r < count; ++r) z[L::offset(r, j)] = static_cast<T>(column[r * in.row_stride]);
+        }
+    }
     if (!in.where) return;
     for (int r = 0; r < count; ++r) {
         const bool* allowed = in.where + (row + r) * in.where_row_stride;
