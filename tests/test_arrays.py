@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import scorefn
-from _calls import FUNCTIONS, GRADIENTS, arguments_of, call
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
+
+import scorefn
+from _calls import FUNCTIONS, GRADIENTS, arguments_of, call
 
 Array = NDArray[Any]
 DTYPES = [np.float32, np.float64]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 import scorefn
 from _calls import FUNCTIONS, GRADIENTS, arguments_of, call
 from scorefn import _core

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from scorefn import discounted_returns, gae
 from scorefn.credit import advantages, normalize
 

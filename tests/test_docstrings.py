@@ -5,6 +5,7 @@ import inspect
 import re
 
 import pytest
+
 from scorefn import _core
 
 FUNCTIONS = sorted(name for name, value in vars(_core).items() if inspect.isbuiltin(value))

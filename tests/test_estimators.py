@@ -5,6 +5,7 @@ from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
+
 from scorefn import LinearPolicy, LogitsPolicy, Reinforce, TabularPolicy, testing
 from scorefn.policies import SampleTerms
 

@@ -4,9 +4,10 @@ import zipfile
 
 import numpy as np
 import pytest
-import scorefn
 from hypothesis import given
 from hypothesis import strategies as st
+
+import scorefn
 from scorefn import LinearPolicy, LogitsPolicy, TabularPolicy, load_policy, policies, testing
 
 INF = np.inf

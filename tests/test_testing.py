@@ -6,6 +6,7 @@ import pytest
 import scipy.special
 from hypothesis import given
 from hypothesis import strategies as st
+
 from scorefn import testing
 
 INF, NAN = np.inf, np.nan

@@ -58,10 +58,10 @@ std::string text(const std::vector<T>& values) {
 
 #define CHECK(condition) check(bool(condition), __FILE__, __LINE__, #condition)
 // CHECK_NEAR(4, got, {0.25, 0.75})
-#define CHECK_NEAR(units, got, ...)                                       \
+#define CHECK_NEAR(units, got, ...)                                      \
     do {                                                                 \
         const std::vector<double> expected __VA_ARGS__;                  \
-        check(near(got, expected, units), __FILE__, __LINE__,             \
+        check(near(got, expected, units), __FILE__, __LINE__,            \
               #got " is " + text(got) + ", expected " + text(expected)); \
     } while (false)
 // CHECK_THROWS(std::invalid_argument, "the message", call(1, 2))

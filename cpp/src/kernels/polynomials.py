@@ -1,7 +1,7 @@
 """Print the polynomial coefficients used in exp.inl, log1p.inl and kl_divergence.inl.
 
-Each is the Chebyshev interpolant (within a hair of the minimax polynomial) of a function that is smooth
-once its leading terms are divided out, computed with 60 digits by mpmath and rounded once.
+Each is the Chebyshev interpolant (within a hair of the minimax polynomial) of a function that is
+smooth once its leading terms are divided out, computed with 60 digits by mpmath and rounded once.
 """
 
 import mpmath as mp
@@ -31,7 +31,11 @@ def chebyshev_fit(function, low, high, degree):
 
 def exp_tail(r):
     """(exp(r) - 1 - r) / r^2"""
-    return mp.nsum(lambda k: r**k / mp.factorial(k + 2), [0, 40]) if abs(r) < 1e-3 else (mp.expm1(r) - r) / r**2
+    return (
+        mp.nsum(lambda k: r**k / mp.factorial(k + 2), [0, 40])
+        if abs(r) < 1e-3
+        else (mp.expm1(r) - r) / r**2
+    )
 
 
 def log_tail(z):
