@@ -93,6 +93,7 @@ SCOREFN_LANEWISE(/)
 SCOREFN_LANEWISE(&)
 SCOREFN_LANEWISE(|)
 SCOREFN_LANEWISE(<<)
+SCOREFN_LANEWISE(>>)
 #undef SCOREFN_LANEWISE
 
 #define SCOREFN_COMPARISON(op)                                                \
@@ -110,12 +111,6 @@ SCOREFN_COMPARISON(<)
 SCOREFN_COMPARISON(<=)
 SCOREFN_COMPARISON(==)
 #undef SCOREFN_COMPARISON
-
-SCOREFN_INLINE Lanes<std::int64_t> shift_right(Lanes<std::int64_t> a, int count) {
-    typedef std::uint64_t Unsigned __attribute__((vector_size(SCOREFN_VECTOR_BYTES)));
-    for (int p = 0; p < kParts; ++p) a.part[p] = (Lanes<std::int64_t>::Vector)((Unsigned)a.part[p] >> count);
-    return a;
-}
 
 template <class T, int N>
 SCOREFN_INLINE Lanes<T, N> select(Lanes<std::int32_t, N> mask, Lanes<T, N> yes, Lanes<T, N> no) {

@@ -6,16 +6,16 @@ constexpr double kLogTail[] = {0.66666666666666663, 0.40000000000000879, 0.28571
                                0.13268746195596595, 0.13086907887965027};
 
 SCOREFN_INLINE Lanes<double> log1p_nonnegative(Lanes<double> x) {
-    using Int = std::int64_t;
-    constexpr Int one = 0x3ff0000000000000, sqrt_half = 0x3fe6a09e667f3bcd;
+    using Bits = std::uint64_t;  // unsigned, as a NaN overflows
+    constexpr Bits one = 0x3ff0000000000000, sqrt_half = 0x3fe6a09e667f3bcd;
     const Lanes<double> u = 1.0 + x;
     const Lanes<double> lost = (x - (u - 1.0)) / u;  // what rounding 1 + x lost, to first order
 
-    const Lanes<Int> scaled = bits<Int>(u) + Int(one - sqrt_half);
-    const Lanes<double> m = bits<double>((scaled & Int(0x000fffffffffffff)) + Int(sqrt_half));
+    const Lanes<Bits> scaled = bits<Bits>(u) + (one - sqrt_half);
+    const Lanes<double> m = bits<double>((scaled & Bits(0x000fffffffffffff)) + sqrt_half);
     // k = (scaled >> 52) - 1023 as a double, by way of the mantissa of 2^52
     const Lanes<double> k =
-        bits<double>(shift_right(scaled, 52) | Int(0x4330000000000000)) - (4503599627370496.0 + 1023.0);
+        bits<double>((scaled >> Bits(52)) | Bits(0x4330000000000000)) - (4503599627370496.0 + 1023.0);
 
     const Lanes<double> f = m - 1.0;
     const Lanes<double> s = f / (2.0 + f);
