@@ -49,21 +49,23 @@ void kl_divergence(Matrix<const T> logits_p, Matrix<const T> logits_q, Vector<T>
 
 template <class T>
 void sample(Matrix<const T> logits, RandomKey key, Matrix<std::int64_t> actions, Matrix<T> log_probs,
-            const Options& options) {
+            Vector<T> entropies, const Options& options) {
     require_shape("actions", actions.rows, actions.cols, logits.rows, actions.cols);
     require_shape("log_probs", log_probs.rows, log_probs.cols, actions.rows, actions.cols);
+    if (entropies.data) require_size("entropies", entropies.size, logits.rows);
     const Kernels<T>& table = kernels().of<T>();
     run_rows(logits, nullptr, options, [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) {
         return table.sample(rows, key.words, first, out_rows(actions, first), out_rows(log_probs, first),
-                            scratch);
+                            entropies.data ? &entropies[first] : nullptr, entropies.stride, scratch);
     });
 }
 
-#define SCOREFN_INSTANTIATE(T)                                                                \
-    template void log_prob(Matrix<const T>, IndexVector, Vector<T>, const Options&);          \
-    template void entropy(Matrix<const T>, Vector<T>, const Options&);                        \
-    template void kl_divergence(Matrix<const T>, Matrix<const T>, Vector<T>, const Options&); \
-    template void sample(Matrix<const T>, RandomKey, Matrix<std::int64_t>, Matrix<T>, const Options&);
+#define SCOREFN_INSTANTIATE(T)                                                                   \
+    template void log_prob(Matrix<const T>, IndexVector, Vector<T>, const Options&);             \
+    template void entropy(Matrix<const T>, Vector<T>, const Options&);                           \
+    template void kl_divergence(Matrix<const T>, Matrix<const T>, Vector<T>, const Options&);    \
+    template void sample(Matrix<const T>, RandomKey, Matrix<std::int64_t>, Matrix<T>, Vector<T>, \
+                         const Options&);
 SCOREFN_INSTANTIATE(float)
 SCOREFN_INSTANTIATE(double)
 

@@ -56,12 +56,15 @@ void load(const IndexVector& v, std::int64_t first, std::int64_t count, std::int
     }
 }
 
-void load(const RealVector& v, std::int64_t first, std::int64_t count, double* out) {
+template <class T>
+void load(const RealVector& v, std::int64_t first, std::int64_t count, T* out) {
     if (v.is_float64)
         convert<double>(v.data, v.stride, first, count, out);
     else
         convert<float>(v.data, v.stride, first, count, out);
 }
+template void load(const RealVector&, std::int64_t, std::int64_t, float*);
+template void load(const RealVector&, std::int64_t, std::int64_t, double*);
 
 bool in_range(const std::int64_t* indices, std::int64_t count, std::int64_t bound) {
     bool ok = true;

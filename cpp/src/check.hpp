@@ -16,10 +16,11 @@ void require_shape(const char* name, std::int64_t rows, std::int64_t cols, std::
 template <class T>
 void require_logits(const Matrix<const T>& logits, const Matrix<const bool>& where);
 
-// Elements first .. first + count - 1, as int64 and as double. Each is read once; an integer above 2^63 - 1
+// Elements first .. first + count - 1, as int64 and as real numbers. Each is read once; an integer above 2^63 - 1
 // comes out negative.
 void load(const IndexVector& indices, std::int64_t first, std::int64_t count, std::int64_t* out);
-void load(const RealVector& values, std::int64_t first, std::int64_t count, double* out);
+template <class T>
+void load(const RealVector& values, std::int64_t first, std::int64_t count, T* out);
 
 bool in_range(const std::int64_t* indices, std::int64_t count, std::int64_t bound);
 

@@ -20,8 +20,29 @@ struct OutRows {
     std::int64_t cols, row_stride, col_stride;
 };
 
+// What the gradient of any objective takes and gives for each row, in arrays without gaps.
+template <class T>
+struct GradientRows {
+    const std::int64_t* actions;
+    T entropy_coef;
+    T* log_prob;  // null if not wanted, as is
+    T* entropy;
+};
+
+// The same for the clipped ratio.
+template <class T>
+struct ClippedRows {
+    const T* old_log_prob;
+    const T* advantages;
+    double low, high;
+    T* ratio;
+    double* objective;
+    double* kl;
+    bool* clipped;
+};
+
 // Rows up to this length are worked on as many at a time as there are lanes, longer ones one at a time.
-constexpr std::int64_t kLongestShortRow = 32;
+constexpr std::int64_t kLongestShortRow = 64;
 
 // Entries of a tile, whole vectors of 64 bytes.
 template <class T>
@@ -30,9 +51,27 @@ constexpr std::int64_t tile_size(std::int64_t cols) {
     return cols <= kLongestShortRow ? cols * lanes : (cols + lanes - 1) / lanes * lanes;
 }
 
+// A block is as many rows as fill so many bytes, at least a tile: it and its results stay in the nearest cache.
+constexpr std::int64_t kBlockBytes = 1 << 13;
+constexpr std::int64_t kMostBlockRows = 256;
+
+template <class T>
+constexpr std::int64_t block_rows(std::int64_t cols) {
+    constexpr std::int64_t lanes = 64 / sizeof(T);
+    const std::int64_t tile = cols <= kLongestShortRow ? lanes : 1;
+    const std::int64_t rows = kBlockBytes / static_cast<std::int64_t>(sizeof(T)) / cols / tile * tile;
+    return rows < tile ? tile : rows < kMostBlockRows ? rows : kMostBlockRows;
+}
+template <class T>
+constexpr std::int64_t block_size(std::int64_t cols) {
+    constexpr std::int64_t lanes = 64 / sizeof(T);
+    return tile_size<T>(cols) *
+           (cols <= kLongestShortRow ? block_rows<T>(cols) / lanes : block_rows<T>(cols));
+}
+
 // Bytes of scratch memory that any kernel on rows of this length needs, aligned to 64.
 constexpr std::int64_t scratch_bytes(std::int64_t cols) {
-    return (3 * tile_size<double>(cols) + cols / 64 + 8) * 8;
+    return (3 * block_size<double>(cols) + cols / 64 + 8) * 8;
 }
 
 // Each returns the first row that has no allowed action, or -1. `actions` are known to be in range.
@@ -47,9 +86,12 @@ struct Kernels {
     std::int64_t (*kl_divergence)(const LogitRows<T>& p, const LogitRows<T>& q, T* out, std::int64_t stride,
                                   void* scratch);
     std::int64_t (*sample)(const LogitRows<T>&, const std::uint64_t (&key)[2], std::int64_t row_offset,
-                           const OutRows<std::int64_t>& actions, const OutRows<T>& log_probs, void* scratch);
-    std::int64_t (*score_gradient)(const LogitRows<T>&, const std::int64_t* actions, const double* weights,
-                                   double entropy_coef, const OutRows<T>&, bool accumulate, void* scratch);
+                           const OutRows<std::int64_t>& actions, const OutRows<T>& log_probs, T* entropies,
+                           std::int64_t entropy_stride, void* scratch);
+    std::int64_t (*weighted_log_prob_gradient)(const LogitRows<T>&, const T* weights, const GradientRows<T>&,
+                                               const OutRows<T>&, bool accumulate, void* scratch);
+    std::int64_t (*clipped_ratio_gradient)(const LogitRows<T>&, const ClippedRows<T>&, const GradientRows<T>&,
+                                           const OutRows<T>&, bool accumulate, void* scratch);
     std::int64_t (*shared_gradient)(const LogitRows<T>&, const double* weight_sums, const double* visits,
                                     double entropy_coef, const OutRows<T>&, bool accumulate, void* scratch);
     void (*linear_logits)(const double* x, const T* coef, std::int64_t rows, std::int64_t features,

@@ -18,7 +18,7 @@ struct Block {
     std::vector<double> x;
     std::vector<T> logits, g;
     std::int64_t action[kMostBlockRows];
-    double weight[kMostBlockRows];
+    T weight[kMostBlockRows];
 
     Block(std::int64_t rows, std::int64_t features, std::int64_t actions)
         : x(static_cast<std::size_t>(rows * features)),
@@ -74,10 +74,11 @@ public:
         LogitRows<T> rows =
             logit_rows(Matrix<const T>(logits, end - begin, num_actions), options_.where, 0, end - begin);
         if (rows.where) rows.where += (block.first + begin) * rows.where_row_stride;
-        const std::int64_t bad =
-            kernel.score_gradient(rows, block.action + begin, block.weight + begin, options_.entropy_coef,
-                                  {block.g.data() + begin * num_actions, num_actions, num_actions, 1}, false,
-                                  thread_scratch(scratch_bytes(num_actions)));
+        const std::int64_t bad = kernel.weighted_log_prob_gradient(
+            rows, block.weight + begin,
+            {block.action + begin, static_cast<T>(options_.entropy_coef), nullptr, nullptr},
+            {block.g.data() + begin * num_actions, num_actions, num_actions, 1}, false,
+            thread_scratch(scratch_bytes(num_actions)));
         if (bad >= 0) blame(block.first + begin + bad);
 
         // A weight of 0 contributes 0 even where a feature is not finite.

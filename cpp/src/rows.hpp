@@ -62,16 +62,17 @@ void run_rows(const Matrix<const T>& logits, const IndexVector* actions, const O
     throw std::runtime_error("logits or actions were changed during the call");
 }
 
-// The same, a few rows at a time, with their actions loaded: block(rows, first row, actions, scratch).
+constexpr std::int64_t kRowsLoaded = 256;
+
+// The same, so many rows at a time, with their actions loaded: block(rows, first row, actions, scratch).
 template <class T, class Block>
 void run_rows_with_actions(const Matrix<const T>& logits, const IndexVector& actions, const Options& options,
                            Block&& block) {
-    constexpr std::int64_t kRows = 256;
     run_rows(logits, &actions, options,
              [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) -> std::int64_t {
-        std::int64_t loaded[kRows];
-        for (std::int64_t i = 0; i < rows.rows; i += kRows) {
-            const std::int64_t count = std::min(kRows, rows.rows - i);
+        std::int64_t loaded[kRowsLoaded];
+        for (std::int64_t i = 0; i < rows.rows; i += kRowsLoaded) {
+            const std::int64_t count = std::min(kRowsLoaded, rows.rows - i);
             load(actions, first + i, count, loaded);
             if (!in_range(loaded, count, rows.cols)) return -2;
             const std::int64_t bad =

@@ -14,13 +14,14 @@ void run(const Matrix<const T>& logits, const IndexVector& actions, const RealVe
     run_rows_with_actions(
         logits, actions, options,
         [&](const LogitRows<T>& rows, std::int64_t first, const std::int64_t* loaded, void* scratch) {
-        double loaded_weights[256];
+        T loaded_weights[kRowsLoaded];
         if (weights)
             load(*weights, first, rows.rows, loaded_weights);
         else
-            std::fill_n(loaded_weights, rows.rows, 1.0);
-        return table.score_gradient(rows, loaded, loaded_weights, options.entropy_coef, out_rows(out, first),
-                                    options.accumulate, scratch);
+            std::fill_n(loaded_weights, rows.rows, T(1));
+        const GradientRows<T> of_rows = {loaded, static_cast<T>(options.entropy_coef), nullptr, nullptr};
+        return table.weighted_log_prob_gradient(rows, loaded_weights, of_rows, out_rows(out, first),
+                                                options.accumulate, scratch);
     });
 }
 

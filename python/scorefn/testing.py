@@ -31,6 +31,7 @@ __all__ = [
     "log_prob",
     "log_softmax",
     "logsumexp",
+    "philox4x32",
     "philox_uniforms",
     "sample",
     "score",
@@ -159,19 +160,40 @@ def kl_divergence(
     return np.asarray(terms.sum(axis=-1))
 
 
-def philox_uniforms(key: ArrayLike, rows: int, draws: int) -> Float64:
-    """The uniforms in [0, 1) that `sample` uses, shape (rows, draws), by NumPy's own Philox4x64-10.
+def philox4x32(counter: ArrayLike, key: ArrayLike) -> NDArray[np.uint64]:
+    """Four random words of 32 bits from a counter of four and a key of two, by ten rounds.
 
-    u[i, d] = (w >> 11) 2^-53 with w the first word of the block with counter (i, d, 0, 0) (Salmon
-    et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
+    Shapes (..., 4) and (2,) to (..., 4). Philox4x32-10 of Salmon, Moraes, Dror, Shaw: "Parallel
+    random numbers: as easy as 1, 2, 3", SC 2011.
     """
-    words = np.empty((rows, draws), dtype=np.uint64)
-    for draw in range(draws):
-        # Counters (0, d), (1, d), ... follow each other; NumPy adds 1 before each block of 4 words.
-        counter = ((draw << 64) - 1) % (1 << 256)
-        generator = np.random.Philox(key=np.asarray(key, dtype=np.uint64), counter=counter)
-        words[:, draw] = generator.random_raw(4 * rows)[::4]
-    return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    low, half = np.uint64(0xFFFFFFFF), np.uint64(32)
+    words = np.asarray(counter, dtype=np.uint64)
+    x0, x1, x2, x3 = (words[..., i] for i in range(4))
+    k0, k1 = np.asarray(key, dtype=np.uint64)
+    for _ in range(10):
+        product0, product1 = np.uint64(0xD2511F53) * x0, np.uint64(0xCD9E8D57) * x2
+        x0, x1 = (product1 >> half) ^ x1 ^ k0, product1 & low
+        x2, x3 = (product0 >> half) ^ x3 ^ k1, product0 & low
+        k0, k1 = (k0 + np.uint64(0x9E3779B9)) & low, (k1 + np.uint64(0xBB67AE85)) & low
+    return np.stack([x0, x1, x2, x3], axis=-1)
+
+
+def philox_uniforms(key: ArrayLike, rows: int, draws: int) -> Float64:
+    """The uniforms in [0, 1) that `sample` uses, shape (rows, draws).
+
+    u[i, d] = (w >> 11) 2^-53 with w the first 64 bits, low word first, of `philox4x32` with the
+    first word of the key (two words of 64 bits), and the counter whose lower 64 bits are i and
+    whose upper ones are d, exclusive-or the second word of the key.
+    """
+    first, second = np.asarray(key, dtype=np.uint64)
+    low, half = np.uint64(0xFFFFFFFF), np.uint64(32)
+    row, draw = np.meshgrid(
+        np.arange(rows, dtype=np.uint64), np.arange(draws, dtype=np.uint64) ^ second, indexing="ij"
+    )
+    counter = np.stack([row & low, row >> half, draw & low, draw >> half], axis=-1)
+    words = philox4x32(counter, [first & low, first >> half])
+    bits = (words[..., 1] << half) | words[..., 0]
+    return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def sample(

@@ -18,14 +18,21 @@ template <class T>
 void kl_divergence(Matrix<const T> logits_p, Matrix<const T> logits_q, Vector<T> out,
                    const Options& options = {});
 
-// The key of a counter-based random stream: Philox4x64-10 with counter (row, draw, 0, 0).
+// The key of a counter-based random stream: Philox4x32-10 with key words[0] and the 128-bit counter whose lower half
+// is the row, its upper half the draw, exclusive-or words[1].
 struct RandomKey {
     std::uint64_t words[2];
 };
 
-// actions[i, d] ~ pi_i and log_probs[i, d] = log pi_i(actions[i, d]), one column a draw.
+// actions[i, d] ~ pi_i and log_probs[i, d] = log pi_i(actions[i, d]), one column a draw; entropies[i] = H(pi_i), unless it
+// has no data.
 template <class T>
 void sample(Matrix<const T> logits, RandomKey key, Matrix<std::int64_t> actions, Matrix<T> log_probs,
-            const Options& options = {});
+            Vector<T> entropies, const Options& options = {});
+template <class T>
+void sample(Matrix<const T> logits, RandomKey key, Matrix<std::int64_t> actions, Matrix<T> log_probs,
+            const Options& options = {}) {
+    sample(logits, key, actions, log_probs, Vector<T>{}, options);
+}
 
 }  // namespace scorefn

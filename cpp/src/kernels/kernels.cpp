@@ -4,31 +4,47 @@
 #include "../kernels.hpp"
 
 #include <cstring>
+#include <type_traits>
+#include <utility>
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
 
 namespace scorefn {
 namespace {
 
 #include "lanes.inl"
+#include "native.inl"
 #include "sums.inl"
 #include "exp.inl"
 #include "log1p.inl"
 #include "transpose.inl"
 #include "tile.inl"
-#include "normalizer.inl"
+#include "block.inl"
 #include "softmax.inl"
 #include "categorical.inl"
 #include "kl_divergence.inl"
 #include "philox.inl"
 #include "sample.inl"
-#include "score_gradient.inl"
+#include "objectives.inl"
+#include "gradient.inl"
 #include "shared_gradient.inl"
 #include "linear.inl"
 
 template <class T>
 constexpr Kernels<T> table() {
-    return {log_softmax<T>,     softmax<T>,       logsumexp<T>,        log_prob<T>,
-            entropy<T>,         kl_divergence<T>, sample<T>,           score_gradient<T>,
-            shared_gradient<T>, linear_logits<T>, linear_accumulate<T>};
+    return {log_softmax<T>,
+            softmax<T>,
+            logsumexp<T>,
+            log_prob<T>,
+            entropy<T>,
+            kl_divergence<T>,
+            sample<T>,
+            weighted_log_prob_gradient<T>,
+            clipped_ratio_gradient<T>,
+            shared_gradient<T>,
+            linear_logits<T>,
+            linear_accumulate<T>};
 }
 
 }  // namespace

@@ -19,9 +19,7 @@ constexpr double kKlTail[] = {0.5,
 
 template <int N>
 SCOREFN_INLINE Lanes<double, N> kl_term(Lanes<double, N> log_p, Lanes<double, N> log_q) {
-    const auto zero = Lanes<double, N>::splat(0);
-    const auto p = exp_nonpositive(Difference<double, N>{log_p, zero});
-    const auto q = exp_nonpositive(Difference<double, N>{log_q, zero});
+    const auto p = exp_nonpositive(log_p), q = exp_nonpositive(log_q);
     const auto d = log_p - log_q;
     const auto near = p * (d * d * polynomial(d, kKlTail));
     const auto far = select(p == 0.0, q, q - p + p * d);
@@ -29,38 +27,48 @@ SCOREFN_INLINE Lanes<double, N> kl_term(Lanes<double, N> log_p, Lanes<double, N>
 }
 
 template <class L>
-SCOREFN_NO_INLINE void kl_divergence_tile(const Normalizer<L>& p, const Normalizer<L>& q, const double* z_p,
-                                          const double* z_q, std::int64_t n, double (&out)[L::rows]) {
-    double log_total_p[L::rows], log_total_q[L::rows];
-    log1p_rows(p.rest, log_total_p);
-    log1p_rows(q.rest, log_total_q);
-    const Lanes<double> max_p = L::spread(p.max), max_q = L::spread(q.max);
-    const Lanes<double> log_p = L::spread(log_total_p), log_q = L::spread(log_total_q);
-    sum_vectors<double>(n, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
-        return kl_term((load(z_p + i, extent, -kInfinity<double>) - max_p) - log_p,
-                       (load(z_q + i, extent, -kInfinity<double>) - max_q) - log_q);
-    }).store(out);
+SCOREFN_NO_INLINE void kl_divergence_of_block(const Block<L>& p, const Block<L>& q, double* out) {
+    alignas(64) double log_total_p[kMostBlockRows], log_total_q[kMostBlockRows];
+    p.for_each_row_vector([&](int r) {
+        log_total(p, r).store(log_total_p + r);
+        log_total(q, r).store(log_total_q + r);
+    });
+    for (int t = 0; t < p.tiles(); ++t) {
+        const int r = t * L::rows;
+        const double *const z_p = p.logits_of(t), *const z_q = q.logits_of(t);
+        const auto max_p = L::load(p.max + r), max_q = L::load(q.max + r);
+        const auto log_p = L::load(log_total_p + r), log_q = L::load(log_total_q + r);
+        Sum<double> sums[1];
+        sum_vectors<double>(p.cols * L::rows, sums,
+                            [&](std::int64_t i, auto extent, auto& x) SCOREFN_INLINE_LAMBDA {
+            x[0] = kl_term((load(z_p + i, extent, -kInfinity<double>) - max_p) - log_p,
+                           (load(z_q + i, extent, -kInfinity<double>) - max_q) - log_q);
+        });
+        L::store_sum(sums[0].total(), out + r);
+    }
 }
 
 template <class T>
 std::int64_t kl_divergence(const LogitRows<T>& in_p, const LogitRows<T>& in_q, T* out, std::int64_t stride,
                            void* scratch) {
-    const std::int64_t cols = in_p.cols;
-    const TileBuffers<double> buffers(scratch, cols);
-    double* const z_p = buffers.logits;
-    double* const z_q = buffers.result;
-    return for_each_row_group<double>(in_p, [&](auto layout, std::int64_t first, int count) -> std::int64_t {
+    const BlockBuffers<double> buffers(scratch, in_p.cols);
+    const auto run = [&](auto layout) -> std::int64_t {
         using L = decltype(layout);
-        const std::int64_t n = cols * L::rows;
-        gather_tile<L>(in_p, first, count, z_p);
-        gather_tile<L>(in_q, first, count, z_q);
-        const Normalizer<L> p = normalize<L>(z_p, n, buffers.exps);
-        const Normalizer<L> q = normalize<L>(z_q, n, buffers.exps);
-        for (int r = 0; r < count; ++r)
-            if (has_no_action<L>(p, z_p, cols, r) || has_no_action<L>(q, z_q, cols, r)) return first + r;
-        double kl[L::rows];
-        kl_divergence_tile<L>(p, q, z_p, z_q, n, kl);
-        for (int r = 0; r < count; ++r) out[(first + r) * stride] = canonical(static_cast<T>(kl[r]));
+        const std::int64_t most = block_rows<double>(in_p.cols);
+        Block<L> p, q;
+        for (std::int64_t first = 0; first < in_p.rows; first += most) {
+            const int count = static_cast<int>(in_p.rows - first < most ? in_p.rows - first : most);
+            load_block(in_p, first, count, buffers.logits, buffers.results, p);
+            p.normalize(Wants<false, false>{});
+            load_block(in_q, first, count, buffers.results, buffers.spare, q);
+            q.normalize(Wants<false, false>{});
+            const std::int64_t bad_p = p.bad_row(EveryRow{}), bad_q = q.bad_row(EveryRow{});
+            if (bad_p >= 0 || bad_q >= 0) return bad_p >= 0 ? bad_p : bad_q;
+            alignas(64) double kl[kMostBlockRows];
+            kl_divergence_of_block(p, q, kl);
+            for (int r = 0; r < count; ++r) out[(first + r) * stride] = canonical(static_cast<T>(kl[r]));
+        }
         return -1;
-    });
+    };
+    return in_p.cols <= kLongestShortRow ? run(ShortRows<double>{}) : run(LongRow<double>{});
 }

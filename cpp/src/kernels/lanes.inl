@@ -29,6 +29,10 @@ template <>
 struct IntegerOf<double> {
     using type = std::int64_t;
 };
+template <>
+struct IntegerOf<std::int32_t> : IntegerOf<float> {};
+template <>
+struct IntegerOf<std::int64_t> : IntegerOf<double> {};
 
 template <class T>
 struct Vectors {
@@ -94,6 +98,7 @@ SCOREFN_LANEWISE(&)
 SCOREFN_LANEWISE(|)
 SCOREFN_LANEWISE(<<)
 SCOREFN_LANEWISE(>>)
+SCOREFN_LANEWISE(^)
 #undef SCOREFN_LANEWISE
 
 #define SCOREFN_COMPARISON(op)                                                \
@@ -110,6 +115,7 @@ SCOREFN_LANEWISE(>>)
 SCOREFN_COMPARISON(<)
 SCOREFN_COMPARISON(<=)
 SCOREFN_COMPARISON(==)
+SCOREFN_COMPARISON(!=)
 #undef SCOREFN_COMPARISON
 
 template <class T, int N>
@@ -152,7 +158,7 @@ struct Doubles {
 
     SCOREFN_INLINE static Doubles splat(double x) {
         Doubles r;
-        for (int p = 0; p < count; ++p) r.part[p] = Lanes<double>::splat(x);
+        for (auto& part : r.part) part = Lanes<double>::splat(x);
         return r;
     }
     SCOREFN_INLINE static Doubles load(const double* x) {
@@ -164,36 +170,28 @@ struct Doubles {
         for (int p = 0; p < count; ++p) part[p].store(x + 8 * p);
     }
 };
-SCOREFN_INLINE Doubles<double> widen(Lanes<double> a) { return {{a}}; }
-SCOREFN_INLINE Doubles<float> widen(Lanes<float> a) {
-    typedef float Half __attribute__((vector_size(SCOREFN_VECTOR_BYTES / 2)));
-    Doubles<float> r;
-    for (int p = 0; p < kParts; ++p) {
-        union {
-            Lanes<float>::Vector whole;
-            Half half[2];
-        } split = {a.part[p]};
-        for (int h = 0; h < 2; ++h)
-            r.part[(2 * p + h) / kParts].part[(2 * p + h) % kParts] =
-                __builtin_convertvector(split.half[h], Lanes<double>::Vector);
-    }
-    return r;
-}
 
-// A whole vector from fewer than a whole vector's values; the other lanes are `fill`.
-template <class T>
-SCOREFN_INLINE Lanes<T> load_partial(const T* x, std::int64_t count, T fill) {
-    T buffer[Lanes<T>::size];
-    Lanes<T>::splat(fill).store(buffer);
-    std::memcpy(buffer, x, static_cast<std::size_t>(count) * sizeof(T));
-    return Lanes<T>::load(buffer);
-}
-template <class T>
-SCOREFN_INLINE void store_partial(Lanes<T> a, T* x, std::int64_t count) {
-    T buffer[Lanes<T>::size];
-    a.store(buffer);
-    std::memcpy(x, buffer, static_cast<std::size_t>(count) * sizeof(T));
-}
+#define SCOREFN_DOUBLES(op)                                                   \
+    template <class T>                                                        \
+    SCOREFN_INLINE Doubles<T> operator op(Doubles<T> a, Doubles<T> b) {       \
+        for (int p = 0; p < a.count; ++p) a.part[p] = a.part[p] op b.part[p]; \
+        return a;                                                             \
+    }                                                                         \
+    template <class T>                                                        \
+    SCOREFN_INLINE Doubles<T> operator op(Doubles<T> a, double b) {           \
+        for (auto& part : a.part) part = part op b;                           \
+        return a;                                                             \
+    }                                                                         \
+    template <class T>                                                        \
+    SCOREFN_INLINE Doubles<T> operator op(double a, Doubles<T> b) {           \
+        for (auto& part : b.part) part = a op part;                           \
+        return b;                                                             \
+    }
+SCOREFN_DOUBLES(+)
+SCOREFN_DOUBLES(-)
+SCOREFN_DOUBLES(*)
+SCOREFN_DOUBLES(/)
+#undef SCOREFN_DOUBLES
 
 // Over the lanes, halves folded together in a fixed tree.
 template <class T>

@@ -1,33 +1,40 @@
-// Philox4x64-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", 2011): ten rounds turn a
-// counter into 256 random bits.
+// Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", 2011): ten rounds turn a
+// counter of four words of 32 bits into four random ones. Eight counters at a time, a word in each 64-bit lane, whose
+// upper half may hold anything.
 
-inline std::uint64_t high_product(std::uint64_t a, std::uint64_t b, std::uint64_t& low) {
-    const unsigned __int128 product = static_cast<unsigned __int128>(a) * b;
-    low = static_cast<std::uint64_t>(product);
-    return static_cast<std::uint64_t>(product >> 64);
-}
+using Words = Lanes<std::uint64_t>;
 
-// The first 64 of the 256 bits for counter (row, draw, 0, 0).
-inline std::uint64_t philox(const std::uint64_t (&key)[2], std::uint64_t row, std::uint64_t draw) {
-    std::uint64_t x[4] = {row, draw, 0, 0}, k0 = key[0], k1 = key[1];
-    for (int round = 0; round < 10; ++round) {
-        std::uint64_t low0, low1;
-        const std::uint64_t high0 = high_product(0xD2E7470EE14C6C93, x[0], low0);
-        const std::uint64_t high1 = high_product(0xCA5A826395121157, x[2], low1);
-        x[0] = high1 ^ x[1] ^ k0;
-        x[2] = high0 ^ x[3] ^ k1;
-        x[1] = low1;
-        x[3] = low0;
-        k0 += 0x9E3779B97F4A7C15;  // golden ratio
-        k1 += 0xBB67AE8584CAA73B;  // sqrt(3) - 1
+struct Philox {
+    Words word[4];
+
+    SCOREFN_INLINE Philox(Words x0, Words x1, Words x2, Words x3, std::uint64_t key) : word{x0, x1, x2, x3} {
+        auto k0 = static_cast<std::uint32_t>(key), k1 = static_cast<std::uint32_t>(key >> 32);
+        for (int round = 0; round < 10; ++round) {
+            const Words product0 = product32(word[0], Words::splat(0xD2511F53)),
+                        product1 = product32(word[2], Words::splat(0xCD9E8D57));
+            word[0] = (product1 >> std::uint64_t{32}) ^ word[1] ^ Words::splat(k0);
+            word[2] = (product0 >> std::uint64_t{32}) ^ word[3] ^ Words::splat(k1);
+            word[1] = product1;
+            word[3] = product0;
+            k0 += 0x9E3779B9;  // golden ratio
+            k1 += 0xBB67AE85;  // sqrt(3) - 1
+        }
     }
-    return x[0];
-}
+};
 
-// Of rows first .. first + Count - 1: in [0, 1), multiples of 2^-53.
-template <int Count>
-SCOREFN_NO_INLINE void uniforms(const std::uint64_t (&key)[2], std::uint64_t first, std::uint64_t draw,
-                                double (&u)[Count]) {
-    for (int i = 0; i < Count; ++i)
-        u[i] = static_cast<double>(philox(key, first + static_cast<std::uint64_t>(i), draw) >> 11) * 0x1p-53;
+// For eight rows from `first` on: in [0, 1), multiples of 2^-53. The counter is the row and the draw, 64 bits each; the
+// second word of the key moves the draws.
+SCOREFN_INLINE Lanes<double> uniforms(const std::uint64_t (&key)[2], std::uint64_t first,
+                                      std::uint64_t draw) {
+    constexpr std::uint64_t index[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+    const Words row = Words::splat(first) + Words::load(index), column = Words::splat(draw ^ key[1]);
+    const std::uint64_t half = 32;
+    const Philox random(row, row >> half, column, column >> half, key[0]);
+    // The first word is the lower half of 64 bits, of which the upper 53 are used: 32 of the second and 21 of the first.
+    // Below the exponent of 2^52 they read as integers.
+    const Words exponent = Words::splat(0x4330000000000000), low32 = Words::splat(0xffffffff);
+    const auto integer = [&](Words x) { return bits<double>(x | exponent) - 0x1p52; };
+    const Lanes<double> upper = integer(random.word[1] & low32);
+    const Lanes<double> lower = integer((random.word[0] & low32) >> std::uint64_t{11});
+    return upper * 0x1p-32 + lower * 0x1p-53;
 }

@@ -1,100 +1,120 @@
 // Inverse transform sampling: the first action whose cumulative sum of exp(z - max) exceeds u times the total. A term
-// of 0 does not raise the sum, so an action of probability 0 is never drawn; u < 1 keeps u * total below the total.
+// of 0 does not raise the sum, so an action of probability 0 is never drawn. u < 1, but the total was added up in another
+// order, so the sum may end a rounding error below the threshold: then the last action of positive probability is the one.
 
-template <class L>
-struct CumulativeSum;
+// Along a long row in chunks, whose sums are taken once for all draws: up_to[c] = the sum of chunks 0 .. c.
+constexpr std::int64_t kDrawChunk = 64;
+constexpr std::int64_t draw_chunks(std::int64_t cols) { return (cols + kDrawChunk - 1) / kDrawChunk; }
 
-// Along one long row in chunks, whose sums are taken once for all draws.
 template <class T>
-struct CumulativeSum<LongRow<T>> {
-    static constexpr std::int64_t chunk = 64;
-    const T* exps;
-    std::int64_t cols;
-    double* up_to;  // up_to[c] = the sum of chunks 0 .. c
-
-    CumulativeSum(const T* exps, std::int64_t cols, double* buffer) : exps(exps), cols(cols), up_to(buffer) {
-        double sum = 0, of_chunk[1];
-        for (std::int64_t c = 0; c * chunk < cols; ++c) {
-            const std::int64_t left = cols - c * chunk;
-            sum_vectors<T>(left < chunk ? left : chunk,
-                           [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
-                return load_padded(exps + c * chunk + i, extent);
-            }).store(of_chunk);
-            up_to[c] = sum += of_chunk[0];
-        }
+SCOREFN_INLINE void prepare_draws(LongRow<T>, const T* exps, std::int64_t cols, double* up_to) {
+    double sum = 0, of_chunk;
+    for (std::int64_t c = 0; c < draw_chunks(cols); ++c) {
+        const std::int64_t left = cols - c * kDrawChunk;
+        Sum<T> sums[1];
+        sum_vectors<T>(left < kDrawChunk ? left : kDrawChunk, sums,
+                       [&](std::int64_t i, auto extent, auto& x)
+                           SCOREFN_INLINE_LAMBDA { x[0] = load(exps + c * kDrawChunk + i, extent, T(0)); });
+        LongRow<T>::store_sum(sums[0].total(), &of_chunk);
+        up_to[c] = sum += of_chunk;
     }
-
-    void first_above(const double (&u)[1], std::int64_t (&actions)[1]) const {
-        const double threshold = u[0] * up_to[(cols - 1) / chunk];
-        std::int64_t c = 0;
-        while (up_to[c] <= threshold) ++c;
-        const std::int64_t end = cols < (c + 1) * chunk ? cols : (c + 1) * chunk;
-        double sum = c > 0 ? up_to[c - 1] : 0.0;
-        // Added one by one a chunk may come to a rounding error less than its sum: then its last action of
-        // positive probability is the one.
-        for (std::int64_t j = c * chunk; j < end && sum <= threshold; ++j) {
-            if (exps[j] == 0) continue;
-            sum += exps[j];
-            actions[0] = j;
-        }
+}
+template <class T>
+SCOREFN_INLINE void draw(LongRow<T>, const T* exps, std::int64_t cols, const double* up_to, const double* u,
+                         const double*, std::int64_t* actions) {
+    const double threshold = u[0] * up_to[draw_chunks(cols) - 1];
+    std::int64_t c = 0;
+    while (up_to[c] <= threshold) ++c;
+    const std::int64_t end = cols < (c + 1) * kDrawChunk ? cols : (c + 1) * kDrawChunk;
+    double sum = c > 0 ? up_to[c - 1] : 0.0;
+    actions[0] = 0;
+    for (std::int64_t j = c * kDrawChunk; j < end && sum <= threshold; ++j) {
+        if (exps[j] == 0) continue;
+        sum += exps[j];
+        actions[0] = j;
     }
-};
+}
 
 // In every lane, over a tile of short rows.
 template <class T>
-struct CumulativeSum<ShortRows<T>> {
-    const T* exps;
-    std::int64_t cols;
-    Doubles<T> total;
-
-    CumulativeSum(const T* exps, std::int64_t cols, double*)
-        : exps(exps), cols(cols), total(Doubles<T>::splat(0)) {
-        for (std::int64_t j = 0; j < cols; ++j) add(total, j);
+SCOREFN_INLINE void prepare_draws(ShortRows<T>, const T*, std::int64_t, double*) {}
+template <class T>
+SCOREFN_NO_INLINE void take_last_positive(const T* exps, std::int64_t cols, std::int64_t* actions) {
+    constexpr int rows = ShortRows<T>::rows;
+    for (int r = 0; r < rows; ++r) {
+        std::int64_t& a = actions[r];
+        if (a < cols) continue;
+        do --a;
+        while (a > 0 && exps[a * rows + r] == 0);
     }
-
-    void first_above(const double (&u)[Lanes<T>::size], std::int64_t (&actions)[Lanes<T>::size]) const {
-        Doubles<T> threshold = Doubles<T>::load(u), sum = Doubles<T>::splat(0), passed = sum;
-        for (int p = 0; p < Doubles<T>::count; ++p) threshold.part[p] = threshold.part[p] * total.part[p];
-        for (std::int64_t j = 0; j < cols; ++j) {
-            add(sum, j);
-            for (int p = 0; p < Doubles<T>::count; ++p)
-                passed.part[p] =
-                    passed.part[p] + select(sum.part[p] <= threshold.part[p], Lanes<double>::splat(1), 0.0);
-        }
-        double index[Lanes<T>::size];
-        passed.store(index);
-        for (int r = 0; r < Lanes<T>::size; ++r) actions[r] = static_cast<std::int64_t>(index[r]);
+}
+template <class T>
+SCOREFN_INLINE void draw(ShortRows<T>, const T* exps, std::int64_t cols, const double*, const double* u,
+                         const double* rest, std::int64_t* actions) {
+    const Doubles<T> threshold = Doubles<T>::load(u) * (1.0 + Doubles<T>::load(rest));
+    Doubles<T> sum = Doubles<T>::splat(0);
+    Lanes<std::int64_t> passed[Doubles<T>::count];
+    for (auto& p : passed) p = Lanes<std::int64_t>::splat(0);
+    for (std::int64_t j = 0; j < cols; ++j) {
+        sum = sum + widen(Lanes<T>::load(exps + j * ShortRows<T>::rows));
+        for (int p = 0; p < sum.count; ++p)
+            passed[p] = select(sum.part[p] <= threshold.part[p], passed[p] + std::int64_t{1}, passed[p]);
     }
-
-private:
-    SCOREFN_INLINE void add(Doubles<T>& sum, std::int64_t j) const {
-        const Doubles<T> e = widen(Lanes<T>::load(exps + j * Lanes<T>::size));
-        for (int p = 0; p < Doubles<T>::count; ++p) sum.part[p] = sum.part[p] + e.part[p];
-    }
-};
+    auto beyond = passed[0] == cols;
+    for (int p = 1; p < sum.count; ++p) beyond = beyond | (passed[p] == cols);
+    for (int p = 0; p < sum.count; ++p) passed[p].store(actions + 8 * p);
+    if (any(beyond)) take_last_positive(exps, cols, actions);
+}
 
 // A row with a NaN has no distribution to draw from: its action is -1, its log-prob NaN.
-template <class T>
-std::int64_t sample(const LogitRows<T>& in, const std::uint64_t (&key)[2], std::int64_t row_offset,
-                    const OutRows<std::int64_t>& actions, const OutRows<T>& log_probs, void* scratch) {
-    const TileBuffers<T> buffers(scratch, in.cols);
-    return for_each_tile(in, buffers,
-                         [&](auto layout, const auto& row, const T* z, std::int64_t first, int count) {
-        using L = decltype(layout);
-        double log_total[L::rows], u[L::rows];
-        std::int64_t drawn[L::rows] = {};
-        log1p_rows(row.rest, log_total);
-        const CumulativeSum<L> sums(buffers.exps, in.cols, buffers.chunk_sums);
+template <class Want, class T>
+std::int64_t sample_rows(Want want, const LogitRows<T>& in, const std::uint64_t (&key)[2],
+                         std::int64_t row_offset, const OutRows<std::int64_t>& actions,
+                         const OutRows<T>& log_probs, T* entropies, std::int64_t entropy_stride,
+                         void* scratch) {
+    const BlockBuffers<T> buffers(scratch, in.cols);
+    return for_each_block(want, in, scratch, [&](const auto& block) {
+        using L = typename std::decay_t<decltype(block)>::Layout;
+        alignas(64) double u[kMostBlockRows];
+        alignas(64) T z_a[kMostBlockRows], values[kMostBlockRows], log_totals[kMostBlockRows];
+        std::int64_t drawn[kMostBlockRows];
+        double* const up_to = reinterpret_cast<double*>(buffers.spare);
+        for (int t = 0; t < block.tiles(); ++t)
+            prepare_draws(L{}, block.results_of(t), in.cols, up_to + t * draw_chunks(in.cols));
+        block.for_each_row_vector([&](int r) { log_total(block, r).store(log_totals + r); });
         for (std::int64_t d = 0; d < actions.cols; ++d) {
-            uniforms(key, static_cast<std::uint64_t>(row_offset + first), static_cast<std::uint64_t>(d), u);
-            sums.first_above(u, drawn);
-            for (int r = 0; r < count; ++r) {
-                const bool is_nan = row.rest[r] != row.rest[r];
-                const std::int64_t i = first + r;
-                actions.data[i * actions.row_stride + d * actions.col_stride] = is_nan ? -1 : drawn[r];
-                log_probs.data[i * log_probs.row_stride + d * log_probs.col_stride] =
-                    is_nan ? kNaN<T> : static_cast<T>(log_prob_of<L>(row, log_total, z, r, drawn[r]));
-            }
+            for (int r = 0; r < block.count; r += 8)
+                uniforms(key, static_cast<std::uint64_t>(row_offset + block.first + r),
+                         static_cast<std::uint64_t>(d))
+                    .store(u + r);
+            for (int t = 0; t < block.tiles(); ++t)
+                draw(L{}, block.results_of(t), in.cols, up_to + t * draw_chunks(in.cols), u + t * L::rows,
+                     block.rest + t * L::rows, drawn + t * L::rows);
+            block.for_each_nan_row([&](int r) { drawn[r] = 0; });
+            logits_of_actions(block, drawn, z_a);
+            block.for_each_row_vector(
+                [&](int r) { log_prob(block, r, z_a, Lanes<T>::load(log_totals + r)).store(values + r); });
+            store_rows(values, block.count,
+                       log_probs.data + block.first * log_probs.row_stride + d * log_probs.col_stride,
+                       log_probs.row_stride);
+            block.for_each_nan_row([&](int r) { drawn[r] = -1; });
+            std::int64_t* const a = actions.data + block.first * actions.row_stride + d * actions.col_stride;
+            for (int r = 0; r < block.count; ++r) a[r * actions.row_stride] = drawn[r];
+        }
+        if constexpr (Want::differences) {
+            block.for_each_row_vector(
+                [&](int r) { entropy(block, r, Lanes<T>::load(log_totals + r)).store(values + r); });
+            store_rows(values, block.count, entropies + block.first * entropy_stride, entropy_stride);
         }
     });
+}
+
+template <class T>
+std::int64_t sample(const LogitRows<T>& in, const std::uint64_t (&key)[2], std::int64_t row_offset,
+                    const OutRows<std::int64_t>& actions, const OutRows<T>& log_probs, T* entropies,
+                    std::int64_t entropy_stride, void* scratch) {
+    return entropies ? sample_rows(Wants<true, true>{}, in, key, row_offset, actions, log_probs, entropies,
+                                   entropy_stride, scratch)
+                     : sample_rows(Wants<true, false>{}, in, key, row_offset, actions, log_probs, entropies,
+                                   entropy_stride, scratch);
 }

@@ -6,33 +6,33 @@
 template <class T>
 std::int64_t shared_gradient(const LogitRows<T>& in, const double* weight_sums, const double* visits,
                              double entropy_coef, const OutRows<T>& out, bool accumulate, void* scratch) {
-    const TileBuffers<T> buffers(scratch, in.cols);
-    return map_tiles(in, out, accumulate, buffers,
-                     [&](auto layout, const auto& row, const T* z, T* g, std::int64_t first, int count) {
-        using L = decltype(layout);
-        double log_total[L::rows] = {}, h[L::rows] = {};
-        if (entropy_coef != 0) {
-            log1p_rows(row.rest, log_total);
-            entropy_of<L>(row, log_total, z, buffers.exps, in.cols, h);
-        }
-        for (int r = 0; r < count; ++r) {
-            const double* sums = weight_sums + (first + r) * in.cols;
-            const double visited = entropy_coef * visits[first + r];
-            if (visits[first + r] == 0 || row.rest[r] != row.rest[r]) {
-                fill_row<L>(g, r, in.cols, visits[first + r] == 0 ? T(0) : kNaN<T>);
+    const auto needs_action = [&](std::int64_t row) { return visits[row] != 0; };
+    return map_blocks(Wants<true, true>{}, in, &out, accumulate, scratch, [&](const auto& block) {
+        alignas(64) T log_totals[kMostBlockRows], h[kMostBlockRows];
+        block.for_each_row_vector([&](int r) {
+            const auto of_rows = log_total(block, r);
+            of_rows.store(log_totals + r);
+            entropy(block, r, of_rows).store(h + r);
+        });
+        for (int r = 0; r < block.count; ++r) {
+            const double* sums = weight_sums + (block.first + r) * in.cols;
+            const double visited = entropy_coef * visits[block.first + r], rest = block.rest[r];
+            if (visits[block.first + r] == 0 || rest != rest) {
+                block.fill_row(r, visits[block.first + r] == 0 ? T(0) : kNaN<T>);
                 continue;
             }
             double sum = 0;
             for (std::int64_t j = 0; j < in.cols; ++j) sum += sums[j];
-            const double inverse = 1.0 / row.total(r);
+            const double inverse = 1.0 / (1.0 + rest);
             for (std::int64_t j = 0; j < in.cols; ++j) {
-                const std::int64_t i = L::offset(r, j);
-                const double e = buffers.exps[i];
-                double value = sums[j] * (row.others(r, e) * inverse) - e * inverse * (sum - sums[j]);
+                const T z = block.logit(r, j);
+                const double e = block.result(r, j), others = e == 1.0 ? rest : 1.0 + (rest - e);
+                double value = sums[j] * (others * inverse) - e * inverse * (sum - sums[j]);
                 if (visited != 0 && e != 0)
-                    value -= visited * (e * inverse) * (log_prob_of<L>(row, log_total, z, r, j) + h[r]);
-                g[i] = z[i] == -kInfinity<T> ? T(0) : canonical(static_cast<T>(value));
+                    value -= visited * (e * inverse) *
+                             (((static_cast<double>(z) - block.max[r]) - log_totals[r]) + h[r]);
+                block.result(r, j) = z == -kInfinity<T> ? T(0) : canonical(static_cast<T>(value));
             }
         }
-    }, [&](std::int64_t row) { return visits[row] != 0; });
+    }, needs_action);
 }

@@ -1,46 +1,51 @@
-// log_softmax, softmax and logsumexp of the rows of a block.
+// log_softmax, softmax and logsumexp of rows.
 
 template <class T>
 std::int64_t log_softmax(const LogitRows<T>& in, const OutRows<T>& out, void* scratch) {
-    const TileBuffers<T> buffers(scratch, in.cols);
-    return map_tiles(in, out, false, buffers,
-                     [&](auto layout, const auto& row, const T* z, T* g, std::int64_t, int) {
-        using L = decltype(layout);
-        double log_total[L::rows];
-        log1p_rows(row.rest, log_total);
-        const Lanes<T> largest = L::spread(row.max), log_totals = L::spread_rounded(log_total);
-        for_each_vector<T>(in.cols * L::rows, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
-            store((load(z + i, extent, T(0)) - largest) - log_totals, g + i, extent);
-        });
-        canonical_rows<L>(row, g, in.cols);
+    return map_blocks(Wants<false, false>{}, in, &out, false, scratch, [&](const auto& block) {
+        using L = typename std::decay_t<decltype(block)>::Layout;
+        alignas(64) T totals[kMostBlockRows];
+        block.for_each_row_vector([&](int r) { log_total(block, r).store(totals + r); });
+        for (int t = 0; t < block.tiles(); ++t) {
+            const T* const z = block.logits_of(t);
+            T* const g = block.results_of(t);
+            const Lanes<T> max = L::load(block.max + t * L::rows), log_totals = L::load(totals + t * L::rows);
+            for_each_vector<T, 1>(block.cols * L::rows,
+                                  [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
+                store((load(z + i, extent, T(0)) - max) - log_totals, g + i, extent);
+            });
+        }
+        block.for_each_nan_row([&](int r) { block.fill_row(r, kNaN<T>); });
     });
 }
 
 template <class T>
 std::int64_t softmax(const LogitRows<T>& in, const OutRows<T>& out, void* scratch) {
-    const TileBuffers<T> buffers(scratch, in.cols);
-    return map_tiles(in, out, false, buffers,
-                     [&](auto layout, const auto& row, const T*, T* g, std::int64_t, int) {
-        using L = decltype(layout);
-        double inverse[L::rows];
-        for (int r = 0; r < L::rows; ++r) inverse[r] = 1.0 / row.total(r);
-        const Lanes<T> inverses = L::spread_rounded(inverse);
-        for_each_vector<T>(in.cols * L::rows, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
-            store(load_padded(buffers.exps + i, extent) * inverses, g + i, extent);
-        });
-        canonical_rows<L>(row, g, in.cols);
+    return map_blocks(Wants<true, false>{}, in, &out, false, scratch, [&](const auto& block) {
+        using L = typename std::decay_t<decltype(block)>::Layout;
+        alignas(64) T inverses[kMostBlockRows];
+        block.for_each_row_vector([&](int r) { (T(1) / total(block, r)).store(inverses + r); });
+        for (int t = 0; t < block.tiles(); ++t) {
+            T* const g = block.results_of(t);
+            const Lanes<T> inverse = L::load(inverses + t * L::rows);
+            for_each_vector<T, 1>(block.cols * L::rows,
+                                  [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
+                store(load(g + i, extent, T(0)) * inverse, g + i, extent);
+            });
+        }
+        block.for_each_nan_row([&](int r) { block.fill_row(r, kNaN<T>); });
     });
 }
 
 template <class T>
 std::int64_t logsumexp(const LogitRows<T>& in, T* out, std::int64_t stride, void* scratch) {
-    const TileBuffers<T> buffers(scratch, in.cols);
-    return for_each_tile(in, buffers,
-                         [&](auto layout, const auto& row, const T*, std::int64_t first, int count) {
-        using L = decltype(layout);
-        double log_total[L::rows];
-        log1p_rows(row.rest, log_total);
-        for (int r = 0; r < count; ++r)
-            out[(first + r) * stride] = canonical(static_cast<T>(row.max[r] + log_total[r]));
+    return for_each_block(Wants<false, false>{}, in, scratch, [&](const auto& block) {
+        alignas(64) T values[kMostBlockRows];
+        block.for_each_row_vector([&](int r) {
+            auto sum = Doubles<T>::load(block.rest + r);  // in double: max and log_total may cancel
+            for (auto& part : sum.part) part = log1p_nonnegative(part);
+            narrow(widen(Lanes<T>::load(block.max + r)) + sum).store(values + r);
+        });
+        store_rows(values, block.count, out + block.first * stride, stride);
     });
 }

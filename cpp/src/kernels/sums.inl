@@ -9,12 +9,8 @@ template <>
 struct Sum<float> {
     Doubles<float> sum = Doubles<float>::splat(0);
 
-    SCOREFN_INLINE void add(Lanes<float> x) {
-        const Doubles<float> wide = widen(x);
-        for (int p = 0; p < 2; ++p) sum.part[p] = sum.part[p] + wide.part[p];
-    }
-    SCOREFN_INLINE void store(double (&out)[16]) const { sum.store(out); }
-    SCOREFN_INLINE void store(double (&out)[1]) const { out[0] = fold_sum(sum.part[0] + sum.part[1]); }
+    SCOREFN_INLINE void add(Lanes<float> x) { sum = sum + widen(x); }
+    SCOREFN_INLINE Doubles<float> total() const { return sum; }
 };
 
 template <>
@@ -27,17 +23,8 @@ struct Sum<double> {
         lost = lost + ((sum - (next - added)) + (x - added));
         sum = next;
     }
-    SCOREFN_INLINE void store(double (&out)[8]) const { (sum + lost).store(out); }
-    SCOREFN_INLINE void store(double (&out)[1]) const { out[0] = fold_sum(sum + lost); }
+    SCOREFN_INLINE Doubles<double> total() const { return {{sum + lost}}; }
 };
-
-// Of N in lockstep, one.
-template <class T, int N>
-SCOREFN_INLINE Lanes<T> sum_lockstep(Lanes<T, N> x) {
-    Lanes<T> sum = x[0];
-    for (int n = 1; n < N; ++n) sum = sum + x[n];
-    return sum;
-}
 
 // The extent of one step along n elements: N whole vectors, or a part of one.
 template <int N>
@@ -62,16 +49,6 @@ template <class T>
 SCOREFN_INLINE void store(Lanes<T> a, T* x, Part part) {
     store_partial(a, x, part.count);
 }
-// From a buffer padded to whole vectors.
-template <int N, class T>
-SCOREFN_INLINE Lanes<T, N> load_padded(const T* x, Whole<N>) {
-    return Lanes<T, N>::load(x);
-}
-template <class T>
-SCOREFN_INLINE Lanes<T> load_padded(const T* x, Part) {
-    return Lanes<T>::load(x);
-}
-
 // step(i, extent) along n elements, i its first element.
 template <class T, int Lockstep = kLockstep, class Step>
 SCOREFN_INLINE void for_each_vector(std::int64_t n, Step step) {
@@ -82,22 +59,27 @@ SCOREFN_INLINE void for_each_vector(std::int64_t n, Step step) {
     if (i < n) step(i, Part{n - i});
 }
 
-// The sum of term(i, extent) along n elements.
-template <class T, class Term>
-SCOREFN_INLINE Sum<T> sum_vectors(std::int64_t n, Term term) {
+// S sums along n elements: term(i, extent, x) sets x[0 .. S - 1] to the terms of elements i, i + 1, ...
+template <class T, int S, class Term>
+SCOREFN_INLINE void sum_vectors(std::int64_t n, Sum<T> (&sums)[S], Term term) {
     constexpr std::int64_t size = Lanes<T>::size;
-    Sum<T> sum;
+    const auto add_one = [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
+        Lanes<T> x[S];
+        term(i, extent, x);
+        for (int s = 0; s < S; ++s) sums[s].add(x[s]);
+    };
     std::int64_t i = 0;
     for (; i + 4 * size <= n; i += 4 * size) {
-        Lanes<T> x[4];
+        Lanes<T> x[S][4];
 #pragma GCC unroll 1
         for (int k = 0; k < 4; k += kLockstep) {
-            const Lanes<T, kLockstep> together = term(i + k * size, Whole<kLockstep>{});
-            for (int j = 0; j < kLockstep; ++j) x[k + j] = together[j];
+            Lanes<T, kLockstep> together[S];
+            term(i + k * size, Whole<kLockstep>{}, together);
+            for (int s = 0; s < S; ++s)
+                for (int j = 0; j < kLockstep; ++j) x[s][k + j] = together[s][j];
         }
-        sum.add((x[0] + x[1]) + (x[2] + x[3]));
+        for (int s = 0; s < S; ++s) sums[s].add((x[s][0] + x[s][1]) + (x[s][2] + x[s][3]));
     }
-    for (; i + size <= n; i += size) sum.add(term(i, Whole<1>{}));
-    if (i < n) sum.add(term(i, Part{n - i}));
-    return sum;
+    for (; i + size <= n; i += size) add_one(i, Whole<1>{});
+    if (i < n) add_one(i, Part{n - i});
 }

@@ -37,7 +37,7 @@ R"(
 Notes
 -----
 Inverse of the cumulative distribution: the first action a with pi_0 + ... + pi_a > u. The uniform u of draw d
-of row i is a function of (key, i, d) alone, by the counter-based generator Philox4x64-10 [1]_; the key is the
+of row i is a function of (key, i, d) alone, by the counter-based generator Philox4x32-10 [1]_; the key is the
 only thing taken from `rng`. So the draws depend neither on the number of threads nor on the instruction set,
 and an action of probability 0 is never drawn.
 
