@@ -69,9 +69,14 @@ constexpr std::int64_t block_size(std::int64_t cols) {
            (cols <= kLongestShortRow ? block_rows<T>(cols) / lanes : block_rows<T>(cols));
 }
 
+// Rows longer than this many entries are worked through in parts of that size.
+template <class T>
+constexpr std::int64_t kPartSize = kBlockBytes / static_cast<std::int64_t>(sizeof(T));
+constexpr std::int64_t kPartBytes = 256;  // of what is known of a part
+
 // Bytes of scratch memory that any kernel on rows of this length needs, aligned to 64.
 constexpr std::int64_t scratch_bytes(std::int64_t cols) {
-    return (3 * block_size<double>(cols) + cols / 64 + 8) * 8;
+    return (3 * block_size<double>(cols) + 16) * 8 + (cols / kPartSize<double> + 2) * kPartBytes;
 }
 
 // Each returns the first row that has no allowed action, or -1. `actions` are known to be in range.

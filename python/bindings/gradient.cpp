@@ -3,23 +3,12 @@
 #include "call.hpp"
 #include "docs/gradient.hpp"
 #include "function.hpp"
+#include "gradient_options.hpp"
 #include "module.hpp"
 
 namespace scorefn::python {
 
 namespace {
-
-GradientOptions to_gradient_options(py::handle entropy_coef, py::handle accumulate, Where& where,
-                                    py::handle num_threads, const Output& out) {
-    GradientOptions options;
-    static_cast<Options&>(options) = to_options(where, num_threads, out);
-    options.entropy_coef = to_finite(entropy_coef, "entropy_coef");
-    options.accumulate = to_bool(accumulate, "accumulate");
-    if (options.accumulate && !out.is_given()) {
-        throw py::value_error("accumulate=True needs out=, the array to add to");
-    }
-    return options;
-}
 
 py::object score(py::handle logits_, py::handle actions_, py::handle where_, py::handle out_,
                  py::handle num_threads) {

@@ -147,13 +147,13 @@ Indices::Indices(py::handle x, const char* name, const Shape& expected) : Indice
     }
 }
 
-Weights::Weights(py::handle x, const Shape& expected) {
-    py::array array = as_array(x, "weights");
+Weights::Weights(py::handle x, const Shape& expected, const char* name) {
+    py::array array = as_array(x, name);
     if (!is_real(array) && !is_integer(array)) {
-        throw_wrong_dtype("weights", "float32, float64 or integers", array);
+        throw_wrong_dtype(name, "float32, float64 or integers", array);
     }
     if (!has_shape(array, expected)) {
-        throw_wrong_shape("weights", to_string(expected), shape_of(array));
+        throw_wrong_shape(name, to_string(expected), shape_of(array));
     }
     read(is_real(array) ? array : as_float64(array), Form::vector);
 }

@@ -90,10 +90,10 @@ private:
     IntegerType type_ = IntegerType::i64;
 };
 
-// Weights: float32, float64, or integers, which become float64.
+// Weights, advantages and the like: float32, float64, or integers, which become float64.
 class Weights : public Input {
 public:
-    Weights(py::handle x, const Shape& expected);
+    Weights(py::handle x, const Shape& expected, const char* name = "weights");
 
     RealVector vector() const;
 };

@@ -7,6 +7,7 @@ PYBIND11_MODULE(_core, module) {
     scorefn::python::bind_categorical(module);
     scorefn::python::bind_sample(module);
     scorefn::python::bind_gradient(module);
+    scorefn::python::bind_objectives(module);
     scorefn::python::bind_threads(module);
     scorefn::python::bind_config(module);
 }

@@ -15,11 +15,12 @@ namespace scorefn::python {
 namespace {
 
 // typing.NamedTuple's, from Python: a class of its own would not be a tuple.
+template <bool WithEntropy>
 py::handle sample_class() {
     PYBIND11_CONSTINIT static py::gil_safe_call_once_and_store<py::object> cache;
     return cache
         .call_once_and_store_result([] {
-        return py::module_::import("scorefn._sample").attr("Sample");
+        return py::module_::import("scorefn._sample").attr(WithEntropy ? "SampleWithEntropy" : "Sample");
     }).get_stored();
 }
 
@@ -44,8 +45,8 @@ std::pair<py::handle, py::handle> unpack(py::handle out) {
     return {pair[0], pair[1]};
 }
 
-py::object sample(py::handle logits_, py::handle rng, py::handle num_samples, py::handle where_,
-                  py::handle out, py::handle num_threads) {
+py::object sample(py::handle logits_, py::handle rng, py::handle num_samples, py::handle entropy_,
+                  py::handle where_, py::handle out, py::handle num_threads) {
     RealMatrix logits(logits_, "logits", logits_axes);
     Where where(where_, logits);
     Shape shape = logits.leading();
@@ -61,20 +62,29 @@ py::object sample(py::handle logits_, py::handle rng, py::handle num_samples, py
     actions.keep_apart(logits);
     log_probs.keep_apart(logits);
 
+    const bool with_entropy = to_bool(entropy_, "entropy");
+    std::optional<Output> entropy;
+    if (with_entropy) {
+        entropy.emplace(py::handle(), logits.leading(), logits.dtype(), Form::vector);
+    }
     const Options options = to_options(where, num_threads, actions, log_probs);
     const RandomKey key = draw_key(rng);
     compute(logits, [&](auto zero) {
         using T = decltype(zero);
         scorefn::sample<T>(logits.matrix<T>(), key, actions.matrix<std::int64_t>(), log_probs.matrix<T>(),
-                           options);
+                           with_entropy ? entropy->vector<T>() : Vector<T>{}, options);
     });
-    return sample_class()(actions.result(), log_probs.result());
+    if (with_entropy) {
+        return sample_class<true>()(actions.result(), log_probs.result(), entropy->result());
+    }
+    return sample_class<false>()(actions.result(), log_probs.result());
 }
 
 }  // namespace
 
 void bind_sample(py::module_& module) {
-    module.attr("Sample") = sample_class();
+    module.attr("Sample") = sample_class<false>();
+    module.attr("SampleWithEntropy") = sample_class<true>();
     def<&sample>(module, docs::sample);
 }
 

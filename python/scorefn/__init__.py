@@ -14,6 +14,7 @@
 
 from . import credit, estimators, policies
 from ._core import (
+    clipped_surrogate,
     entropy,
     get_num_threads,
     kl_divergence,
@@ -21,6 +22,7 @@ from ._core import (
     log_prob,
     log_softmax,
     logsumexp,
+    policy_gradient,
     sample,
     score,
     score_gradient,
@@ -34,19 +36,23 @@ from ._threads import threads
 from .config import Config, show_config
 from .credit import discounted_returns, gae
 from .estimators import Diagnostics, Estimate, Reinforce
+from .objectives import ClippedSurrogate, PolicyGradient
 from .policies import LinearPolicy, LogitsPolicy, TabularPolicy, load_policy
 
 __version__ = version()
 
 __all__ = [
+    "ClippedSurrogate",
     "Config",
     "Diagnostics",
     "Estimate",
     "LinearPolicy",
     "LogitsPolicy",
+    "PolicyGradient",
     "Reinforce",
     "Sample",
     "TabularPolicy",
+    "clipped_surrogate",
     "credit",
     "discounted_returns",
     "entropy",
@@ -59,7 +65,9 @@ __all__ = [
     "log_prob",
     "log_softmax",
     "logsumexp",
+    "objectives",
     "policies",
+    "policy_gradient",
     "sample",
     "score",
     "score_gradient",

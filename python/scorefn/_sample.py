@@ -19,3 +19,19 @@ class Sample(NamedTuple):
 
     actions: NDArray[np.int64]
     log_probs: NDArray[np.floating[Any]]
+
+
+class SampleWithEntropy(NamedTuple):
+    """A `Sample`, and the entropies of the policy.
+
+    Attributes
+    ----------
+    actions, log_probs : arrays
+        As those of `Sample`.
+    entropy : float32 or float64 array
+        ``H(pi)`` of each row, of the leading shape of the logits.
+    """
+
+    actions: NDArray[np.int64]
+    log_probs: NDArray[np.floating[Any]]
+    entropy: NDArray[np.floating[Any]]

@@ -5,5 +5,6 @@
 #include <scorefn/config.hpp>
 #include <scorefn/errors.hpp>
 #include <scorefn/gradient.hpp>
+#include <scorefn/objectives.hpp>
 #include <scorefn/softmax.hpp>
 #include <scorefn/threads.hpp>

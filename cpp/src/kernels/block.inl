@@ -16,7 +16,7 @@ SCOREFN_INLINE void max_of_tile(const T* z, std::int64_t n, T* out) {
     L::store_max(max(max(m[0], m[1]), max(m[2], m[3])), out);
 }
 
-// The sums over the terms exp(z - max) of each row of a tile, or of a chunk of a long row; times 2^spare, but for `ones`.
+// The sums over the terms exp(z - max) of each row of a tile, or of a part of a long row; times 2^spare, but for `ones`.
 template <class L>
 struct TileSums {
     alignas(64) double below[L::rows];        // of the terms that are not 1
@@ -30,14 +30,33 @@ struct Wants {
     static constexpr bool exps = Exps, differences = Differences;
 };
 
+// What is worked on next, fetched from memory while the sums keep the CPU busy. Addresses only: they may lie beyond the end
+// of an array.
+template <class T>
+struct Ahead {
+    const T *logits = nullptr, *results = nullptr;
+
+    SCOREFN_INLINE Ahead at(std::int64_t offset) const { return {logits + offset, results + offset}; }
+    template <int N>
+    SCOREFN_INLINE void fetch(std::int64_t i, Whole<N>) const {
+        for (int k = 0; k < N; ++k) {
+            __builtin_prefetch(logits + i + k * Lanes<T>::size);
+            __builtin_prefetch(results + i + k * Lanes<T>::size);
+        }
+    }
+    SCOREFN_INLINE void fetch(std::int64_t, Part) const {}
+};
+
 // NaN or +inf in a row makes its sums NaN. Not inlined: every kernel calls it, and it is most of their code.
 template <class L, class Want, class T = typename L::value_type>
-SCOREFN_NO_INLINE void sum_tile(const T* z, std::int64_t n, const T* max, T* exps, TileSums<L>& out) {
+SCOREFN_NO_INLINE void sum_tile(const T* z, std::int64_t n, const T* max, T* exps, const Ahead<T>& ahead,
+                                TileSums<L>& out) {
     constexpr T one = T(1) / ExpConstants<T>::unspare;
     const Origin<T> origin(L::load(max));
     Sum<T> sums[Want::differences ? 2 : 1];
     Lanes<T> below = Lanes<T>::splat(0);  // counts the terms that are not 1
     sum_vectors<T>(n, sums, [&](std::int64_t j, auto extent, auto& x) SCOREFN_INLINE_LAMBDA {
+        ahead.fetch(j, extent);
         const auto e = exp_below(load(z + j, extent, -kInfinity<T>), origin);
         if constexpr (Want::exps) store(e.scaled * ExpConstants<T>::unspare, exps + j, extent);
         const auto is_below = e.scaled != one;
@@ -52,9 +71,6 @@ SCOREFN_NO_INLINE void sum_tile(const T* z, std::int64_t n, const T* max, T* exp
     if constexpr (Want::differences) L::store_sum(sums[1].total(), out.differences);
 }
 
-// Long rows are summed in chunks of so many elements.
-constexpr std::int64_t kSumChunk = 1 << 14;
-
 // A sum of doubles that keeps what rounding loses.
 struct Compensated {
     double sum = 0, lost = 0;
@@ -64,6 +80,15 @@ struct Compensated {
         sum = next;
     }
     double total() const { return sum + lost; }
+};
+
+// A long row is worked through in parts that stay in the nearest cache. Each has a maximum of its own, and its terms are
+// with respect to that: exp(z - max of the row) = exp(z - max of the part) factor.
+template <class T>
+struct PartOfRow {
+    T max;
+    double factor;
+    TileSums<LongRow<T>> sums;
 };
 
 // Rows of logits and what normalises them: max = max_j z_j and rest = sum_j exp(z_j - max) - 1, the sum of all terms but the
@@ -80,6 +105,8 @@ struct Block {
     // Where the results of a tile go. If exp(z - max) is asked for, it lies there before.
     T* results;
     std::int64_t results_stride;
+    Ahead<T> ahead;       // of the first tile
+    PartOfRow<T>* parts;  // of a row in several; of the only row, then
 
     // Of each row; of a few more, to fill a vector, anything.
     alignas(64) T max[kMostBlockRows];
@@ -115,31 +142,27 @@ struct Block {
         for (int r = 0; r < count; r += Lanes<T>::size) visit(r);
     }
 
+    SCOREFN_INLINE bool in_parts() const { return L::rows == 1 && cols > kPartSize<T>; }
+    SCOREFN_INLINE double factor(std::int64_t col) const {
+        return in_parts() ? parts[col / kPartSize<T>].factor : 1.0;
+    }
+    // visit(first entry, number of entries, factor) for the parts of a tile.
+    template <class Visit>
+    SCOREFN_INLINE void for_each_part(Visit visit) const {
+        if (!in_parts()) return visit(std::int64_t{0}, cols * L::rows, 1.0);
+        for (std::int64_t i = 0; i < cols; i += kPartSize<T>)
+            visit(i, cols - i < kPartSize<T> ? cols - i : kPartSize<T>, parts[i / kPartSize<T>].factor);
+    }
+
     template <class Want>
-    SCOREFN_INLINE void normalize(Want) {
-        const std::int64_t n = cols * L::rows;
-        for (int t = 0; t < tiles(); ++t) max_of_tile<L>(logits_of(t), n, max + t * L::rows);
-        for (int t = 0; t < tiles(); ++t) {
-            const int row = t * L::rows;
-            TileSums<L> sums;
-            if (L::rows > 1 || n <= kSumChunk) {
-                sum_tile<L, Want>(logits_of(t), n, max + row, results_of(t), sums);
-            } else {
-                Compensated below, differences;
-                double ones = 0;
-                for (std::int64_t i = 0; i < n; i += kSumChunk) {
-                    sum_tile<L, Want>(logits_of(t) + i, n - i < kSumChunk ? n - i : kSumChunk, max + row,
-                                      Want::exps ? results_of(t) + i : nullptr, sums);
-                    below.add(sums.below[0]);
-                    ones += sums.ones[0];
-                    if (Want::differences) differences.add(sums.differences[0]);
-                }
-                sums = {{below.total()}, {ones}, {differences.total()}};
-            }
-            constexpr double unspare = ExpConstants<T>::unspare;
-            for (int r = 0; r < L::rows; ++r) rest[row + r] = sums.below[r] * unspare + (sums.ones[r] - 1.0);
-            if (Want::differences)
-                for (int r = 0; r < L::rows; ++r) differences[row + r] = sums.differences[r] * unspare;
+    SCOREFN_INLINE void normalize(Want want) {
+        if constexpr (L::rows == 1) {
+            if (in_parts())
+                normalize_parts(want);
+            else
+                normalize_tiles(want);
+        } else {
+            normalize_tiles(want);
         }
         for (int r = count; r % Lanes<T>::size != 0; ++r) max[r] = 0, rest[r] = 0, differences[r] = 0;
         auto is_nan = Mask<double>::splat(0);
@@ -148,6 +171,65 @@ struct Block {
             is_nan = is_nan | (x != x);
         }
         has_nan = any(is_nan);
+    }
+
+    template <class Want>
+    SCOREFN_INLINE void normalize_tiles(Want) {
+        constexpr double unspare = ExpConstants<T>::unspare;
+        const std::int64_t n = cols * L::rows;
+        for (int t = 0; t < tiles(); ++t) max_of_tile<L>(logits_of(t), n, max + t * L::rows);
+        for (int t = 0; t < tiles(); ++t) {
+            const int row = t * L::rows;
+            TileSums<L> sums;
+            sum_tile<L, Want>(logits_of(t), n, max + row, results_of(t), ahead.at(t * n), sums);
+            for (int r = 0; r < L::rows; ++r) rest[row + r] = sums.below[r] * unspare + (sums.ones[r] - 1.0);
+            if (Want::differences)
+                for (int r = 0; r < L::rows; ++r) differences[row + r] = sums.differences[r] * unspare;
+        }
+    }
+    template <class Want>
+    SCOREFN_INLINE void normalize_parts(Want) {
+        const std::int64_t num_parts = (cols + kPartSize<T> - 1) / kPartSize<T>;
+        max[0] = -kInfinity<T>;
+        for (std::int64_t p = 0; p < num_parts; ++p) {
+            const std::int64_t i = p * kPartSize<T>, n = cols - i < kPartSize<T> ? cols - i : kPartSize<T>;
+            T& part_max = parts[p].max;
+            max_of_tile<L>(logits + i, n, &part_max);
+            max[0] = max[0] < part_max ? part_max : max[0];
+            // Nothing allowed: any number far below all others will do.
+            if (part_max == -kInfinity<T>) part_max = kLowest<T>;
+            sum_tile<L, Want>(logits + i, n, &part_max, Want::exps ? results + i : nullptr, ahead.at(i),
+                              parts[p].sums);
+        }
+        merge_parts<Want>(num_parts);
+    }
+    template <class Want>
+    SCOREFN_NO_INLINE void merge_parts(std::int64_t num_parts) {
+        constexpr double unspare = ExpConstants<T>::unspare;
+        const Origin<double> origin(Lanes<double>::splat(max[0]));
+        double ones = 0;
+        Compensated below, with_differences;  // times 2^spare, as those of the parts
+        for (std::int64_t p = 0; p < num_parts; ++p) {
+            const auto& sums = parts[p].sums;
+            const double part_max = parts[p].max;
+            const double scaled = exp_below(Lanes<double>::splat(part_max), origin).scaled.part[0][0];
+            parts[p].factor = scaled * ExpConstants<double>::unspare;
+            const double factor = scaled * (ExpConstants<double>::unspare / unspare);
+            const double total = sums.ones[0] + sums.below[0] * unspare;
+            if (parts[p].factor == 1.0) {
+                ones += sums.ones[0];
+                below.add(sums.below[0]);
+            } else {
+                below.add(total * factor);
+            }
+            if (Want::differences && factor != 0) {
+                // z - max = (z - max of the part) + (max of the part - max)
+                with_differences.add(sums.differences[0] * unspare * factor);
+                with_differences.add(total * factor * (part_max - max[0]));
+            }
+        }
+        rest[0] = below.total() * unspare + (ones - 1.0);
+        differences[0] = with_differences.total() * unspare;
     }
 
     // The first row without an allowed action that needs one, or -1.
@@ -173,11 +255,15 @@ struct BlockBuffers {
     T* logits;
     T* results;
     T* spare;
+    PartOfRow<T>* parts;
 
     BlockBuffers(void* scratch, std::int64_t cols)
         : logits(static_cast<T*>(scratch)),
           results(logits + block_size<T>(cols)),
-          spare(results + block_size<T>(cols)) {}
+          spare(results + block_size<T>(cols)),
+          parts(reinterpret_cast<PartOfRow<T>*>(spare + block_size<T>(cols))) {
+        static_assert(sizeof(PartOfRow<T>) == kPartBytes, "scratch_bytes() counts on it");
+    }
 };
 
 // Sets the block to rows first .. first + count - 1, read where they lie if they can be, else copied to `buffer`.
@@ -217,7 +303,11 @@ SCOREFN_INLINE std::int64_t map_blocks(Want want, const LogitRows<T>& in, const 
         for (std::int64_t first = 0; first < in.rows; first += most) {
             const int count = static_cast<int>(in.rows - first < most ? in.rows - first : most);
             load_block(in, first, count, buffers.logits, buffers.spare, block);
+            block.parts = buffers.parts;
             block.results = direct ? out->data + first * out->row_stride : buffers.results;
+            block.ahead.logits = in.data + (first + most) * in.row_stride;
+            block.ahead.results = out ? out->data + (first + most) * out->row_stride : block.ahead.logits;
+            if (block.in_parts()) block.ahead = block.ahead.at(kPartSize<T> - in.cols);
             block.results_stride = direct ? out->row_stride : tile_size<T>(in.cols);
             block.normalize(want);
             const std::int64_t bad = block.bad_row(needs_action);
@@ -276,6 +366,12 @@ SCOREFN_INLINE Mask<T> lanes_of(const std::int64_t* actions, int count) {
     else
         for (int r = 0; r < count; ++r) a[r] = static_cast<Int>(actions[r]);
     return Mask<T>::load(a);
+}
+
+// a factor, rounded once.
+template <class T>
+SCOREFN_INLINE Lanes<T> scaled(Lanes<T> a, double factor) {
+    return factor == 1.0 ? a : narrow(widen(a) * factor);
 }
 
 // Of each row, the entry of its action; tile_of(t) is a tile.

@@ -23,9 +23,9 @@ template <class L, class T = typename L::value_type>
 struct Scales {
     Lanes<T> weight, entropy, max, log_total, h;
 
-    SCOREFN_INLINE Scales(const Block<L>& block, const GradientValues<T>& values, int r)
-        : weight(L::load(values.weight + r)),
-          entropy(L::load(values.entropy + r)),
+    SCOREFN_INLINE Scales(const Block<L>& block, const GradientValues<T>& values, int r, double factor)
+        : weight(scaled(L::load(values.weight + r), factor)),
+          entropy(scaled(L::load(values.entropy + r), factor)),
           max(L::load(block.max + r)),
           log_total(L::load(values.log_total + r)),
           h(L::load(values.h + r)) {}
@@ -50,12 +50,15 @@ template <class T, class Form>
 SCOREFN_INLINE void fill_gradient(const Block<LongRow<T>>& block, const std::int64_t* actions,
                                   const GradientValues<T>& values, Form form) {
     for (int r = 0; r < block.count; ++r) {
-        const Scales<LongRow<T>> scales(block, values, r);
-        const T* const z = block.logits_of(r);
         T* const g = block.results_of(r);
-        for_each_vector<T, 1>(block.cols, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
-            const auto logits = [&] { return load(z + i, extent, T(0)); };
-            store(scales.entry(load(g + i, extent, T(0)), logits, form), g + i, extent);
+        block.for_each_part([&](std::int64_t first, std::int64_t n, double factor) {
+            const Scales<LongRow<T>> scales(block, values, r, factor);
+            const T* const z = block.logits_of(r) + first;
+            T* const part = g + first;
+            for_each_vector<T, 1>(n, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
+                const auto logits = [&] { return load(z + i, extent, T(0)); };
+                store(scales.entry(load(part + i, extent, T(0)), logits, form), part + i, extent);
+            });
         });
         g[actions[r]] = values.at_action[r];
     }
@@ -65,7 +68,7 @@ SCOREFN_INLINE void fill_gradient(const Block<ShortRows<T>>& block, const std::i
                                   const GradientValues<T>& values, Form form) {
     constexpr int rows = ShortRows<T>::rows;
     for (int t = 0; t < block.tiles(); ++t) {
-        const Scales<ShortRows<T>> scales(block, values, t * rows);
+        const Scales<ShortRows<T>> scales(block, values, t * rows, 1.0);
         const T* const z = block.logits_of(t);
         T* const g = block.results_of(t);
         const auto action = lanes_of<T>(actions + t * rows, block.rows_of(t));
@@ -91,6 +94,7 @@ std::int64_t gradient_rows(Want want, const LogitRows<T>& in, const Objective& o
         alignas(64) T z_a[kMostBlockRows], exp_a[kMostBlockRows], w[kMostBlockRows];
         logits_of_actions(block, actions, z_a);
         entries_of_actions(block, actions, [&](int t) { return block.results_of(t); }, exp_a);
+        if (block.in_parts()) exp_a[0] = static_cast<T>(exp_a[0] * block.factor(actions[0]));
 
         alignas(64) T log_probs[kMostBlockRows];
         if constexpr (Want::differences) {

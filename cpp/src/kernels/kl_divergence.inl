@@ -56,6 +56,8 @@ std::int64_t kl_divergence(const LogitRows<T>& in_p, const LogitRows<T>& in_q, T
         using L = decltype(layout);
         const std::int64_t most = block_rows<double>(in_p.cols);
         Block<L> p, q;
+        p.parts = q.parts = buffers.parts;
+        p.ahead = q.ahead = {buffers.logits, buffers.logits};
         for (std::int64_t first = 0; first < in_p.rows; first += most) {
             const int count = static_cast<int>(in_p.rows - first < most ? in_p.rows - first : most);
             load_block(in_p, first, count, buffers.logits, buffers.results, p);

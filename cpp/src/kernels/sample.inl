@@ -7,7 +7,9 @@ constexpr std::int64_t kDrawChunk = 64;
 constexpr std::int64_t draw_chunks(std::int64_t cols) { return (cols + kDrawChunk - 1) / kDrawChunk; }
 
 template <class T>
-SCOREFN_INLINE void prepare_draws(LongRow<T>, const T* exps, std::int64_t cols, double* up_to) {
+SCOREFN_INLINE void prepare_draws(const Block<LongRow<T>>& block, int row, double* up_to) {
+    const T* const exps = block.results_of(row);
+    const std::int64_t cols = block.cols;
     double sum = 0, of_chunk;
     for (std::int64_t c = 0; c < draw_chunks(cols); ++c) {
         const std::int64_t left = cols - c * kDrawChunk;
@@ -16,28 +18,31 @@ SCOREFN_INLINE void prepare_draws(LongRow<T>, const T* exps, std::int64_t cols, 
                        [&](std::int64_t i, auto extent, auto& x)
                            SCOREFN_INLINE_LAMBDA { x[0] = load(exps + c * kDrawChunk + i, extent, T(0)); });
         LongRow<T>::store_sum(sums[0].total(), &of_chunk);
-        up_to[c] = sum += of_chunk;
+        up_to[c] = sum += of_chunk * block.factor(c * kDrawChunk);
     }
 }
 template <class T>
-SCOREFN_INLINE void draw(LongRow<T>, const T* exps, std::int64_t cols, const double* up_to, const double* u,
-                         const double*, std::int64_t* actions) {
-    const double threshold = u[0] * up_to[draw_chunks(cols) - 1];
+SCOREFN_INLINE void draw(const Block<LongRow<T>>& block, int row, const double* up_to, const double* u,
+                         std::int64_t* actions) {
+    const T* const exps = block.results_of(row);
+    const std::int64_t cols = block.cols;
+    const double threshold = u[row] * up_to[draw_chunks(cols) - 1];
     std::int64_t c = 0;
     while (up_to[c] <= threshold) ++c;
     const std::int64_t end = cols < (c + 1) * kDrawChunk ? cols : (c + 1) * kDrawChunk;
     double sum = c > 0 ? up_to[c - 1] : 0.0;
-    actions[0] = 0;
+    const double factor = block.factor(c * kDrawChunk);
+    actions[row] = 0;
     for (std::int64_t j = c * kDrawChunk; j < end && sum <= threshold; ++j) {
-        if (exps[j] == 0) continue;
-        sum += exps[j];
-        actions[0] = j;
+        if (exps[j] == 0 || factor == 0) continue;
+        sum += exps[j] * factor;
+        actions[row] = j;
     }
 }
 
 // In every lane, over a tile of short rows.
 template <class T>
-SCOREFN_INLINE void prepare_draws(ShortRows<T>, const T*, std::int64_t, double*) {}
+SCOREFN_INLINE void prepare_draws(const Block<ShortRows<T>>&, int, double*) {}
 template <class T>
 SCOREFN_NO_INLINE void take_last_positive(const T* exps, std::int64_t cols, std::int64_t* actions) {
     constexpr int rows = ShortRows<T>::rows;
@@ -49,9 +54,12 @@ SCOREFN_NO_INLINE void take_last_positive(const T* exps, std::int64_t cols, std:
     }
 }
 template <class T>
-SCOREFN_INLINE void draw(ShortRows<T>, const T* exps, std::int64_t cols, const double*, const double* u,
-                         const double* rest, std::int64_t* actions) {
-    const Doubles<T> threshold = Doubles<T>::load(u) * (1.0 + Doubles<T>::load(rest));
+SCOREFN_INLINE void draw(const Block<ShortRows<T>>& block, int tile, const double*, const double* u,
+                         std::int64_t* actions) {
+    const T* const exps = block.results_of(tile);
+    const int first = tile * ShortRows<T>::rows;
+    const std::int64_t cols = block.cols;
+    const Doubles<T> threshold = Doubles<T>::load(u + first) * (1.0 + Doubles<T>::load(block.rest + first));
     Doubles<T> sum = Doubles<T>::splat(0);
     Lanes<std::int64_t> passed[Doubles<T>::count];
     for (auto& p : passed) p = Lanes<std::int64_t>::splat(0);
@@ -62,8 +70,8 @@ SCOREFN_INLINE void draw(ShortRows<T>, const T* exps, std::int64_t cols, const d
     }
     auto beyond = passed[0] == cols;
     for (int p = 1; p < sum.count; ++p) beyond = beyond | (passed[p] == cols);
-    for (int p = 0; p < sum.count; ++p) passed[p].store(actions + 8 * p);
-    if (any(beyond)) take_last_positive(exps, cols, actions);
+    for (int p = 0; p < sum.count; ++p) passed[p].store(actions + first + 8 * p);
+    if (any(beyond)) take_last_positive(exps, cols, actions + first);
 }
 
 // A row with a NaN has no distribution to draw from: its action is -1, its log-prob NaN.
@@ -74,13 +82,11 @@ std::int64_t sample_rows(Want want, const LogitRows<T>& in, const std::uint64_t 
                          void* scratch) {
     const BlockBuffers<T> buffers(scratch, in.cols);
     return for_each_block(want, in, scratch, [&](const auto& block) {
-        using L = typename std::decay_t<decltype(block)>::Layout;
         alignas(64) double u[kMostBlockRows];
         alignas(64) T z_a[kMostBlockRows], values[kMostBlockRows], log_totals[kMostBlockRows];
         std::int64_t drawn[kMostBlockRows];
         double* const up_to = reinterpret_cast<double*>(buffers.spare);
-        for (int t = 0; t < block.tiles(); ++t)
-            prepare_draws(L{}, block.results_of(t), in.cols, up_to + t * draw_chunks(in.cols));
+        for (int t = 0; t < block.tiles(); ++t) prepare_draws(block, t, up_to + t * draw_chunks(in.cols));
         block.for_each_row_vector([&](int r) { log_total(block, r).store(log_totals + r); });
         for (std::int64_t d = 0; d < actions.cols; ++d) {
             for (int r = 0; r < block.count; r += 8)
@@ -88,8 +94,7 @@ std::int64_t sample_rows(Want want, const LogitRows<T>& in, const std::uint64_t 
                          static_cast<std::uint64_t>(d))
                     .store(u + r);
             for (int t = 0; t < block.tiles(); ++t)
-                draw(L{}, block.results_of(t), in.cols, up_to + t * draw_chunks(in.cols), u + t * L::rows,
-                     block.rest + t * L::rows, drawn + t * L::rows);
+                draw(block, t, up_to + t * draw_chunks(in.cols), u, drawn);
             block.for_each_nan_row([&](int r) { drawn[r] = 0; });
             logits_of_actions(block, drawn, z_a);
             block.for_each_row_vector(

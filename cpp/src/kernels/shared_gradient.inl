@@ -26,7 +26,8 @@ std::int64_t shared_gradient(const LogitRows<T>& in, const double* weight_sums, 
             const double inverse = 1.0 / (1.0 + rest);
             for (std::int64_t j = 0; j < in.cols; ++j) {
                 const T z = block.logit(r, j);
-                const double e = block.result(r, j), others = e == 1.0 ? rest : 1.0 + (rest - e);
+                const double e = block.result(r, j) * block.factor(j),
+                             others = e == 1.0 ? rest : 1.0 + (rest - e);
                 double value = sums[j] * (others * inverse) - e * inverse * (sum - sums[j]);
                 if (visited != 0 && e != 0)
                     value -= visited * (e * inverse) *

@@ -28,9 +28,12 @@ std::int64_t softmax(const LogitRows<T>& in, const OutRows<T>& out, void* scratc
         for (int t = 0; t < block.tiles(); ++t) {
             T* const g = block.results_of(t);
             const Lanes<T> inverse = L::load(inverses + t * L::rows);
-            for_each_vector<T, 1>(block.cols * L::rows,
-                                  [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
-                store(load(g + i, extent, T(0)) * inverse, g + i, extent);
+            block.for_each_part([&](std::int64_t first, std::int64_t n, double factor) {
+                const Lanes<T> scale = scaled(inverse, factor);
+                T* const part = g + first;
+                for_each_vector<T, 1>(n, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
+                    store(load(part + i, extent, T(0)) * scale, part + i, extent);
+                });
             });
         }
         block.for_each_nan_row([&](int r) { block.fill_row(r, kNaN<T>); });

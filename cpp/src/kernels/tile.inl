@@ -30,6 +30,9 @@ struct ShortRows {
 template <class T>
 constexpr T kInfinity = static_cast<T>(__builtin_inf());
 template <class T>
+constexpr T kLowest =
+    sizeof(T) == sizeof(float) ? static_cast<T>(-__FLT_MAX__) : static_cast<T>(-__DBL_MAX__);
+template <class T>
 constexpr T kNaN = static_cast<T>(__builtin_nan(""));
 
 // One NaN for all: which NaN an operation gives, and so its bits, may depend on the ISA.

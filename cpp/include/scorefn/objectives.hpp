@@ -1,0 +1,36 @@
+// Objectives of a policy: in one pass over the logits their value, their gradient and the statistics of each row, for
+// T = float and double. Ascent direction; sums, not means.
+#pragma once
+
+#include <scorefn/gradient.hpp>
+
+namespace scorefn {
+
+// What a pass gives besides its sums. The gradient may be the logits themselves.
+template <class T>
+struct ObjectiveRows {
+    Matrix<T> gradient;
+    Vector<T> log_prob;  // log pi_i(actions[i])
+    Vector<T> entropy;   // H(pi_i)
+};
+
+// sum_i weights[i] log pi_i(actions[i]) + entropy_coef sum_i H(pi_i)
+template <class T>
+double policy_gradient(Matrix<const T> logits, IndexVector actions, RealVector weights, ObjectiveRows<T> out,
+                       const GradientOptions& options = {});
+
+struct ClippedSurrogate {
+    double
+        objective;  // sum_i min(r_i A_i, clip(r_i, 1 - clip_range, 1 + clip_range) A_i) + entropy_coef sum_i H(pi_i)
+    double approx_kl;      // mean_i (r_i - 1) - log r_i
+    double clip_fraction;  // of the rows with |r_i - 1| > clip_range
+};
+
+// With the ratios r_i = pi_i(actions[i]) / exp(old_log_prob[i]), which go to `ratio`, and the advantages A_i (Schulman et
+// al., "Proximal policy optimization algorithms", 2017).
+template <class T>
+ClippedSurrogate clipped_surrogate(Matrix<const T> logits, IndexVector actions, RealVector old_log_prob,
+                                   RealVector advantages, double clip_range, ObjectiveRows<T> out,
+                                   Vector<T> ratio, const GradientOptions& options = {});
+
+}  // namespace scorefn

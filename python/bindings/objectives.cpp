@@ -1,0 +1,118 @@
+#include <scorefn/objectives.hpp>
+
+#include <pybind11/gil_safe_call_once.h>
+
+#include "docs/objectives.hpp"
+#include "function.hpp"
+#include "gradient_options.hpp"
+#include "module.hpp"
+
+namespace scorefn::python {
+
+namespace {
+
+// typing.NamedTuples, from Python: classes of their own would not be tuples.
+py::object result_class(const char* name) {
+    PYBIND11_CONSTINIT static py::gil_safe_call_once_and_store<py::module_> objectives;
+    const py::module_& module =
+        objectives.call_once_and_store_result([] {
+        return py::module_::import("scorefn.objectives");
+    }).get_stored();
+    return module.attr(name);
+}
+
+// The arrays that every objective reads and writes, and its options.
+class Pass {
+public:
+    RealMatrix logits;
+    Indices actions;
+
+    Pass(py::handle logits_, py::handle actions_, py::handle where, py::handle out)
+        : logits(logits_, "logits", logits_axes),
+          actions(actions_, "actions", logits.leading()),
+          where_(where, logits),
+          gradient_(out, logits.shape(), logits.dtype(), Form::matrix),
+          log_prob_(fresh()),
+          entropy_(fresh()) {
+        gradient_.keep_apart(actions);
+    }
+
+    // A fresh array of one value a row.
+    Output fresh() const { return {{}, logits.leading(), logits.dtype(), Form::vector}; }
+
+    GradientOptions options(py::handle entropy_coef, py::handle accumulate, py::handle num_threads,
+                            Weights& weights) {
+        const GradientOptions options =
+            to_gradient_options(entropy_coef, accumulate, where_, num_threads, gradient_);
+        gradient_.keep_apart(weights);
+        if (options.accumulate) {
+            gradient_.keep_apart(logits);
+        } else {
+            gradient_.keep_apart_unless_same(logits);
+        }
+        return options;
+    }
+
+    template <class T>
+    ObjectiveRows<T> rows() const {
+        return {gradient_.matrix<T>(), log_prob_.vector<T>(), entropy_.vector<T>()};
+    }
+
+    py::object gradient() const { return gradient_.result(); }
+    py::object log_prob() const { return log_prob_.result(); }
+    py::object entropy() const { return entropy_.result(); }
+
+private:
+    Where where_;
+    Output gradient_, log_prob_, entropy_;
+};
+
+py::object policy_gradient(py::handle logits, py::handle actions, py::handle weights_,
+                           py::handle entropy_coef, py::handle accumulate, py::handle where, py::handle out,
+                           py::handle num_threads) {
+    Pass pass(logits, actions, where, out);
+    Weights weights(weights_, pass.logits.leading());
+    const GradientOptions options = pass.options(entropy_coef, accumulate, num_threads, weights);
+    double objective = 0;
+    compute(pass.logits, [&](auto zero) {
+        using T = decltype(zero);
+        objective = scorefn::policy_gradient<T>(pass.logits.matrix<T>(), pass.actions.vector(),
+                                                weights.vector(), pass.rows<T>(), options);
+    });
+    return result_class("PolicyGradient")(objective, pass.gradient(), pass.log_prob(), pass.entropy());
+}
+
+py::object clipped_surrogate(py::handle logits, py::handle actions, py::handle old_log_prob_,
+                             py::handle advantages_, py::handle clip_range, py::handle entropy_coef,
+                             py::handle accumulate, py::handle where, py::handle out,
+                             py::handle num_threads) {
+    Pass pass(logits, actions, where, out);
+    Weights old_log_prob(old_log_prob_, pass.logits.leading(), "old_log_prob");
+    Weights advantages(advantages_, pass.logits.leading(), "advantages");
+    const double range = clip_range ? to_finite(clip_range, "clip_range") : 0.2;
+    if (range < 0) {
+        throw py::value_error("clip_range must be at least 0, got " +
+                              py::str(clip_range).cast<std::string>());
+    }
+    const Output ratio = pass.fresh();
+    pass.options(entropy_coef, accumulate, num_threads, old_log_prob);
+    const GradientOptions options = pass.options(entropy_coef, accumulate, num_threads, advantages);
+    ClippedSurrogate sums{};
+    compute(pass.logits, [&](auto zero) {
+        using T = decltype(zero);
+        sums = scorefn::clipped_surrogate<T>(pass.logits.matrix<T>(), pass.actions.vector(),
+                                             old_log_prob.vector(), advantages.vector(), range,
+                                             pass.rows<T>(), ratio.vector<T>(), options);
+    });
+    return result_class("ClippedSurrogate")(sums.objective, pass.gradient(), pass.log_prob(), pass.entropy(),
+                                            ratio.result(), sums.approx_kl, sums.clip_fraction);
+}
+
+}  // namespace
+
+void bind_objectives(py::module_& module) {
+    def<&policy_gradient>(module, docs::policy_gradient);
+    def<&clipped_surrogate>(module, docs::clipped_surrogate);
+}
+
+}  // namespace scorefn::python
