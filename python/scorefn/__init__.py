@@ -31,7 +31,7 @@ from ._core import (
     tabular_gradient,
     version,
 )
-from ._sample import Sample
+from ._sample import Sample, SampleWithEntropy
 from ._threads import threads
 from .config import Config, show_config
 from .credit import discounted_returns, gae
@@ -51,6 +51,7 @@ __all__ = [
     "PolicyGradient",
     "Reinforce",
     "Sample",
+    "SampleWithEntropy",
     "TabularPolicy",
     "clipped_surrogate",
     "credit",

@@ -1,12 +1,14 @@
 # Results have the dtype of the logits, which the type checker knows for arrays alone. For logits
 # without leading axes, an array of one number a row is a NumPy scalar.
 
-from typing import Any, SupportsFloat, SupportsIndex, TypeVar, overload
+from typing import Any, Literal, SupportsFloat, SupportsIndex, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._sample import Sample as Sample
+from ._sample import SampleWithEntropy as SampleWithEntropy
+from .objectives import ClippedSurrogate, PolicyGradient
 
 _Float = TypeVar("_Float", bound=np.floating[Any])
 
@@ -116,15 +118,39 @@ def kl_divergence(
     out: NDArray[Any] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[Any]: ...
+@overload
 def sample(
     logits: ArrayLike,
     *,
     rng: SupportsIndex | np.random.Generator | None = None,
     num_samples: SupportsIndex | None = None,
+    entropy: Literal[False] = False,
     where: ArrayLike | None = None,
     out: tuple[NDArray[np.int64], NDArray[Any]] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> Sample: ...
+@overload
+def sample(
+    logits: ArrayLike,
+    *,
+    rng: SupportsIndex | np.random.Generator | None = None,
+    num_samples: SupportsIndex | None = None,
+    entropy: Literal[True],
+    where: ArrayLike | None = None,
+    out: tuple[NDArray[np.int64], NDArray[Any]] | None = None,
+    num_threads: SupportsIndex | None = None,
+) -> SampleWithEntropy: ...
+@overload
+def sample(
+    logits: ArrayLike,
+    *,
+    rng: SupportsIndex | np.random.Generator | None = None,
+    num_samples: SupportsIndex | None = None,
+    entropy: bool = False,
+    where: ArrayLike | None = None,
+    out: tuple[NDArray[np.int64], NDArray[Any]] | None = None,
+    num_threads: SupportsIndex | None = None,
+) -> Sample | SampleWithEntropy: ...
 @overload
 def score(
     logits: NDArray[_Float],
@@ -219,6 +245,30 @@ def linear_gradient(
     out: NDArray[Any] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[Any]: ...
+def policy_gradient(
+    logits: ArrayLike,
+    actions: ArrayLike,
+    weights: ArrayLike,
+    *,
+    entropy_coef: SupportsFloat | SupportsIndex = 0.0,
+    accumulate: bool = False,
+    where: ArrayLike | None = None,
+    out: NDArray[Any] | None = None,
+    num_threads: SupportsIndex | None = None,
+) -> PolicyGradient: ...
+def clipped_surrogate(
+    logits: ArrayLike,
+    actions: ArrayLike,
+    old_log_prob: ArrayLike,
+    advantages: ArrayLike,
+    *,
+    clip_range: SupportsFloat | SupportsIndex = 0.2,
+    entropy_coef: SupportsFloat | SupportsIndex = 0.0,
+    accumulate: bool = False,
+    where: ArrayLike | None = None,
+    out: NDArray[Any] | None = None,
+    num_threads: SupportsIndex | None = None,
+) -> ClippedSurrogate: ...
 def get_num_threads() -> int: ...
 def set_num_threads(num_threads: SupportsIndex | None) -> None: ...
 def set_thread_local_num_threads(num_threads: SupportsIndex | None) -> int | None: ...

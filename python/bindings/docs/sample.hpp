@@ -5,7 +5,7 @@
 namespace scorefn::python::docs {
 
 inline constexpr const char* sample =
-R"(sample(logits, *, rng=None, num_samples=None, where=None, out=None, num_threads=None)
+R"(sample(logits, *, rng=None, num_samples=None, entropy=False, where=None, out=None, num_threads=None)
 --
 
 Draw actions, and their log-probabilities in the same pass.
@@ -18,6 +18,8 @@ R"(rng : numpy.random.Generator, int seed or None
     ``numpy.random.default_rng(seed)`` and None for ``numpy.random.default_rng()``.
 num_samples : int, optional
     Number of independent draws from each row. By default one, without an axis for it.
+entropy : bool, default False
+    Whether to return the entropies of the rows too, which `sample` then computes in the same pass.
 )" SCOREFN_DOC_WHERE
 R"(out : tuple (actions, log_probs), optional
     An int64 array and one of the dtype of `logits`, both of the shape of the result. Left as they were if
@@ -29,6 +31,9 @@ Returns
 Sample
     Named tuple of ``actions`` (int64) and ``log_probs`` (the dtype of `logits`), of shape (...), or
     (..., num_samples) if `num_samples` is given.
+SampleWithEntropy
+    If `entropy` is true: a named tuple with ``entropy`` (the dtype of `logits`) as a third member, of shape
+    (...) whatever `num_samples`. The other two are the same as without it.
 
 Raises
 ------
@@ -52,6 +57,8 @@ Examples
 >>> actions, log_probs = scorefn.sample(np.zeros((1000, 4)), rng=0)
 >>> actions.shape, bool(np.allclose(log_probs, np.log(1 / 4)))
 ((1000,), True)
+>>> round(float(scorefn.sample(np.zeros(4), rng=0, entropy=True).entropy), 3)  # log 4
+1.386
 >>> int(scorefn.sample([-np.inf, 0.0]).actions)
 1
 )";
