@@ -18,7 +18,8 @@ import scorefn
 from scorefn.cli import main
 from scorefn.cli.environments import find_spec, parse_env_args
 from scorefn.cli.errors import CommandError
-from scorefn.cli.run_folder import RunFolder, replacing
+from scorefn.cli.output import replacing
+from scorefn.cli.run_folder import RunFolder
 
 # A tiny training: an update takes 64 steps, a segment of environments with this limit 1600.
 SMALL = ["--num-envs", "4", "--rollout-steps", "16", "--max-episode-steps", "100"]

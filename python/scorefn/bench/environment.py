@@ -1,0 +1,48 @@
+"""What was measured on: what a reader has to know of the machine and the libraries."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import scorefn
+from scorefn.bench.solutions import Solution
+
+
+def describe_environment(solutions: Sequence[Solution]) -> dict[str, Any]:
+    config = asdict(scorefn.show_config())
+    return {
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "cpu": _cpu(),
+        "cpus": len(os.sched_getaffinity(0)),
+        "system": platform.platform(),
+        "load_average": os.getloadavg()[0],
+        "threads": config["num_threads"],
+        "isa": config["isa"],
+        "compiler": config["compiler"],
+        "python": config["python"],
+        "versions": {solution.name: solution.version for solution in solutions},
+    }
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def headline(environment: dict[str, Any], dtype: str) -> str:
+    """The environment in a line or two."""
+    versions = ", ".join(f"{name} {version}" for name, version in environment["versions"].items())
+    return (
+        f"{environment['cpu']}, {environment['isa']}, {environment['threads']} threads, {dtype}, "
+        f"{environment['date'][:10]}; {versions}; Python {environment['python']}"
+    )

@@ -1,0 +1,68 @@
+"""Timing the solutions of a workload in turn, so that all meet the same state of the machine."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from scorefn.bench.problem import Solve
+
+
+@dataclass(frozen=True)
+class Budget:
+    seconds: float  # for each solution, as long as that is enough for `fewest` measurements
+    fewest: int
+    most: int
+    shortest: float = 1e-3  # seconds of one measurement: faster calls are repeated to fill it
+
+
+FULL = Budget(seconds=0.3, fewest=3, most=25)
+QUICK = Budget(seconds=0.03, fewest=3, most=9)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of a call: the median and the quartiles of the measurements."""
+
+    seconds: float
+    low: float
+    high: float
+    measurements: int
+
+
+def seconds_of(solve: Solve, calls: int = 1) -> float:
+    start = time.perf_counter()
+    for _ in range(calls):
+        solve()
+    return (time.perf_counter() - start) / calls
+
+
+def time_in_turn(
+    solves: Mapping[str, Solve], budget: Budget, between_rounds: Callable[[], None]
+) -> dict[str, Timing]:
+    """Each has its turn in each round; the slow ones sit out some, evenly spread."""
+    calls, wanted = {}, {}
+    for name, solve in solves.items():
+        once = min(seconds_of(solve) for _ in range(2))
+        once = min(once, seconds_of(solve, max(1, min(10, int(budget.shortest / once)))))
+        calls[name] = max(1, math.ceil(budget.shortest / once))
+        affordable = int(budget.seconds / (once * calls[name]))
+        wanted[name] = min(max(affordable, budget.fewest), budget.most)
+
+    rounds = max(wanted.values(), default=0)
+    times: dict[str, list[float]] = {name: [] for name in solves}
+    for i in range(rounds):
+        between_rounds()
+        for name, solve in solves.items():
+            if (i + 1) * wanted[name] // rounds > i * wanted[name] // rounds:
+                times[name].append(seconds_of(solve, calls[name]))
+    return {name: _timing(values) for name, values in times.items()}
+
+
+def _timing(values: list[float]) -> Timing:
+    low, median, high = np.quantile(values, (0.25, 0.5, 0.75))
+    return Timing(float(median), float(low), float(high), len(values))
