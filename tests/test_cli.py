@@ -57,9 +57,9 @@ def error_of(capsys: pytest.CaptureFixture[str], *args: str) -> str:
 def test_help_version_and_info_need_no_extra() -> None:
     code = """
 import sys
-sys.modules.update(gymnasium=None, matplotlib=None, rich=None)
+sys.modules.update(gymnasium=None, matplotlib=None, rich=None, threadpoolctl=None)
 from scorefn.cli import main
-for arguments in ("", "info", "--version", "--help", "train --help", "evaluate --help"):
+for arguments in ("", "info", "--version", "--help", "train --help", "evaluate --help", "bench --help"):
     try:
         assert main(arguments.split()) == 0
     except SystemExit as end:

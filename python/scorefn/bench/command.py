@@ -13,24 +13,22 @@ from threadpoolctl import threadpool_limits
 
 import scorefn
 from scorefn.bench import tables
-from scorefn.bench.compare import compare
+from scorefn.bench.compare import check_comparable, compare
 from scorefn.bench.display import make_display
 from scorefn.bench.environment import describe_environment, headline
 from scorefn.bench.grid import all_workloads, matching
-from scorefn.bench.markdown import write_markdown
+from scorefn.bench.markdown import read_around, write_markdown
 from scorefn.bench.measure import InterruptedMeasurement, measure
 from scorefn.bench.pictures import draw_pictures
 from scorefn.bench.results import Results, Settings, read_results
 from scorefn.bench.roofline import Roofline
-from scorefn.bench.solutions import PEERS, load
+from scorefn.bench.solutions import PEERS, SLOW_TO_START, load
 from scorefn.bench.workload import Workload
 from scorefn.cli.errors import INTERRUPTED, CommandError
 from scorefn.cli.interrupt import deferred_interrupt
 from scorefn.cli.output import create_folder
 
 WIDTH = 200  # of the tables where no terminal tells its own
-# Left out of a quick run unless asked for: they compile for longer than all the rest takes.
-SLOW_TO_START = ("numba", "torch.compile")
 
 
 def bench(args: Namespace) -> int:
@@ -38,6 +36,11 @@ def bench(args: Namespace) -> int:
     earlier = None if args.resume is None else read_results(Path(args.resume))
     settings = _settings(args) if earlier is None else _resumed(args, earlier)
     workloads = _chosen(settings)
+    # Whatever is wrong should be said now, not in half an hour.
+    if old is not None:
+        check_comparable(old, settings, workloads)
+    if args.markdown is not None:
+        read_around(Path(args.markdown))
     if earlier is None:
         folder = create_folder(args.output, "bench")
     else:
@@ -151,8 +154,8 @@ def _show(
     for line in tables.failures(results):
         console.print(f"left out: {line}", highlight=False, markup=False)
     if results.missing:
-        install = f"pip install {' '.join(_packages(results.missing))}"
-        print(f"not installed: {', '.join(results.missing)} ({install})")
+        packages = " ".join(dict.fromkeys(peer.partition(".")[0] for peer in results.missing))
+        print(f"not installed: {', '.join(results.missing)} (pip install {packages})")
     print()
     if interrupted:
         print(f"Interrupted: {len(results.rows)} of {num_workloads} workloads are measured.")
@@ -161,10 +164,6 @@ def _show(
         print(f"  picture   {path}")
     if interrupted:
         print(f"\n  go on     scorefn bench --resume {shlex.quote(str(folder))}")
-
-
-def _packages(peers: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys(peer.partition(".")[0] for peer in peers))
 
 
 def _show_changes(old: Results, new: Results) -> None:

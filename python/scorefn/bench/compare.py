@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from scorefn.bench import text
-from scorefn.bench.results import Measurement, Results
+from scorefn.bench.results import Measurement, Results, Row, Settings
 from scorefn.bench.tables import Cell, Table
+from scorefn.bench.workload import Workload
 from scorefn.cli.errors import CommandError
 
 LEAST_CHANGE = 0.05  # relative: less than that is never called a change
@@ -21,6 +23,7 @@ class Change:
     old: float
     new: float
     noise: float  # relative, by which the ratio may be off
+    peers: float  # the peers' times, new over old: the machine's part in the change; NaN if none
 
     @property
     def ratio(self) -> float:
@@ -28,19 +31,40 @@ class Change:
 
     @property
     def is_real(self) -> bool:
-        return abs(math.log(self.ratio)) > max(LEAST_CHANGE, self.noise)
+        """By more than noise, and not because all the machine was faster or slower then."""
+        own = self.ratio if math.isnan(self.peers) else self.ratio / self.peers
+        return all(abs(math.log(r)) > max(LEAST_CHANGE, self.noise) for r in (self.ratio, own))
+
+
+def check_comparable(old: Results, settings: Settings, workloads: Iterable[Workload]) -> None:
+    """Before anything is measured."""
+    if old.settings.dtype != settings.dtype:
+        raise CommandError(f"--compare: that run is of {old.settings.dtype}, not {settings.dtype}")
+    if not {row.work for row in old.rows} & set(workloads):
+        raise CommandError("--compare: the two runs have no workload in common")
 
 
 def changes(old: Results, new: Results) -> list[Change]:
     """Of scorefn, in the rows that both have; what became slower most comes first."""
-    before = {row.work: row.ours for row in old.rows}
+    before = {row.work: row for row in old.rows}
     found = []
     for row in new.rows:
-        was, now = before.get(row.work), row.ours
-        if was is not None and now is not None:
+        earlier = before.get(row.work)
+        was, now = earlier and earlier.ours, row.ours
+        if earlier and was and now:
             noise = QUARTILE_RANGES * math.hypot(_spread(was), _spread(now))
-            found.append(Change(row.work.name, was.seconds, now.seconds, noise))
+            peers = _mean(_ratios(earlier, row))
+            found.append(Change(row.work.name, was.seconds, now.seconds, noise, peers))
     return sorted(found, key=lambda change: -change.ratio)
+
+
+def _ratios(old: Row, new: Row) -> list[float]:
+    """The peers' times, new over old."""
+    return [
+        peer.seconds / old.peers[name].seconds
+        for name, peer in new.peers.items()
+        if name in old.peers
+    ]
 
 
 def _spread(measurement: Measurement) -> float:
@@ -50,11 +74,9 @@ def _spread(measurement: Measurement) -> float:
 
 def compare(old: Results, new: Results) -> tuple[Table, list[str]]:
     """The real changes, and what one has to know of the others and of the machine."""
-    if old.settings.dtype != new.settings.dtype:
-        raise CommandError(f"cannot compare {old.settings.dtype} with {new.settings.dtype}")
     found = changes(old, new)
     if not found:
-        raise CommandError("cannot compare: the two runs have no workload in common")
+        return Table("What changed", [], []), ["nothing that both runs have"]
     real = [change for change in found if change.is_real]
     cells = [
         [
@@ -62,11 +84,12 @@ def compare(old: Results, new: Results) -> tuple[Table, list[str]]:
             Cell(text.duration(change.old)),
             Cell(text.duration(change.new)),
             Cell(text.ratio(change.ratio), stands_out=change.ratio > 1.0),
+            Cell("" if math.isnan(change.peers) else text.ratio(change.peers)),
             Cell(f"±{change.noise:.0%}"),
         ]
         for change in real
     ]
-    table = Table("What changed", ["workload", "old", "new", "new / old", "noise"], cells)
+    table = Table("What changed", ["workload", "old", "new", "new / old", "peers", "noise"], cells)
     slower = sum(change.ratio > 1.0 for change in real)
     notes = [
         f"{slower} slower, {len(real) - slower} faster, {len(found) - len(real)} within the noise; "
@@ -85,17 +108,12 @@ def _machine(old: Results, new: Results) -> list[str]:
             notes.append(f"{name}: was {was}, is {now}")
     was, now = (statistics.median(row.bandwidth for row in run.rows) for run in (old, new))
     notes.append(f"a copy takes {text.ratio(was / now)} the time")
-    before = {row.work: row.peers for row in old.rows}
-    ratios = [
-        peer.seconds / before[row.work][name].seconds
-        for row in new.rows
-        for name, peer in row.peers.items()
-        if name in before.get(row.work, {})
-    ]
+    before = {row.work: row for row in old.rows}
+    ratios = [r for row in new.rows if row.work in before for r in _ratios(before[row.work], row)]
     if ratios:
         notes.append(f"the peers take {text.ratio(_mean(ratios))} the time")
     return notes
 
 
 def _mean(ratios: list[float]) -> float:
-    return statistics.geometric_mean(ratios)
+    return statistics.geometric_mean(ratios) if ratios else math.nan

@@ -23,17 +23,23 @@ def to_markdown(results: Results) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def read_around(path: Path) -> tuple[str, str]:
+    """What stands before and after the marks of a file; nothing if there is no file yet."""
+    if not path.exists():
+        return "", "\n"
+    try:
+        old = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise CommandError(f"cannot read {path}: {error}") from error
+    before, begin, rest = old.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise CommandError(f"{path} exists, and has no lines {BEGIN} and {END} to write between")
+    return before, after
+
+
 def write_markdown(path: Path, results: Results) -> None:
-    content = f"{BEGIN}\n\n{to_markdown(results)}\n{END}\n"
-    if path.exists():
-        try:
-            old = path.read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
-            raise CommandError(f"cannot read {path}: {error}") from error
-        if old.count(BEGIN) != 1 or old.count(END) != 1 or old.index(BEGIN) > old.index(END):
-            raise CommandError(
-                f"{path} exists, and has no lines {BEGIN} and {END} to write between"
-            )
-        content = old[: old.index(BEGIN)] + content.rstrip("\n") + old[old.index(END) + len(END) :]
+    before, after = read_around(path)
     with replacing(path) as part:
+        content = f"{before}{BEGIN}\n\n{to_markdown(results)}\n{END}{after}"
         part.write_text(content, encoding="utf-8")

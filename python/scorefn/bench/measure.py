@@ -44,7 +44,8 @@ def measure(
             roofline.measure()
 
     roofline.measure()
-    timings = time_in_turn(solves, QUICK if settings.quick else FULL, between_rounds)
+    budget = QUICK if settings.quick else FULL
+    timings = time_in_turn(solves, budget, between_rounds)
     measured = {
         name: Measurement(timing, ulps[name], memory[name]) for name, timing in timings.items()
     }

@@ -9,7 +9,7 @@ from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from scorefn.bench.environment import headline
 from scorefn.bench.results import Results, Row
@@ -102,7 +102,8 @@ def _roofline(rows: dict[str, list[Row]], results: Results, title: str) -> Figur
     right.set_ylabel("time over that of the copy")
     for axes in (left, right):
         _numbers_of_actions(axes, [row for line in rows.values() for row in line])
-        axes.set_ylim(bottom=0)
+        axes.set_yscale("log")
+        _plain_numbers(axes, "{:g}")
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", frameon=False)
     figure.suptitle(_title("scorefn", "largest batch", results), x=0.01, ha="left", fontsize=10)
@@ -131,7 +132,7 @@ def _speedup(rows: dict[str, list[Row]], results: Results, title: str) -> Figure
                     linewidth=1.3,
                 )
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}x"))
+        _plain_numbers(axes, "{:g}x")
         _numbers_of_actions(axes, line)
         axes.set_title(function, loc="left", fontsize=10)
     lowest = min(axes.get_ylim()[0] for axes in panels.flat)
@@ -160,6 +161,13 @@ def _figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), dpi=130, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def _plain_numbers(axes: Any, form: str) -> None:
+    """On a logarithmic axis: 1, 2, 5, 10, ..."""
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: form.format(value)))
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def _numbers_of_actions(axes: Any, rows: Sequence[Row]) -> None:

@@ -23,6 +23,8 @@ PEERS = {  # as they are called on the command line
     "torch.compile": ("torch.compile", "torch_compiled"),
     "jax": ("JAX", "jax_jit"),
 }
+# Left out of a quick run unless asked for: they compile for longer than all the rest takes.
+SLOW_TO_START = ("numba", "torch.compile")
 
 
 @dataclass(frozen=True)
