@@ -59,7 +59,8 @@ def test_help_version_and_info_need_no_extra() -> None:
 import sys
 sys.modules.update(gymnasium=None, matplotlib=None, rich=None, threadpoolctl=None)
 from scorefn.cli import main
-for arguments in ("", "info", "--version", "--help", "train --help", "evaluate --help", "bench --help"):
+helps = [f"{command} --help" for command in ("", "train", "evaluate", "bench")]
+for arguments in ["", "info", "--version", *helps]:
     try:
         assert main(arguments.split()) == 0
     except SystemExit as end:

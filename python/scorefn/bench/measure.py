@@ -36,7 +36,12 @@ def measure(
     problem = Problem(work, settings.dtype, settings.threads)
     is_large = work.elements >= LARGE
     solves, ulps, failed = prepare(problem, solutions, go_on)
-    memory = {name: peak_memory(solve) if is_large else None for name, solve in solves.items()}
+    memory: dict[str, int | None] = dict.fromkeys(solves)
+    first = None
+    if is_large:
+        watched = {name: peak_memory(solve) for name, solve in solves.items()}
+        memory = {name: size for name, (size, _) in watched.items()}
+        first = {name: seconds for name, (_, seconds) in watched.items()}
 
     def between_rounds() -> None:
         go_on()
@@ -45,7 +50,7 @@ def measure(
 
     roofline.measure()
     budget = QUICK if settings.quick else FULL
-    timings = time_in_turn(solves, budget, between_rounds)
+    timings = time_in_turn(solves, budget, first=first, between_rounds=between_rounds)
     measured = {
         name: Measurement(timing, ulps[name], memory[name]) for name, timing in timings.items()
     }

@@ -6,23 +6,24 @@ import re
 from pathlib import Path
 
 from scorefn.bench.problem import Solve
+from scorefn.bench.timing import seconds_of
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _CLEAR_PEAK = "5"
 
 
-def peak_memory(solve: Solve) -> int | None:
-    """Bytes by which the process grows during the call at most; None where nobody counts them.
+def peak_memory(solve: Solve) -> tuple[int | None, float]:
+    """Bytes by which the process grows during the call at most, and the seconds that it takes.
 
-    What is allocated beforehand is not in it. Exact to about a MiB.
+    What is allocated beforehand does not count; None where Linux tells nothing. Exact to a MiB.
     """
     try:
         _CLEAR.write_text(_CLEAR_PEAK)
         before = _bytes("VmRSS")
-        solve()
-        return max(0, _bytes("VmHWM") - before)
     except OSError:
-        return None
+        return None, seconds_of(solve)
+    seconds = seconds_of(solve)
+    return max(0, _bytes("VmHWM") - before), seconds
 
 
 def _bytes(name: str) -> int:

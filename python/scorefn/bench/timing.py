@@ -42,19 +42,28 @@ def seconds_of(solve: Solve, calls: int = 1) -> float:
 
 
 def time_in_turn(
-    solves: Mapping[str, Solve], budget: Budget, between_rounds: Callable[[], None]
+    solves: Mapping[str, Solve],
+    budget: Budget,
+    *,
+    first: Mapping[str, float] | None = None,
+    between_rounds: Callable[[], None] = lambda: None,
 ) -> dict[str, Timing]:
-    """Each has its turn in each round; the slow ones sit out some, evenly spread."""
+    """Each has its turn in each round; the slow ones sit out some, evenly spread.
+
+    `first` has the seconds of a call that was made before, to count if it is long enough.
+    """
+    once = dict(first) if first else {name: seconds_of(solve) for name, solve in solves.items()}
+    times: dict[str, list[float]] = {}
     calls, wanted = {}, {}
     for name, solve in solves.items():
-        once = min(seconds_of(solve) for _ in range(2))
-        once = min(once, seconds_of(solve, max(1, min(10, int(budget.shortest / once)))))
-        calls[name] = max(1, math.ceil(budget.shortest / once))
-        affordable = int(budget.seconds / (once * calls[name]))
-        wanted[name] = min(max(affordable, budget.fewest), budget.most)
+        times[name] = [once[name]] if once[name] >= budget.shortest else []
+        if not times[name]:  # a first call is a slow one
+            once[name] = seconds_of(solve, max(1, min(10, int(budget.shortest / once[name]))))
+        calls[name] = max(1, math.ceil(budget.shortest / once[name]))
+        affordable = int(budget.seconds / (once[name] * calls[name]))
+        wanted[name] = min(max(affordable, budget.fewest), budget.most) - len(times[name])
 
     rounds = max(wanted.values(), default=0)
-    times: dict[str, list[float]] = {name: [] for name in solves}
     for i in range(rounds):
         between_rounds()
         for name, solve in solves.items():
