@@ -12,6 +12,9 @@ import numpy as np
 from scorefn.bench.problem import Solve
 
 
+VERY_SLOW = 1.0  # seconds of a call that is made twice at most
+
+
 @dataclass(frozen=True)
 class Budget:
     seconds: float  # for each solution, as long as that is enough for `fewest` measurements
@@ -61,7 +64,8 @@ def time_in_turn(
             once[name] = seconds_of(solve, max(1, min(10, int(budget.shortest / once[name]))))
         calls[name] = max(1, math.ceil(budget.shortest / once[name]))
         affordable = int(budget.seconds / (once[name] * calls[name]))
-        wanted[name] = min(max(affordable, budget.fewest), budget.most) - len(times[name])
+        fewest = budget.fewest if once[name] < VERY_SLOW else 2
+        wanted[name] = min(max(affordable, fewest), budget.most) - len(times[name])
 
     rounds = max(wanted.values(), default=0)
     for i in range(rounds):

@@ -5,6 +5,8 @@ A result that is copied into ``out`` at the end of a formula is written there at
 
 from __future__ import annotations
 
+import os
+import tempfile
 from typing import Any
 
 import torch
@@ -18,8 +20,14 @@ VERSION = torch.__version__
 SMALLEST = 1_000_000  # elements; each shape is compiled for seconds, which small ones cannot pay
 
 
+# Of its own for each run: Ctrl-C reaches the C++ compiler too, and what that leaves half-written in
+# the cache that all share would fail forever.
+_cache = tempfile.TemporaryDirectory(prefix="scorefn-bench-")
+
+
 def configure(threads: int, dtype: str) -> None:
     torch_eager.configure(threads, dtype)
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = _cache.name  # read when the first function is compiled
 
 
 def _solve(function: Any, problem: Problem, *arrays: Any) -> Solve | None:
