@@ -11,7 +11,6 @@ import numpy as np
 
 from scorefn.bench.problem import Solve
 
-
 VERY_SLOW = 1.0  # seconds of a call that is made twice at most
 
 
