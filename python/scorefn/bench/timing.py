@@ -11,7 +11,7 @@ import numpy as np
 
 from scorefn.bench.problem import Solve
 
-VERY_SLOW = 1.0  # seconds of a call that is made twice at most
+LONGEST = 3.0  # seconds of all measurements of a solution, unless a single one takes longer
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def time_in_turn(
             once[name] = seconds_of(solve, max(1, min(10, int(budget.shortest / once[name]))))
         calls[name] = max(1, math.ceil(budget.shortest / once[name]))
         affordable = int(budget.seconds / (once[name] * calls[name]))
-        fewest = budget.fewest if once[name] < VERY_SLOW else 2
+        fewest = min(budget.fewest, max(1, int(LONGEST / once[name])))
         wanted[name] = min(max(affordable, fewest), budget.most) - len(times[name])
 
     rounds = max(wanted.values(), default=0)
