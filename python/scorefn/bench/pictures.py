@@ -13,6 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from scorefn.bench.environment import headline
 from scorefn.bench.results import Results, Row
+from scorefn.bench.solutions import PEER_NAMES
 from scorefn.cli.output import replacing
 
 GREY = "#5f6368"
@@ -89,11 +90,10 @@ def _roofline(rows: dict[str, list[Row]], results: Results, title: str) -> Figur
     right.axhline(1.0, color=GREY, linewidth=1.5)
     right.annotate(
         "a copy of the same bytes",
-        (0.99, 1.0),
+        (0.01, 1.0),
         xycoords=("axes fraction", "data"),
         xytext=(0, -4),
         textcoords="offset points",
-        ha="right",
         va="top",
         color=GREY,
         fontsize=9,
@@ -119,9 +119,9 @@ def _speedup(rows: dict[str, list[Row]], results: Results, title: str) -> Figure
     lines = math.ceil(len(shown) / columns)
     figure = _figure(3.4 * columns + 1.5, 2.7 * lines + 0.6)
     panels = figure.subplots(lines, columns, squeeze=False, sharey=True)
-    peers, legend = results.names, {}
+    legend: dict[str, Any] = {}
     for axes, (function, line) in zip(panels.flat, shown.items(), strict=False):
-        for i, peer in enumerate(peers):
+        for i, peer in enumerate(PEER_NAMES):  # each has its colour, whoever takes part
             points = [(r.work.actions, r.speedup(peer)) for r in line if peer in r.peers]
             if points:
                 [legend[peer]] = axes.plot(
@@ -144,7 +144,10 @@ def _speedup(rows: dict[str, list[Row]], results: Results, title: str) -> Figure
         axes.set_visible(False)
     for axes in panels[:, 0]:
         axes.set_ylabel("speed-up")
-    figure.legend(legend.values(), legend.keys(), loc="outside right center", frameon=False)
+    names = [name for name in PEER_NAMES if name in legend]
+    figure.legend(
+        [legend[name] for name in names], names, loc="outside right center", frameon=False
+    )
     subject = "how many times as long as scorefn each peer takes"
     figure.suptitle(_title(subject, title, results), x=0.01, ha="left", fontsize=10)
     return figure
@@ -174,8 +177,10 @@ def _numbers_of_actions(axes: Any, rows: Sequence[Row]) -> None:
     actions = sorted({row.work.actions for row in rows})
     axes.set_xscale("log", base=2)
     axes.xaxis.set_minor_locator(NullLocator())
-    # Labels that are nearer than a factor of 2 would overlap.
-    labelled = [k for i, k in enumerate(actions) if i == 0 or k >= 1.9 * actions[i - 1]]
+    labelled: list[int] = []
+    for k in actions:  # labels that are nearer than a factor of 2 would overlap
+        if not labelled or k >= 2 * labelled[-1]:
+            labelled.append(k)
     axes.set_xticks(labelled, [f"{k:,}" for k in labelled], rotation=45, ha="right", fontsize=8)
     axes.set_xlabel("actions K")
     axes.grid(alpha=0.25, linewidth=0.6)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scorefn.bench.solutions import OURS
+from scorefn.bench.solutions import OURS, PEER_NAMES
 from scorefn.bench.timing import Timing
 from scorefn.bench.workload import Workload
 from scorefn.cli.errors import CommandError, describe_exception
@@ -61,6 +61,9 @@ class Row:
         """Seconds that it takes to move the bytes."""
         return self.bytes_moved / self.bandwidth
 
+    def takes_part(self, name: str) -> bool:
+        return name in self.measured or name in self.failed
+
     def speedup(self, peer: str) -> float:
         """How many times as long as scorefn the peer takes; NaN if one of them has no time."""
         ours, other = self.ours, self.measured.get(peer)
@@ -81,11 +84,8 @@ class Results:
 
     @property
     def names(self) -> list[str]:
-        """Of the peers, in the order of the first row that has them."""
-        found = dict.fromkeys(
-            name for row in self.rows for name in (*row.measured, *row.failed) if name != OURS
-        )
-        return list(found)
+        """Of the peers that take part."""
+        return [name for name in PEER_NAMES if any(row.takes_part(name) for row in self.rows)]
 
     def write(self, path: Path) -> None:
         content = {"format_version": FORMAT_VERSION, **asdict(self)}

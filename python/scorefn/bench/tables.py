@@ -13,6 +13,7 @@ from rich.text import Text
 
 from scorefn.bench import text
 from scorefn.bench.results import Results, Row
+from scorefn.bench.solutions import OURS
 
 KEY = (
     "x copy: how many times as long as a copy of the bytes that have to move, in as many threads. "
@@ -53,9 +54,7 @@ def tables(results: Results) -> Iterator[Table]:
     """One for each function, in the order of the rows."""
     for function in dict.fromkeys(row.work.function for row in results.rows):
         rows = [row for row in results.rows if row.work.function == function]
-        peers = [
-            name for name in results.names if any(name in (*r.measured, *r.failed) for r in rows)
-        ]
+        peers = [name for name in results.names if any(row.takes_part(name) for row in rows)]
         has_memory = any(m.memory and m.memory >= MEMORY for r in rows for m in r.measured.values())
         header = ["K", "N", "time", "ns/elem.", "x copy", "ULP", *peers]
         cells = [_cells(row, peers, with_memory=has_memory) for row in rows]
@@ -87,7 +86,7 @@ def _peer(row: Row, name: str) -> Cell:
         return Cell("")
     peer, speedup = row.measured[name], row.speedup(name)
     first = text.duration(peer.seconds) if row.ours is None else text.ratio(speedup)
-    return Cell(f"{first} {text.ulp(peer.ulp)}", stands_out=speedup < 1.0)
+    return Cell(f"{first}, {text.ulp(peer.ulp)}", stands_out=speedup < 1.0)
 
 
 def _memory(row: Row) -> Cell:
@@ -106,10 +105,10 @@ def losses(results: Results) -> Table:
     cells = [
         [
             Cell(row.work.name),
-            Cell(text.duration(row.measured["scorefn"].seconds)),
+            Cell(text.duration(row.measured[OURS].seconds)),
             Cell(f"{name} {text.duration(row.measured[name].seconds)}"),
             Cell(text.ratio(ratio)),
-            Cell(f"{text.ulp(row.measured['scorefn'].ulp)}; {text.ulp(row.measured[name].ulp)}"),
+            Cell(f"{text.ulp(row.measured[OURS].ulp)}; {text.ulp(row.measured[name].ulp)}"),
         ]
         for row, name, ratio in lost
     ]

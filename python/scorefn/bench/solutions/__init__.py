@@ -23,6 +23,7 @@ PEERS = {  # as they are called on the command line
     "torch.compile": ("torch.compile", "torch_compiled"),
     "jax": ("JAX", "jax_jit"),
 }
+PEER_NAMES = tuple(name for name, _ in PEERS.values())  # as they are shown
 # Left out of a quick run unless asked for: they compile for longer than all the rest takes.
 SLOW_TO_START = ("numba", "torch.compile")
 
