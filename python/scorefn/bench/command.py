@@ -140,7 +140,7 @@ def _show(
     interrupted: bool,
 ) -> None:
     console = _console()
-    console.print(headline(results.environment, results.settings.dtype), highlight=False)
+    console.print(headline(results), highlight=False)
     console.print(tables.KEY, highlight=False)
     for table in tables.tables(results):
         console.print()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import scorefn
+from scorefn.bench.results import Results
 from scorefn.bench.solutions import Solution
 
 
@@ -39,10 +40,20 @@ def _cpu() -> str:
     return names[0] if names else platform.machine()
 
 
-def headline(environment: dict[str, Any], dtype: str) -> str:
-    """The environment in a line or two."""
+def headline(results: Results) -> str:
+    """What was measured on in a line or two."""
+    environment = results.environment
     versions = ", ".join(f"{name} {version}" for name, version in environment["versions"].items())
     return (
-        f"{environment['cpu']}, {environment['isa']}, {environment['threads']} threads, {dtype}, "
-        f"{environment['date'][:10]}; {versions}; Python {environment['python']}"
+        f"{machine(results)}, load {environment['load_average']:.1f} at the start"
+        f"{', quick' if results.settings.quick else ''}; "
+        f"{versions}; Python {environment['python']}"
+    )
+
+
+def machine(results: Results) -> str:
+    environment = results.environment
+    return (
+        f"{environment['cpu']}, {environment['isa']}, {environment['threads']} threads, "
+        f"{results.settings.dtype}, {environment['date'][:10]}"
     )

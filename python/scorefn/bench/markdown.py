@@ -14,7 +14,7 @@ BEGIN, END = "<!-- scorefn bench: begin -->", "<!-- scorefn bench: end -->"
 
 
 def to_markdown(results: Results) -> str:
-    parts = [headline(results.environment, results.settings.dtype) + ".", tables.KEY]
+    parts = [headline(results) + ".", tables.KEY]
     lost = tables.losses(results)
     parts.append(lost.to_markdown() if lost.rows else "No peer is faster anywhere.")
     if failures := tables.failures(results):

@@ -15,7 +15,7 @@ from scorefn.bench.timing import FULL, QUICK, time_in_turn
 from scorefn.bench.workload import Workload
 from scorefn.cli.errors import describe_exception
 
-LARGE = 1_000_000  # elements from which on memory counts, that of the call and its bandwidth
+LARGE = 500_000  # elements from which on memory counts, that of the call and its bandwidth
 
 
 class InterruptedMeasurement(Exception):  # noqa: N818  (not an error)

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from scorefn.bench.environment import headline
+from scorefn.bench.environment import machine
 from scorefn.bench.results import Results, Row
 from scorefn.bench.solutions import PEER_NAMES
 from scorefn.cli.output import replacing
@@ -154,9 +154,7 @@ def _speedup(rows: dict[str, list[Row]], results: Results, title: str) -> Figure
 
 
 def _title(subject: str, batch: str, results: Results) -> str:
-    environment = results.environment
-    machine = headline({**environment, "versions": {}}, results.settings.dtype).partition(";")[0]
-    return f"{subject}, {batch}\n{machine}"
+    return f"{subject}, {batch}\n{machine(results)}"
 
 
 def _figure(width: float, height: float) -> Figure:

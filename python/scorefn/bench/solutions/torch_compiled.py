@@ -17,7 +17,7 @@ from scorefn.bench.solutions import torch_eager
 VERSION = torch.__version__
 
 
-SMALLEST = 1_000_000  # elements; each shape is compiled for seconds, which small ones cannot pay
+SMALLEST = 500_000  # elements; each shape is compiled for seconds, which small ones cannot pay
 
 
 # Of its own for each run: Ctrl-C reaches the C++ compiler too, and what that leaves half-written in
