@@ -1,22 +1,35 @@
-"""The same workloads, smaller, under pytest-benchmark: ``pytest benchmarks``.
+"""The workloads of ``scorefn bench --quick`` under pytest-benchmark: ``pytest benchmarks``.
 
-Not part of the tests; its tables compare one revision of scorefn with another
-(``--benchmark-autosave``, ``--benchmark-compare``).
+Not part of the tests. Its tables compare one revision of scorefn with another
+(``--benchmark-autosave``, ``--benchmark-compare``); ``-k`` chooses, as in
+``-k 'score_gradient and scorefn'``.
 """
+
+from __future__ import annotations
 
 from typing import Any
 
 import pytest
 
-from workloads import Workload, foundation
+import scorefn
+from scorefn.bench.grid import all_workloads
+from scorefn.bench.measure import prepare
+from scorefn.bench.problem import Problem
+from scorefn.bench.solutions import PEERS, SLOW_TO_START, Solution, load
+from scorefn.bench.workload import Workload
 
-WORKLOADS = {work.name: work for work in foundation(elements=1 << 20)}
-CASES = [(work, name) for work in WORKLOADS.values() for name in work.solutions]
+THREADS, DTYPE = scorefn.get_num_threads(), "float32"
+SOLUTIONS, _ = load([peer for peer in PEERS if peer not in SLOW_TO_START], THREADS, DTYPE)
 
 
-@pytest.mark.parametrize(("work", "solution"), CASES, ids=lambda x: getattr(x, "name", x))
-def test_time(work: Workload, solution: str, benchmark: Any) -> None:
+@pytest.mark.parametrize("solution", SOLUTIONS, ids=lambda solution: solution.name)
+@pytest.mark.parametrize("work", all_workloads(quick=True), ids=lambda work: work.name)
+def test_time(work: Workload, solution: Solution, benchmark: Any) -> None:
+    solves, ulps, failed = prepare(Problem(work, DTYPE, THREADS), [solution])
+    if failed:
+        pytest.fail(failed[solution.name])
+    if not solves:
+        pytest.skip(f"{solution.name} has no {work.function}")
     benchmark.group = work.name
-    result = benchmark(work.solutions[solution])
-    if solution != "copyto":
-        benchmark.extra_info["ulp"] = work.error(result)
+    benchmark.extra_info["ulp"] = ulps[solution.name]
+    benchmark(solves[solution.name])

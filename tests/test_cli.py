@@ -18,7 +18,8 @@ import scorefn
 from scorefn.cli import main
 from scorefn.cli.environments import find_spec, parse_env_args
 from scorefn.cli.errors import CommandError
-from scorefn.cli.run_folder import RunFolder, replacing
+from scorefn.cli.output import replacing
+from scorefn.cli.run_folder import RunFolder
 
 # A tiny training: an update takes 64 steps, a segment of environments with this limit 1600.
 SMALL = ["--num-envs", "4", "--rollout-steps", "16", "--max-episode-steps", "100"]
@@ -56,9 +57,10 @@ def error_of(capsys: pytest.CaptureFixture[str], *args: str) -> str:
 def test_help_version_and_info_need_no_extra() -> None:
     code = """
 import sys
-sys.modules.update(gymnasium=None, matplotlib=None, rich=None)
+sys.modules.update(gymnasium=None, matplotlib=None, rich=None, threadpoolctl=None)
 from scorefn.cli import main
-for arguments in ("", "info", "--version", "--help", "train --help", "evaluate --help"):
+helps = [f"{command} --help" for command in ("", "train", "evaluate", "bench")]
+for arguments in ["", "info", "--version", *helps]:
     try:
         assert main(arguments.split()) == 0
     except SystemExit as end:

@@ -1,6 +1,6 @@
-"""The command line: ``scorefn train``, ``scorefn evaluate``, ``scorefn info``.
+"""The command line: ``scorefn train``, ``scorefn evaluate``, ``scorefn bench``, ``scorefn info``.
 
-Gymnasium, Matplotlib and Rich are the extra ``cli``, imported by the commands that need them.
+What is not NumPy is an extra, ``cli`` or ``bench``, imported by the commands that need it.
 """
 
 from __future__ import annotations
@@ -37,15 +37,20 @@ def _run(argv: Sequence[str] | None) -> int:
     elif args.command == "info":
         print(scorefn.show_config())
     elif args.command == "train":
-        require_extra()
+        require_extra("cli")
         from scorefn.cli.train import train
 
         return train(args)
     elif args.command == "evaluate":
-        require_extra()
+        require_extra("cli")
         from scorefn.cli.evaluate import evaluate
 
         return evaluate(args)
+    elif args.command == "bench":
+        require_extra("bench")
+        from scorefn.bench.command import bench
+
+        return bench(args)
     else:
         parser.print_help()
     return 0

@@ -7,6 +7,11 @@ import importlib
 USAGE_ERROR = 2  # exit codes
 INTERRUPTED = 130  # what a shell reports of a command that SIGINT ended
 
+EXTRAS = {
+    "cli": ("gymnasium", "matplotlib", "rich"),
+    "bench": ("matplotlib", "rich", "threadpoolctl"),
+}
+
 
 class CommandError(Exception):
     """What is wrong and what to do about it, in one line."""
@@ -18,13 +23,13 @@ def describe_exception(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def require_extra() -> None:
-    """Check that the packages of the extra ``cli`` are there, before anything is started."""
-    for name in ("gymnasium", "matplotlib", "rich"):
+def require_extra(extra: str) -> None:
+    """Check that the packages of an extra are there, before anything is started."""
+    for name in EXTRAS[extra]:
         try:
             importlib.import_module(name)
         except ImportError as error:
             reason = describe_exception(error)
             raise CommandError(
-                f"cannot import {name} ({reason}): pip install 'scorefn[cli]'"
+                f"cannot import {name} ({reason}): pip install 'scorefn[{extra}]'"
             ) from error

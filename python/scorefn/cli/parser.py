@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 import scorefn
+from scorefn.bench.solutions import PEERS
 from scorefn.cli.errors import CommandError
 from scorefn.cli.settings import DEFAULT_MAX_EPISODE_STEPS, DEFAULTS, MIN_ROLLOUT_STEPS, NEVER
 
@@ -19,6 +20,7 @@ examples:
   scorefn train FrozenLake-v1 --env-arg is_slippery=false --seed 1
   scorefn train --resume runs/CartPole-v1-seed0-1
   scorefn evaluate runs/CartPole-v1-seed0-1
+  scorefn bench --quick
 """
 
 TRAIN_DESCRIPTION = """\
@@ -29,6 +31,22 @@ The method is actor-critic: REINFORCE on normalised advantages (GAE), with a lea
 entropy bonus that fall linearly to 0. The same settings and seed give the same policy. Training
 stops early once 100 evaluation episodes confirm the return to stop at. Ctrl-C stops it too and
 keeps everything; --resume then goes on as if nothing had happened.
+"""
+
+BENCH_DESCRIPTION = """\
+Time every function of scorefn over many sizes, beside a copy of the same bytes and beside what one
+would use instead, as far as it is installed: NumPy, SciPy, Numba, PyTorch (eager and compiled) and
+JAX. Every answer is checked first; its largest error in ULP stands beside the time. The results
+are tables, pictures and a JSON file, which a later run compares itself with. Run it on an idle
+machine. All of it takes about half an hour; Ctrl-C keeps what has been measured.
+"""
+
+BENCH_EXAMPLES = """\
+examples:
+  scorefn bench --quick                       less than a minute
+  scorefn bench --filter 'score_gradient K=18' --peers numpy,torch
+  scorefn bench --filter 'log_prob *' --filter 'sample *' --compare runs/bench-1
+  scorefn bench --resume runs/bench-1         go on after Ctrl-C, or draw it again
 """
 
 
@@ -51,6 +69,7 @@ def make_parser() -> Parser:
     commands = parser.add_subparsers(dest="command", title="commands", metavar="COMMAND")
     _add_train(commands)
     _add_evaluate(commands)
+    _add_bench(commands)
     commands.add_parser(
         "info",
         help="what this build is and what it runs with: put it into a bug report",
@@ -149,6 +168,60 @@ def _add_evaluate(commands: argparse._SubParsersAction[Parser]) -> None:
         help="draw actions from the policy instead of taking the likeliest one",
     )
     _add_imports(add)
+
+
+def _add_bench(commands: argparse._SubParsersAction[Parser]) -> None:
+    parser = commands.add_parser(
+        "bench",
+        help="measure speed and accuracy against the memory's speed and other libraries",
+        description=BENCH_DESCRIPTION,
+        epilog=BENCH_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument_group("what").add_argument
+    add("--quick", action="store_true", help="few sizes, few measurements: a first look")
+    add(
+        "--filter",
+        action="append",
+        metavar="PATTERN",
+        help="only workloads with this in their name, as in 'score_gradient K=18 N=4096', or that "
+        "match it if it has a wildcard (* ?); may be repeated",
+    )
+    add(
+        "--peers",
+        type=_peers,
+        metavar="NAMES",
+        help=f"only these of {','.join(PEERS)} (default: all; with --quick those that need not "
+        "compile for long)",
+    )
+    add("--no-peers", action="store_true", help="scorefn alone")
+    add(
+        "--num-threads",
+        "--threads",
+        type=_positive,
+        metavar="N",
+        help="threads, of the peers too (default: as many as scorefn takes)",
+    )
+    add("--dtype", choices=("float32", "float64"), help="of the logits (default: float32)")
+
+    add = parser.add_argument_group("results").add_argument
+    add("--output", metavar="DIR", help="their folder (default: runs/bench-1, -2, ...)")
+    add("--resume", metavar="RUN", help="go on with the run in this folder")
+    add("--compare", metavar="RUN", help="show what changed since the run in this folder or file")
+    add(
+        "--markdown",
+        metavar="FILE",
+        help="write the tables into this file, or into the part of it that they wrote before",
+    )
+    add("--quiet", action="store_true", help="no progress; print the folder of the results alone")
+
+
+def _peers(text: str) -> list[str]:
+    names = [name for name in text.split(",") if name]
+    for name in names:
+        if name not in PEERS:
+            raise argparse.ArgumentTypeError(f"'{name}' is not one of {','.join(PEERS)}")
+    return names
 
 
 def _add_imports(add: Callable[..., argparse.Action]) -> None:

@@ -6,18 +6,15 @@
     learning_curve.png  the metrics as a picture
     checkpoint.npz      what --resume needs
 
-A file is written beside its place and then moved there: an interruption leaves the old one or the
-new one. Nothing in a file is ever executed when it is read; a damaged one is a `CommandError`.
+Nothing in a file is ever executed when it is read; a damaged one is a `CommandError`.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import os
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +24,7 @@ from scorefn import LinearPolicy, TabularPolicy, load_policy
 from scorefn.cli.errors import CommandError, describe_exception
 from scorefn.cli.metrics import MetricsRow, read_metrics, write_metrics
 from scorefn.cli.models import PlayablePolicy
+from scorefn.cli.output import create_folder, replacing, writing
 from scorefn.cli.settings import TrainSettings
 from scorefn.cli.state import Arrays
 
@@ -47,17 +45,7 @@ class RunFolder:
     @staticmethod
     def create(output: str | None, name: str) -> RunFolder:
         """The folder `output`, new or empty; without it the first free runs/NAME-1, -2, ..."""
-        try:
-            if output is None:
-                return RunFolder(_next_free(Path("runs"), name))
-            path = Path(output)
-            path.mkdir(parents=True, exist_ok=True)
-            if any(path.iterdir()):
-                raise CommandError(f"{path} is not empty; --resume goes on with a run")
-            return RunFolder(path)
-        except OSError as error:
-            where = output or "runs"
-            raise CommandError(f"cannot create {where}: {error.strerror or error}") from error
+        return RunFolder(create_folder(output, name))
 
     @staticmethod
     def open(path: str) -> RunFolder:
@@ -86,7 +74,7 @@ class RunFolder:
         return _reading(self.config, read)
 
     def write_policy(self, policy: PlayablePolicy) -> None:
-        with _writing(self.policy):
+        with writing(self.policy):
             policy.save(self.policy)
 
     def read_policy(self) -> PlayablePolicy:
@@ -127,26 +115,6 @@ class RunFolder:
         return _reading(self.checkpoint, read)
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A file to write to, which takes the place of `path` at the end if all went well."""
-    part = path.with_name(f".{path.name}.part")
-    with _writing(path):
-        try:
-            yield part
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise CommandError(f"cannot write {path}: {error.strerror or error}") from error
-
-
 def _reading(path: Path, read: Callable[[], T]) -> T:
     try:
         return read()
@@ -154,19 +122,6 @@ def _reading(path: Path, read: Callable[[], T]) -> T:
         raise CommandError(f"cannot read {path}: {error.strerror or error}") from error
     except Exception as error:  # damage shows in many ways: zip, zlib, header, UTF-8, memory, ...
         raise CommandError(f"{path} is damaged: {describe_exception(error)}") from error
-
-
-def _next_free(parent: Path, name: str) -> Path:
-    parent.mkdir(exist_ok=True)
-    number = 1
-    while True:
-        path = parent / f"{name}-{number}"
-        try:
-            path.mkdir()  # fails if it exists, also if another process was a moment faster
-        except FileExistsError:
-            number += 1
-        else:
-            return path
 
 
 def _versions() -> dict[str, str]:

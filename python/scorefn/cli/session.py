@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable
 
 from scorefn.cli.display import Display, Status
+from scorefn.cli.output import replacing
 from scorefn.cli.picture import draw_learning_curve
-from scorefn.cli.run_folder import RunFolder, replacing
+from scorefn.cli.run_folder import RunFolder
 from scorefn.cli.settings import TrainSettings
 from scorefn.cli.trainer import Outcome, Trainer, recent_return
 

@@ -1,0 +1,254 @@
+"""Whether a solution gives the right answer, and its largest error in ULP.
+
+The first million entries of a result are compared with `scorefn.testing`, in float64. The errors
+that are allowed are far above what any sound program makes and far below those of a wrong formula;
+how good an answer is can be seen in the ULP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorefn import testing
+from scorefn.bench.problem import (
+    CLIP_RANGE,
+    ENTROPY_COEF,
+    MATRICES,
+    RESULTS,
+    VECTORS,
+    Problem,
+    Solve,
+)
+
+Float64 = NDArray[np.float64]
+
+CHECKED = 1 << 20  # entries
+# Relative. A sum of 128256 terms, one after another, may lose 17 of a float32's 24 bits.
+TOLERANCE = {"float32": 1e-3, "float64": 1e-9}
+# Absolute, as a part of the former, in units of the numbers that cancel: 1 - p of a likely action
+# keeps the error of p, and z - log sum exp z that of z.
+CANCELLED = 0.01
+DRAWS, MOST_CALLS = 256, 256  # that are enough to know a sampler by
+MOST_SIGMAS = 7.0  # a right sampler is beyond them once in 10^11 times, a wrong one always
+
+
+class WrongAnswerError(Exception):
+    """What is wrong, in a few words."""
+
+
+class Checker:
+    """The reference of a problem: computed once, on the first call."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        function = problem.work.function
+        self._parts = RESULTS.get(function, (function,))
+        self._rows = min(problem.work.samples, max(1, CHECKED // problem.work.actions))
+
+    def check(self, solve: Solve) -> float:
+        """The largest error of the call's result in ULP; of several results, of the main one."""
+        self._problem.poison()
+        if self._problem.work.function == "sample":
+            return self._check_sampler(solve)
+        result = solve()
+        parts = dict(zip(self._parts, result if len(self._parts) > 1 else (result,), strict=True))
+        errors = {name: self._compare(name, part) for name, part in parts.items()}
+        if "objective" in parts:
+            self._check_sums(parts)
+        return errors.get("gradient", errors[self._parts[0]])
+
+    def _compare(self, name: str, actual: Any) -> float:
+        if name in ("objective", "approx_kl", "clip_fraction"):  # sums: see _check_sums
+            return 0.0
+        exact = self._gradient if name == "gradient" else self._exact[name]
+        values = np.asarray(actual)
+        self._check_kind(name, values)
+        if name in ("tabular_gradient", "linear_gradient"):
+            checked = values[: exact.shape[0], : exact.shape[1]]
+        else:
+            checked = values[: len(exact)]
+        self._check_near(name, checked, exact)
+        return float(testing.ulp_error(checked, exact).max())
+
+    def _check_kind(self, name: str, values: NDArray[Any]) -> None:
+        work, dtype = self._problem.work, self._problem.dtype
+        shape = (work.samples,) if name in (*VECTORS, "ratio") else self._problem.out.shape
+        if values.shape != shape:
+            raise WrongAnswerError(f"{name} has shape {values.shape}, not {shape}")
+        if values.dtype != dtype:
+            raise WrongAnswerError(f"{name} is {values.dtype}, not {dtype}")
+
+    def _check_near(self, name: str, actual: NDArray[Any], exact: Float64) -> None:
+        error = np.abs(actual.astype(np.float64) - exact)
+        bound = np.abs(exact) + CANCELLED * self._unit(name, exact)
+        wrong = ~(error <= TOLERANCE[self._problem.dtype] * bound)  # NaN is wrong too
+        if wrong.any():
+            where = tuple(int(i) for i in np.argwhere(wrong)[0])
+            index = ", ".join(str(i) for i in where)
+            raise WrongAnswerError(f"{name}[{index}] = {actual[where]:.8g}, not {exact[where]:.8g}")
+
+    def _unit(self, name: str, exact: Float64) -> Any:
+        """The size of the numbers that were subtracted from each other."""
+        if name in ("tabular_gradient", "linear_gradient"):
+            return np.abs(exact).max() / CANCELLED  # of a million terms of either sign
+        if name in ("score_gradient", "gradient"):
+            return (np.abs(self._coefficient) + ENTROPY_COEF)[:, None]
+        if name == "softmax":
+            return 0.0  # nothing is
+        return 1.0
+
+    @cached_property
+    def _coefficient(self) -> Float64:
+        """What the score of each sample is multiplied by."""
+        p, n = self._problem, self._rows
+        w = p.weights[:n].astype(np.float64)
+        if p.work.function != "clipped_surrogate":
+            return w
+        ratio = self._exact["ratio"]
+        free, bounded = ratio * w, np.clip(ratio, 1 - CLIP_RANGE, 1 + CLIP_RANGE) * w
+        return np.where(free <= bounded, free, 0.0)
+
+    def _check_sums(self, parts: dict[str, Any]) -> None:
+        """Against the sums of the solution's own numbers a sample, whose first have been checked.
+
+        Relative to the sum of the magnitudes of what is summed.
+        """
+        p = self._problem
+        log_prob, entropy = (
+            np.asarray(parts[name], np.float64) for name in ("log_prob", "entropy")
+        )
+        if "ratio" in parts:
+            ratio, advantages = np.asarray(parts["ratio"], np.float64), p.weights.astype(np.float64)
+            clipped = np.clip(ratio, 1 - CLIP_RANGE, 1 + CLIP_RANGE)
+            gain = np.minimum(ratio * advantages, clipped * advantages)
+            log_ratio = log_prob - p.old_log_prob
+            self._check_sum("approx_kl", parts, (ratio - 1 - log_ratio) / len(ratio))
+            self._check_sum("clip_fraction", parts, (np.abs(ratio - 1) > CLIP_RANGE) / len(ratio))
+        else:
+            gain = p.weights * log_prob
+        self._check_sum("objective", parts, gain + ENTROPY_COEF * entropy)
+
+    def _check_sum(self, name: str, parts: dict[str, Any], terms: Float64) -> None:
+        actual, exact = float(parts[name]), terms.sum()
+        # Where every ratio is near 1, r - 1 - log r has but a digit or two left.
+        bound = TOLERANCE[self._problem.dtype] * max(np.abs(terms).sum(), 1e-3)
+        if not abs(actual - exact) <= bound:
+            raise WrongAnswerError(f"{name} = {actual}, not {exact:.8g}")
+
+    @cached_property
+    def _exact(self) -> dict[str, Float64]:
+        p, n = self._problem, self._rows
+        function = p.work.function
+        if function == "tabular_gradient":
+            return {function: _tabular_gradient(p)}
+        if function == "linear_gradient":
+            return {function: _linear_gradient(p)}
+        z, a, w = p.logits[:n], p.action[:n], p.weights[:n]
+        if function == "kl_divergence":
+            return {function: testing.kl_divergence(z, p.logits_q[:n])}
+        if function == "score_gradient":
+            return {function: testing.score_gradient(z, a, w)}
+        if function in MATRICES + VECTORS:
+            reference: Callable[..., Float64] = getattr(testing, function)
+            return {
+                function: reference(z, a) if function in ("score", "log_prob") else reference(z)
+            }
+
+        exact = {"log_prob": testing.log_prob(z, a), "entropy": testing.entropy(z)}
+        if function == "clipped_surrogate":
+            exact["ratio"] = np.exp(exact["log_prob"] - p.old_log_prob[:n])
+        return exact
+
+    @cached_property
+    def _gradient(self) -> Float64:
+        """Of a training objective."""
+        p, n = self._problem, self._rows
+        return testing.score_gradient(
+            p.logits[:n], p.action[:n], self._coefficient, entropy_coef=ENTROPY_COEF
+        )
+
+    def _check_sampler(self, solve: Solve) -> float:
+        """Valid actions with their log-probabilities, as often as they should be drawn."""
+        p, rows = self._problem, self._rows
+        z = p.logits[:rows]
+        log_p, probability = testing.log_softmax(z), testing.softmax(z)
+        worst, frequencies = 0.0, _Frequencies(log_p, probability)
+        calls = min(MOST_CALLS, -(-DRAWS // rows))
+        for _ in range(calls):
+            actions, log_prob = (np.asarray(part) for part in solve())
+            if actions.shape != (p.work.samples,) or actions.dtype.kind not in "iu":
+                raise WrongAnswerError(f"actions are {actions.dtype} of shape {actions.shape}")
+            if actions.min() < 0 or actions.max() >= p.work.actions:
+                raise WrongAnswerError("an action is out of range")
+            drawn = actions[:rows]
+            exact = np.take_along_axis(log_p, drawn[:, None], axis=1)[:, 0]
+            self._check_near("log_prob", log_prob[:rows], exact)
+            worst = max(worst, float(testing.ulp_error(log_prob[:rows], exact).max()))
+            frequencies.count(drawn, exact)
+        frequencies.check(calls)
+        return worst
+
+
+class _Frequencies:
+    """Sums over all draws of quantities whose mean and variance are known: sigmas from the mean.
+
+    The log-probability of what is drawn, and whether its index is 0, 1, ... modulo `CLASSES`.
+    """
+
+    CLASSES = 8
+    LEAST = 10.0  # draws that a class must have by right: the normal law holds from about there
+
+    def __init__(self, log_p: Float64, probability: Float64) -> None:
+        self._class = np.arange(probability.shape[1]) % self.CLASSES
+        by_class = np.stack(
+            [probability[:, self._class == c].sum(axis=1) for c in range(self.CLASSES)], axis=1
+        )
+        mean = (probability * log_p).sum(axis=1)
+        variance = (probability * log_p**2).sum(axis=1) - mean**2
+        self._mean = np.append(by_class.sum(axis=0), mean.sum())
+        self._variance = np.append((by_class * (1 - by_class)).sum(axis=0), variance.sum())
+        self._sum = np.zeros(self.CLASSES + 1)
+
+    def count(self, actions: NDArray[Any], log_prob: Float64) -> None:
+        drawn = np.bincount(self._class[actions], minlength=self.CLASSES)
+        self._sum += np.append(drawn, log_prob.sum())
+
+    def check(self, calls: int) -> None:
+        distance = np.abs(self._sum - calls * self._mean)
+        sigma = np.sqrt(calls * np.maximum(self._variance, 1e-12))
+        judged = np.append(calls * self._variance[:-1] > self.LEAST, True)
+        sigmas = np.where(judged, distance / sigma, 0.0)
+        if sigmas.max() > MOST_SIGMAS:
+            kind = "log-probability" if sigmas.argmax() == self.CLASSES else "action"
+            raise WrongAnswerError(
+                f"the mean {kind} of the draws is {sigmas.max():.0f} sigmas from where it should be"
+            )
+
+
+def _tabular_gradient(p: Problem) -> Float64:
+    """Of the first states: as many as the samples of which are a million entries."""
+    states = min(p.work.states, max(1, CHECKED * p.work.states // p.work.elements))
+    mine = p.state < states
+    s = p.state[mine]
+    gradient = np.zeros((states, p.work.actions))
+    np.add.at(gradient, s, testing.score_gradient(p.table[s], p.action[mine], p.weights[mine]))
+    return gradient
+
+
+def _linear_gradient(p: Problem) -> Float64:
+    """Of the first columns. In slices of the samples, as the logits may not fit into memory."""
+    columns = min(p.work.actions, max(1, CHECKED // p.work.features))
+    coef = p.coef.astype(np.float64)
+    gradient = np.zeros((p.work.features, columns))
+    step = max(1, (1 << 22) // p.work.actions)
+    for i in range(0, p.work.samples, step):
+        x = p.features[i : i + step].astype(np.float64)
+        part = slice(i, i + step)
+        rows = testing.score_gradient(x @ coef, p.action[part], p.weights[part])
+        gradient += x.T @ rows[:, :columns]
+    return gradient

@@ -1,0 +1,477 @@
+"""The benchmark: it counts bytes exactly, believes no wrong answer, and keeps what it measured.
+
+Needs no peer but NumPy. No test looks at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import scorefn
+from scorefn.bench import solutions
+from scorefn.bench.checks import Checker, WrongAnswerError
+from scorefn.bench.compare import changes, compare
+from scorefn.bench.grid import ACTIONS, all_workloads, matching
+from scorefn.bench.markdown import BEGIN, END
+from scorefn.bench.measure import prepare
+from scorefn.bench.problem import Problem
+from scorefn.bench.results import read_results
+from scorefn.bench.solutions import OURS, PEERS, Solution, load
+from scorefn.bench.timing import Budget, time_in_turn
+from scorefn.bench.workload import BYTES, Workload
+from scorefn.cli import main
+
+TINY = ["--quick", "--filter", "log_prob K=6 N=1", "--filter", "tabular", "--peers", "numpy"]
+FUNCTIONS = [name for name in BYTES if hasattr(scorefn, name)]
+
+
+def tiny(function: str, actions: int = 5, samples: int = 40) -> Workload:
+    sizes = {"tabular_gradient": {"states": 7}, "linear_gradient": {"features": 3}}
+    return Workload(function, actions, samples, **sizes.get(function, {}))
+
+
+def error_of(capsys: pytest.CaptureFixture[str], *args: str) -> str:
+    assert main(args) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("scorefn: error: ")
+    return err.removeprefix("scorefn: error: ").rstrip()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small run."""
+    folder = tmp_path_factory.mktemp("bench") / "run"
+    assert main(["bench", *TINY, "--quiet", "--output", str(folder)]) == 0
+    return folder
+
+
+# Workloads
+
+
+def test_names_are_unique() -> None:
+    for quick in (False, True):
+        names = [work.name for work in all_workloads(quick=quick)]
+        assert len(set(names)) == len(names)
+
+
+def test_grid_has_every_function_and_number_of_actions() -> None:
+    workloads = all_workloads()
+    assert {work.function for work in workloads} == set(FUNCTIONS)
+    assert {w.actions for w in workloads if w.function == "score_gradient"} == set(ACTIONS)
+    assert len(all_workloads(quick=True)) < len(workloads) / 5
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("score_gradient K=18", {("score_gradient", 18)}),
+        ("softmax K=1024", {("softmax", 1024), ("log_softmax", 1024)}),
+        ("softmax K=1024*", {("softmax", 1024)}),
+        ("* states=500", {("tabular_gradient", 6)}),
+    ],
+)
+def test_filter(pattern: str, expected: set[tuple[str, int]]) -> None:
+    found = matching(all_workloads(), [pattern])
+    assert {(work.function, work.actions) for work in found} == expected
+
+
+@pytest.mark.parametrize(
+    ("work", "itemsize", "expected"),
+    [
+        (Workload("log_softmax", 6, 10), 4, (60 + 60) * 4),
+        (Workload("log_softmax", 6, 10), 8, (60 + 60) * 8),
+        (Workload("logsumexp", 6, 10), 4, (60 + 10) * 4),
+        (Workload("log_prob", 6, 10), 4, (60 + 10) * 4 + 10 * 8),
+        (Workload("kl_divergence", 6, 10), 4, (60 + 60 + 10) * 4),
+        (Workload("score_gradient", 6, 10), 4, (60 + 10 + 60) * 4 + 10 * 8),
+        # All of the gradient is written, of the table what is visited is read.
+        (Workload("tabular_gradient", 6, 10, states=4), 4, (24 + 24 + 10) * 4 + 10 * 16),
+        (Workload("tabular_gradient", 6, 2, states=4), 4, (12 + 24 + 2) * 4 + 2 * 16),
+        (
+            Workload("tabular_gradient", 6, 2, states=4, accumulate=True),
+            4,
+            (12 + 12 + 12 + 2) * 4 + 2 * 16,
+        ),
+        (Workload("linear_gradient", 6, 10, features=3), 4, (30 + 18 + 18 + 10) * 4 + 10 * 8),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_bytes_moved(work: Workload, itemsize: int, expected: int) -> None:
+    assert work.bytes_moved(itemsize) == expected
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_bytes_moved_are_those_of_the_arrays(function: str, dtype: str) -> None:
+    """Of all that scorefn is given and returns, where every state is visited."""
+    work = tiny(function)
+    problem = Problem(work, dtype, 1)
+    result = load([], 1, dtype)[0][0].prepare(problem)()
+    inputs = [value for name, value in vars(problem).items() if not name.startswith("out")]
+    arrays = [array for array in inputs if isinstance(array, np.ndarray)]
+    outputs = result if isinstance(result, tuple) else (result,)
+    arrays += [array for array in outputs if np.ndim(array)]
+    # What a training objective or a sampler returns beside the numbers is counted.
+    assert work.bytes_moved(problem.out.itemsize) == sum(array.nbytes for array in arrays)
+
+
+# Solutions and their checks
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("actions", [2, 7, 300])
+@pytest.mark.parametrize("function", BYTES)
+def test_installed_solutions_are_right(function: str, actions: int, dtype: str) -> None:
+    """NumPy's for functions to come, too."""
+    installed, _ = load(["numpy", "scipy"], 1, dtype)
+    if not hasattr(scorefn, function):
+        installed = [solution for solution in installed if solution.name != OURS]
+    _, ulps, failed = prepare(Problem(tiny(function, actions), dtype, 1), installed)
+    assert failed == {}
+    assert "NumPy" in ulps
+
+
+def spoilt(value: Any) -> Any:
+    """A result with one number changed: the second of its main array."""
+    parts = list(value) if isinstance(value, tuple) else [value]
+    [main_part] = [i for i, part in enumerate(parts) if np.ndim(part) and part.dtype.kind == "f"][
+        :1
+    ]
+    wrong = np.array(parts[main_part])
+    wrong.reshape(-1)[1] = wrong.reshape(-1)[1] * 1.02 + 0.02
+    parts[main_part] = wrong
+    return tuple(parts) if isinstance(value, tuple) else wrong
+
+
+@pytest.mark.parametrize("function", BYTES)
+def test_checker_catches_a_wrong_number(function: str) -> None:
+    problem = Problem(tiny(function), "float32", 1)
+    [_, numpy], _ = load(["numpy"], 1, "float32")
+    solve = numpy.prepare(problem)
+    checker = Checker(problem)
+    assert checker.check(solve) < 1e7
+    with pytest.raises(WrongAnswerError):
+        checker.check(lambda: spoilt(solve()))
+
+
+@pytest.mark.parametrize("wrong", ["objective", "approx_kl", "clip_fraction"])
+def test_checker_catches_a_wrong_sum(wrong: str) -> None:
+    problem = Problem(tiny("clipped_surrogate"), "float32", 1)
+    [_, numpy], _ = load(["numpy"], 1, "float32")
+    solve = numpy.prepare(problem)
+
+    def mistaken() -> tuple[Any, ...]:
+        parts = list(solve())
+        place = {"objective": 0, "approx_kl": 5, "clip_fraction": 6}[wrong]
+        parts[place] += 1.0 if wrong == "objective" else 0.01
+        return tuple(parts)
+
+    with pytest.raises(WrongAnswerError, match=wrong):
+        Checker(problem).check(mistaken)
+
+
+def test_checker_catches_who_writes_nothing() -> None:
+    """Though the right answer of another has been in the memory that they share."""
+    problem = Problem(tiny("softmax"), "float32", 1)
+    checker = Checker(problem)
+    checker.check(lambda: scorefn.softmax(problem.logits, out=problem.out))
+    with pytest.raises(WrongAnswerError, match="softmax"):
+        checker.check(lambda: problem.out)
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        (lambda p: scorefn.softmax(p.logits)[:, 0], "shape"),
+        (lambda p: scorefn.softmax(p.logits.astype(np.float64)), "float64, not float32"),
+    ],
+)
+def test_checker_looks_at_shape_and_dtype(result: Any, message: str) -> None:
+    problem = Problem(tiny("softmax"), "float32", 1)
+    with pytest.raises(WrongAnswerError, match=message):
+        Checker(problem).check(lambda: result(problem))
+
+
+@pytest.mark.parametrize("samples", [1, 1000])
+@pytest.mark.parametrize("kind", ["likeliest", "uniform", "out of range"])
+def test_checker_catches_a_wrong_sampler(kind: str, samples: int) -> None:
+    problem = Problem(tiny("sample", 20, samples), "float32", 1)
+    rng = np.random.default_rng(0)
+
+    def solve() -> tuple[Any, Any]:
+        actions = problem.logits.argmax(axis=1)
+        if kind == "uniform":
+            actions = rng.integers(20, size=samples)
+        if kind == "out of range":
+            return actions + 20, actions
+        return actions, scorefn.log_prob(problem.logits, actions)
+
+    with pytest.raises(WrongAnswerError, match="draws" if kind != "out of range" else "range"):
+        Checker(problem).check(solve)
+
+
+def test_what_fails_is_not_timed() -> None:
+    def wrong(p: Problem) -> Any:
+        return lambda: p.logits
+
+    def broken(p: Problem) -> Any:
+        raise MemoryError("no room\nfor that")
+
+    problem = Problem(tiny("softmax"), "float32", 1)
+    modules: list[Any] = [SimpleNamespace(softmax=make) for make in (wrong, broken)]
+    modules.append(ModuleType("has_no_softmax"))
+    peers = [Solution(name, "1", module) for name, module in zip("ABC", modules, strict=True)]
+    solves, ulps, failed = prepare(problem, peers)
+    assert solves == ulps == {}
+    assert failed["A"].startswith("wrong answer: softmax[0, 0] = ")
+    assert failed["B"] == "MemoryError: no room"
+    assert "C" not in failed
+
+
+def test_peers_that_are_not_installed_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("torch", "jax", "numba"):
+        monkeypatch.setitem(sys.modules, name, None)
+        for module in ("torch_eager", "torch_compiled", "jax_jit", "numba_loops"):
+            monkeypatch.delitem(sys.modules, f"{solutions.__name__}.{module}", raising=False)
+    found, missing = load(list(PEERS), 1, "float32")
+    assert [solution.name for solution in found][:2] == [OURS, "NumPy"]
+    assert missing == ["numba", "torch", "torch.compile", "jax"]
+
+
+def test_slow_solutions_have_fewer_turns() -> None:
+    turns: list[str] = []
+
+    def take_turn(name: str, seconds: float) -> None:
+        turns.append(name)
+        time.sleep(seconds)
+
+    solves = {
+        "fast": lambda: take_turn("fast", 0.002),
+        "slow": lambda: take_turn("slow", 0.02),
+    }
+    rounds: list[int] = []
+    budget = Budget(seconds=0.05, fewest=2, most=8, shortest=0.001)
+    timings = time_in_turn(solves, budget, between_rounds=lambda: rounds.append(1))
+    assert timings["slow"].measurements == 2
+    assert timings["fast"].measurements > 2
+    assert len(rounds) <= 8
+    assert turns.count("fast") > turns.count("slow")
+
+
+# The command
+
+
+def test_results(run: Path) -> None:
+    files = {path.name for path in run.iterdir()}
+    assert files >= {"results.json", "roofline.png", "speedup.png", "speedup_single.png"}
+    for picture in run.glob("*.png"):
+        assert picture.read_bytes().startswith(b"\x89PNG")
+    content = json.loads((run / "results.json").read_text())
+    assert set(content) == {"format_version", "environment", "settings", "missing", "rows"}
+    assert content["settings"]["dtype"] == "float32"
+    environment = content["environment"]
+    assert set(environment) >= {"cpu", "threads", "isa", "date", "python", "versions"}
+    assert environment["versions"] == {"scorefn": scorefn.__version__, "NumPy": np.__version__}
+    names = [row["name"] for row in content["rows"]]
+    assert names == [w.name for w in matching(all_workloads(quick=True), TINY[2:5:2])]
+    for row in content["rows"]:
+        assert row["bytes_moved"] == Workload(**row["work"]).bytes_moved(4)
+        assert row["bandwidth"] > 0
+        assert row["failed"] == {}
+        assert set(row["measured"]) == {"scorefn", "NumPy"}
+        for measurement in row["measured"].values():
+            timing = measurement["timing"]
+            assert 0 < timing["low"] <= timing["seconds"] <= timing["high"]
+            assert measurement["ulp"] >= 0
+
+
+def test_report(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a finished run, whose tables are shown again without measuring anything."""
+    before = (run / "results.json").read_bytes()
+    page = tmp_path / "page.md"
+    page.write_text(f"# Before\n\n{BEGIN}\nold\n{END}\n\nAfter\n")
+    args = ["--resume", str(run), "--compare", str(run), "--markdown", str(page)]
+    assert main(["bench", *args]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    for text in ("log_prob", "tabular_gradient", "ns/elem.", "NumPy", "ULP"):
+        assert text in out
+    assert re.search(r"0 slower, 0 faster, \d+ within the noise; all together 1.00x", out)
+    assert (run / "results.json").read_bytes() == before
+    text = page.read_text()
+    assert text.startswith(f"# Before\n\n{BEGIN}\n")
+    assert text.endswith(f"{END}\n\nAfter\n")
+    assert "### log_prob\n\n| K | N | time |" in text
+    assert "old" not in text
+
+
+def test_resume_measures_what_is_missing(run: Path, tmp_path: Path) -> None:
+    content = json.loads((run / "results.json").read_text())
+    complete = [row["name"] for row in content["rows"]]
+    kept = content["rows"].pop(0)
+    (tmp_path / "results.json").write_text(json.dumps({**content, "rows": [kept]}))
+    assert main(["bench", "--resume", str(tmp_path), "--quiet"]) == 0
+    rows = json.loads((tmp_path / "results.json").read_text())["rows"]
+    assert [row["name"] for row in rows] == complete
+    assert rows[0] == kept
+
+
+def test_interrupt_keeps_what_is_measured(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    command = [sys.executable, "-m", "scorefn", "bench", "--quick", "--filter", "N=1"]
+    process = subprocess.Popen(
+        [*command, "--no-peers", "--output", str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (folder / "results.json").exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert re.search(r"Interrupted: \d+ of \d+ workloads are measured", out)
+    assert f"scorefn bench --resume {folder}" in out
+    assert len(read_results(folder).rows) >= 1
+
+
+def test_float64_and_threads(tmp_path: Path) -> None:
+    args = ["--dtype", "float64", "--threads", "1", "--filter", "log_prob K=6 N=1", "--no-peers"]
+    assert main(["bench", "--quick", *args, "--quiet", "--output", str(tmp_path)]) == 0
+    results = read_results(tmp_path)
+    assert (results.settings.dtype, results.settings.threads) == ("float64", 1)
+    assert results.environment["threads"] == 1
+    assert results.rows[0].bytes_moved == results.rows[0].work.bytes_moved(8)
+
+
+# Comparison
+
+
+def test_compare_knows_noise_and_the_machine(run: Path) -> None:
+    old = read_results(run)
+    row = old.rows[0]
+
+    def scaled(ours: float, peers: float) -> Any:
+        def scale(measurement: Any, factor: float) -> Any:
+            timing = measurement.timing
+            steady = {k: timing.seconds * factor for k in ("seconds", "low", "high")}
+            return replace(measurement, timing=replace(timing, **steady))
+
+        measured = {
+            name: scale(value, ours if name == OURS else peers)
+            for name, value in row.measured.items()
+        }
+        return replace(old, rows=[replace(row, measured=measured)])
+
+    base = scaled(1.0, 1.0)
+    [slower] = changes(base, scaled(1.5, 1.0))
+    assert slower.is_real
+    assert slower.ratio == pytest.approx(1.5)
+    assert not changes(base, scaled(1.01, 1.0))[0].is_real  # too little
+    assert not changes(base, scaled(1.5, 1.5))[0].is_real  # the machine was slower
+    assert not changes(base, scaled(1.0, 1.5))[0].is_real  # the peers became slower
+    table, notes = compare(base, scaled(1.5, 1.0))
+    assert [cell.text for cell in table.rows[0]][3] == "1.50x"
+    assert notes[0].startswith("1 slower, 0 faster, 0 within the noise")
+
+
+# Errors
+
+
+def test_bad_filter_names_the_workloads(capsys: pytest.CaptureFixture[str]) -> None:
+    message = error_of(capsys, "bench", "--filter", "sofmax")
+    assert message.startswith("--filter 'sofmax' matches no workload; they are named like '")
+    assert "log_softmax, softmax, logsumexp" in message
+
+
+@pytest.mark.parametrize("missing", ["matplotlib", "rich", "threadpoolctl"])
+def test_missing_extra(
+    missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    message = error_of(capsys, "bench")
+    assert message.startswith(f"cannot import {missing} (")
+    assert message.endswith("pip install 'scorefn[bench]'")
+
+
+def test_needs_no_gymnasium(run: Path) -> None:
+    code = f"""
+import sys
+sys.modules["gymnasium"] = None
+from scorefn.cli import main
+assert main(["bench", "--resume", {str(run)!r}, "--quiet"]) == 0
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--peers", "numpy,tensorflow"], "argument --peers: 'tensorflow' is not one of numpy,"),
+        (["--threads", "0"], "argument --num-threads/--threads: '0' is not a positive whole"),
+        (["--dtype", "float16"], "argument --dtype: invalid choice: 'float16'"),
+        (["--compare", "no_such"], "cannot read no_such: No such file or directory"),
+        (["--resume", "no_such"], "cannot read no_such: No such file or directory"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_error(args: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert error_of(capsys, "bench", *args).startswith(message)
+
+
+def test_resume_keeps_the_settings(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    message = error_of(capsys, "bench", "--resume", str(run), "--dtype", "float64")
+    assert message == "--resume goes on with the settings of the run; leave out --dtype"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "is damaged: "),
+        ("[]", "is not the results of a benchmark: "),
+        ('{"format_version": 99}', "is not the results of a benchmark: format_version is not 1"),
+    ],
+)
+def test_damaged_results(
+    content: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "results.json"
+    path.write_text(content)
+    assert error_of(capsys, "bench", "--compare", str(path)).startswith(f"{path} {message}")
+
+
+def test_folder_and_markdown_are_not_overwritten(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = error_of(capsys, "bench", *TINY, "--output", str(run))
+    assert message == f"{run} is not empty; --resume goes on with a run"
+    page = tmp_path / "page.md"
+    page.write_text("mine")
+    message = error_of(capsys, "bench", *TINY, "--markdown", str(page))
+    assert message.startswith(f"{page} exists, and has no lines {BEGIN}")
+    assert page.read_text() == "mine"
+
+
+def test_what_cannot_be_compared_is_said_at_once(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ["bench", "--quick", "--compare", str(run)]
+    message = error_of(capsys, *args, "--dtype", "float64")
+    assert message == "--compare: that run is of float32, not float64"
+    message = error_of(capsys, *args, "--filter", "entropy K=6 N=1")
+    assert message == "--compare: the two runs have no workload in common"
