@@ -52,10 +52,15 @@ struct Kernels {
                                    double entropy_coef, const OutRows<T>&, bool accumulate, void* scratch);
     std::int64_t (*shared_gradient)(const LogitRows<T>&, const double* weight_sums, const double* visits,
                                     double entropy_coef, const OutRows<T>&, bool accumulate, void* scratch);
-    void (*linear_logits)(const double* x, const T* coef, std::int64_t rows, std::int64_t features,
-                          std::int64_t cols, T* logits);
-    void (*linear_accumulate)(const double* x, const T* g, std::int64_t rows, std::int64_t features,
-                              std::int64_t cols, std::int64_t first, std::int64_t last, double* sums);
+    void (*linear_widen)(const T* x, std::int64_t row_stride, std::int64_t rows, std::int64_t cols, double* to,
+                         std::int64_t to_stride);
+    void (*linear_logits)(const double* x, std::int64_t strip_size, std::int64_t rows, std::int64_t features,
+                          const double* panel, std::int64_t cols, T* logits, std::int64_t row_stride,
+                          const T* next);
+    void (*linear_accumulate)(const double* x, std::int64_t strip_size, std::int64_t strips, const double* g,
+                              std::int64_t g_stride, std::int64_t rows, std::int64_t cols, double* sums,
+                              std::int64_t row_stride);
+    std::int64_t linear_panel_width;
 };
 
 struct KernelTable {

@@ -4,6 +4,9 @@
 #include "../kernels.hpp"
 
 #include <cstring>
+#if defined(__FMA__)
+#include <immintrin.h>
+#endif
 
 namespace scorefn {
 namespace {
@@ -28,7 +31,8 @@ template <class T>
 constexpr Kernels<T> table() {
     return {log_softmax<T>,     softmax<T>,       logsumexp<T>,        log_prob<T>,
             entropy<T>,         kl_divergence<T>, sample<T>,           score_gradient<T>,
-            shared_gradient<T>, linear_logits<T>, linear_accumulate<T>};
+            shared_gradient<T>, linear_widen<T>,  linear_logits<T>,     linear_accumulate<T>,
+            kPanelWidth};
 }
 
 }  // namespace
