@@ -23,6 +23,12 @@ struct OutRows {
 // Rows up to this length are worked on as many at a time as there are lanes, longer ones one at a time.
 constexpr std::int64_t kLongestShortRow = 32;
 
+// Rows of a tile.
+template <class T>
+constexpr std::int64_t tile_rows(std::int64_t cols) {
+    return cols <= kLongestShortRow ? 64 / sizeof(T) : 1;
+}
+
 // Entries of a tile, whole vectors of 64 bytes.
 template <class T>
 constexpr std::int64_t tile_size(std::int64_t cols) {
@@ -50,6 +56,7 @@ struct Kernels {
                            const OutRows<std::int64_t>& actions, const OutRows<T>& log_probs, void* scratch);
     std::int64_t (*score_gradient)(const LogitRows<T>&, const std::int64_t* actions, const double* weights,
                                    double entropy_coef, const OutRows<T>&, bool accumulate, void* scratch);
+    // weight_sums: of each tile of rows, tile_rows(cols) numbers for each action; of the last one too.
     std::int64_t (*shared_gradient)(const LogitRows<T>&, const double* weight_sums, const double* visits,
                                     double entropy_coef, const OutRows<T>&, bool accumulate, void* scratch);
     void (*linear_widen)(const T* x, std::int64_t row_stride, std::int64_t rows, std::int64_t cols, double* to,

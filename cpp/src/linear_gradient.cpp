@@ -5,7 +5,7 @@
 #include <scorefn/gradient.hpp>
 
 #include "rows.hpp"
-#include "zeros.hpp"
+#include "memory.hpp"
 
 namespace scorefn {
 namespace {

@@ -180,6 +180,28 @@ SCOREFN_INLINE Doubles<float> widen(Lanes<float> a) {
     return r;
 }
 
+// The doubles rounded to T.
+template <class T>
+SCOREFN_INLINE Lanes<T> narrow(const Doubles<T>& a) {
+    if constexpr (sizeof(T) == sizeof(double)) {
+        return a.part[0];
+    } else {
+        typedef float Half __attribute__((vector_size(SCOREFN_VECTOR_BYTES / 2)));
+        Lanes<float> r;
+        for (int p = 0; p < kParts; ++p) {
+            union {
+                Half half[2];
+                Lanes<float>::Vector whole;
+            } joined;
+            for (int h = 0; h < 2; ++h)
+                joined.half[h] =
+                    __builtin_convertvector(a.part[(2 * p + h) / kParts].part[(2 * p + h) % kParts], Half);
+            r.part[p] = joined.whole;
+        }
+        return r;
+    }
+}
+
 // A whole vector from fewer than a whole vector's values; the other lanes are `fill`.
 template <class T>
 SCOREFN_INLINE Lanes<T> load_partial(const T* x, std::int64_t count, T fill) {
