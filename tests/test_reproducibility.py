@@ -42,7 +42,7 @@ def big_inputs(function: str, cols: int, dtype: Any) -> dict[str, Array]:
 
     Blocks of rows hold up to 32768 entries and 4096 rows; chunks of samples 16384 samples of a
     tabular and 4096 of a linear policy, or as many as there are parameters. The linear policies of
-    the longest rows have more parameters than samples, so their features are shared out instead.
+    the longest rows have more parameters than samples, so their actions are shared out instead.
     """
     rows = min(8_301, 68_000 // cols)
     if function == "tabular_gradient":
@@ -64,6 +64,16 @@ def big_inputs(function: str, cols: int, dtype: Any) -> dict[str, Array]:
         z[4::97, 0] = np.inf
         few[name] = z
     return few
+
+
+def large_parameters(cols: int, dtype: Any) -> dict[str, Array]:
+    """More parameters than samples: a table in 17 or more ranges of states, and features in three
+    blocks of 512 samples."""
+    states = 17 * max(16, 16384 // (cols + 1)) if cols > 1 else 17 * 8192
+    inputs = inputs_for(1_100, cols, dtype, states=states, features=max(8, 8192 // cols))
+    # Several samples of a state, and states that no sample visits.
+    inputs["states"] = np.random.default_rng(cols).integers(states, size=300).repeat(4)[:1_100]
+    return inputs
 
 
 def variants(function: str, inputs: dict[str, Array]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -116,6 +126,8 @@ def all_hashes() -> dict[str, list[str]]:
             for function in ("tabular_gradient", "linear_gradient"):
                 few = spoil(inputs_for(50, cols, dtype))
                 add(f"{function} {np.dtype(dtype)} {cols} bad", function, few)
+                large = large_parameters(cols, dtype)
+                add(f"{function} {np.dtype(dtype)} {cols} large", function, large)
     return hashes
 
 
@@ -146,7 +158,7 @@ def hashes_of_isa() -> dict[str, dict[str, list[str]]]:
 @pytest.mark.parametrize("cols", LENGTHS)
 def test_every_isa_and_thread_count_gives_the_same_bits(hashes_of_isa, cols):
     cases = [case for case in next(iter(hashes_of_isa.values())) if case.split()[2] == str(cols)]
-    assert len(cases) == len(DTYPES) * (2 * len(ARGUMENTS) + len(GRADIENTS) + 4)
+    assert len(cases) == len(DTYPES) * (2 * len(ARGUMENTS) + len(GRADIENTS) + 6)
     different = {
         case: by_isa
         for case in cases
@@ -236,6 +248,16 @@ def test_threads_do_not_change_what_is_accumulated(function):
         call(function, inputs, out=out, accumulate=True, num_threads=num_threads)
         results.append(out)
     assert all(same_bits(result, results[0]) for result in results)
+
+
+def test_out_and_accumulate_do_not_change_the_bits_of_large_gradients():
+    """A fresh array may be written as the sums go, one that is given only once all is well."""
+    inputs = large_parameters(9, np.float32)
+    for function in ("tabular_gradient", "linear_gradient"):
+        expected = call(function, inputs)
+        assert same_bits(call(function, inputs, out=np.empty_like(expected)), expected)
+        out = np.zeros_like(expected)
+        assert np.array_equal(call(function, inputs, out=out, accumulate=True), expected)
 
 
 def test_every_way_to_set_the_threads_gives_the_same_bits():

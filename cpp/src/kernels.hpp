@@ -59,8 +59,8 @@ struct Kernels {
     // weight_sums: of each tile of rows, tile_rows(cols) numbers for each action; of the last one too.
     std::int64_t (*shared_gradient)(const LogitRows<T>&, const double* weight_sums, const double* visits,
                                     double entropy_coef, const OutRows<T>&, bool accumulate, void* scratch);
-    void (*linear_widen)(const T* x, std::int64_t row_stride, std::int64_t rows, std::int64_t cols, double* to,
-                         std::int64_t to_stride);
+    void (*linear_widen)(const T* x, std::int64_t row_stride, std::int64_t rows, std::int64_t cols,
+                         double* to, std::int64_t to_stride);
     void (*linear_logits)(const double* x, std::int64_t strip_size, std::int64_t rows, std::int64_t features,
                           const double* panel, std::int64_t cols, T* logits, std::int64_t row_stride,
                           const T* next);

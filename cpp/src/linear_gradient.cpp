@@ -62,7 +62,8 @@ public:
             std::fill_n(block.action.data(), block.rows, 0);
         }
         for (std::int64_t s = 0; s < strips; ++s)
-            widen(features_, first, block.rows, s * kStrip, kStrip, block.x.data() + s * strip_size(), kStrip);
+            widen(features_, first, block.rows, s * kStrip, kStrip, block.x.data() + s * strip_size(),
+                  kStrip);
     }
 
     // The panel of coef that starts with this action.
@@ -74,7 +75,8 @@ public:
     void multiply(const Block<T>& block, std::int64_t begin, std::int64_t end, std::int64_t action,
                   const double* panel) const {
         const T* next = features_.data + (block.first + begin + block_rows) * features_.row_stride;
-        const bool is_streamed = action == 0 && features_.row_stride == num_features && features_.col_stride == 1;
+        const bool is_streamed =
+            action == 0 && features_.row_stride == num_features && features_.col_stride == 1;
         kernel.linear_logits(block.x.data() + begin * kStrip, strip_size(), end - begin, num_features, panel,
                              std::min(kernel.linear_panel_width, num_actions - action),
                              block.logits.data() + begin * row_stride + action, row_stride,
@@ -97,10 +99,9 @@ public:
             rows.where_row_stride = where.row_stride;
             rows.where_col_stride = where.col_stride;
         }
-        const std::int64_t bad =
-            kernel.score_gradient(rows, block.action.data() + begin, block.weight.data() + begin,
-                                  options_.entropy_coef, {logits, num_actions, row_stride, 1}, false,
-                                  thread_scratch(scratch_bytes(num_actions)));
+        const std::int64_t bad = kernel.score_gradient(
+            rows, block.action.data() + begin, block.weight.data() + begin, options_.entropy_coef,
+            {logits, num_actions, row_stride, 1}, false, thread_scratch(scratch_bytes(num_actions)));
         if (bad >= 0) blame(block.first + begin + bad);
     }
 
@@ -110,8 +111,9 @@ public:
                     std::int64_t last_strip, double* g, double* sums, std::int64_t sums_stride) const {
         const std::int64_t stride = round_up(cols, kStrip);
         kernel.linear_widen(block.logits.data() + action, row_stride, block.rows, stride, g, stride);
-        kernel.linear_accumulate(block.x.data() + first_strip * strip_size(), strip_size(), last_strip - first_strip,
-                                 g, stride, block.rows, round_up(cols, 2), sums, sums_stride);
+        kernel.linear_accumulate(block.x.data() + first_strip * strip_size(), strip_size(),
+                                 last_strip - first_strip, g, stride, block.rows, round_up(cols, 2), sums,
+                                 sums_stride);
     }
 
     void throw_if_bad() const {
@@ -190,7 +192,8 @@ template <class T, class Sum>
 void sum_over_blocks(LinearGradient<T>& gradient, const Matrix<Sum>& sums, int num_threads) {
     constexpr std::int64_t kActions = 24, kRows = 4;  // of a task; whole panels on every ISA
     const std::int64_t groups = (gradient.num_actions + kActions - 1) / kActions;
-    const std::int64_t parts = groups < 16 ? 16 : 1;  // of the rows or features, where there are few groups of actions
+    const std::int64_t parts =
+        groups < 16 ? 16 : 1;  // of the rows or features, where there are few groups of actions
     const std::int64_t width = gradient.kernel.linear_panel_width;
     const std::int64_t part_rows = round_up((gradient.block_rows + parts - 1) / parts, 8);
     const std::int64_t part_strips = (gradient.strips + parts - 1) / parts;
@@ -215,12 +218,15 @@ void sum_over_blocks(LinearGradient<T>& gradient, const Matrix<Sum>& sums, int n
             const std::int64_t last_strip = std::min(gradient.strips, strip + part_strips);
             if (strip >= last_strip) return;
             const std::int64_t cols = std::min(kActions, gradient.num_actions - action);
-            const std::int64_t stride = (last_strip - strip) * kStrip;
+            // One strip more, lest the entries of a feature fall on few sets of a cache.
+            const std::int64_t stride = (last_strip - strip + 1) * kStrip;
             auto* const tile =
                 static_cast<double*>(thread_scratch(kActions * (stride + gradient.block_rows) * 8));
             std::fill_n(tile, kActions * stride, 0.0);
-            gradient.accumulate(block, action, cols, strip, last_strip, tile + kActions * stride, tile, stride);
-            for (std::int64_t f = strip * kStrip; f < std::min(last_strip * kStrip, gradient.num_features); ++f)
+            gradient.accumulate(block, action, cols, strip, last_strip, tile + kActions * stride, tile,
+                                stride);
+            for (std::int64_t f = strip * kStrip; f < std::min(last_strip * kStrip, gradient.num_features);
+                 ++f)
                 for (std::int64_t k = 0; k < cols; ++k)
                     add(sums(f, action + k), tile[k * stride + f - strip * kStrip], first > 0);
         });
@@ -254,7 +260,8 @@ void linear_gradient(Matrix<const T> features, Matrix<const T> coef, IndexVector
 
     // All choices depend on the shapes alone, so the bits do not depend on the number of threads. A block of one
     // thread stays in its second-level cache; one that all threads share is as large as pays for sharing it out.
-    constexpr std::int64_t kSmallestChunk = 4096, kOwnBlock = 1 << 15, kSharedBlock = 1 << 24, kMostRows = 512;
+    constexpr std::int64_t kSmallestChunk = 4096, kOwnBlock = 1 << 15, kSharedBlock = 12 << 20,
+                           kMostRows = 512;
     const std::int64_t row = round_up(coef.rows, kStrip) + round_up(coef.cols, kStrip);
     const auto rows_of = [&](std::int64_t block) {
         return std::clamp<std::int64_t>(block / row / 16 * 16, 16, kMostRows);
@@ -267,7 +274,7 @@ void linear_gradient(Matrix<const T> features, Matrix<const T> coef, IndexVector
     LinearGradient<T> gradient(features, coef, actions, weights, options, rows_of(kSharedBlock));
     // The sums of this many blocks are added with as many roundings to T: half as many ULP of the sum of the
     // absolute values. That takes half the memory of sums in double, or none at all beside `out`.
-    constexpr std::int64_t kMostRoundings = 8;
+    constexpr std::int64_t kMostRoundings = 12;
     if (features.rows > kMostRoundings * gradient.block_rows)
         sum_over_blocks<T, double>(gradient, out, options);
     else if (options.may_write_on_error && !options.accumulate)

@@ -20,12 +20,11 @@ constexpr int log2(std::int64_t power_of_2) { return power_of_2 == 1 ? 0 : 1 + l
 // The samples, loaded a few at a time.
 class Samples {
 public:
-    static constexpr std::int64_t kAtATime = 256;
     const std::int64_t size;
 
     // `states` null: there is one.
-    Samples(const IndexVector* states, const IndexVector& actions, const RealVector& weights, std::int64_t num_states,
-            std::int64_t num_actions)
+    Samples(const IndexVector* states, const IndexVector& actions, const RealVector& weights,
+            std::int64_t num_states, std::int64_t num_actions)
         : size(actions.size),
           states_(states),
           actions_(actions),
@@ -39,16 +38,25 @@ public:
     // out of range.
     template <class Visit>
     bool for_each(std::int64_t first, std::int64_t end, Visit visit) const {
-        end = std::min(end, size);
-        std::int64_t state[kAtATime] = {}, action[kAtATime];
+        constexpr std::int64_t kAtATime = 256;
+        std::int64_t state_buffer[kAtATime] = {}, action_buffer[kAtATime];
         double weight[kAtATime];
-        for (; first < end; first += kAtATime) {
+        const auto num_states = static_cast<std::uint64_t>(num_states_);
+        const auto num_actions = static_cast<std::uint64_t>(num_actions_);
+        for (end = std::min(end, size); first < end; first += kAtATime) {
             const std::int64_t count = std::min(kAtATime, end - first);
-            if (states_) load(*states_, first, count, state);
-            load(actions_, first, count, action);
+            const volatile std::int64_t* const states =
+                states_ ? integers(*states_, first, count, state_buffer) : state_buffer;
+            const volatile std::int64_t* const actions = integers(actions_, first, count, action_buffer);
             load(weights_, first, count, weight);
-            if (!in_range(state, count, num_states_) || !in_range(action, count, num_actions_)) return false;
-            for (std::int64_t i = 0; i < count; ++i) visit(state[i], action[i], weight[i]);
+            for (std::int64_t i = 0; i < count; ++i) {
+                const std::int64_t state = states[i],
+                                   action = actions[i];  // loaded once, then tested and used
+                if (static_cast<std::uint64_t>(state) >= num_states ||
+                    static_cast<std::uint64_t>(action) >= num_actions)
+                    return false;
+                visit(state, action, weight[i]);
+            }
         }
         return true;
     }
@@ -60,6 +68,15 @@ public:
     }
 
 private:
+    // Those first .. first + count - 1, where they lie if they are plain int64, else in the buffer.
+    static const volatile std::int64_t* integers(const IndexVector& v, std::int64_t first, std::int64_t count,
+                                                 std::int64_t* buffer) {
+        if (v.type == IntegerType::i64 && v.stride == 1)
+            return static_cast<const std::int64_t*>(v.data) + first;
+        load(v, first, count, buffer);
+        return buffer;
+    }
+
     const IndexVector* states_;
     const IndexVector& actions_;
     const RealVector& weights_;
@@ -95,8 +112,8 @@ public:
     const GradientOptions& options;
     const std::int64_t tile_rows = scorefn::tile_rows<T>(table.cols);
 
-    TabularGradient(const char* name, const Matrix<const T>& table, const Samples& samples, const Matrix<T>& out,
-                    const GradientOptions& options)
+    TabularGradient(const char* name, const Matrix<const T>& table, const Samples& samples,
+                    const Matrix<T>& out, const GradientOptions& options)
         : name(name), table(table), samples(samples), out(out), options(options) {}
 
     bool is_visit(double weight) const { return weight != 0 || options.entropy_coef != 0; }
@@ -104,15 +121,16 @@ public:
     // The gradient of the tiles begin .. end - 1 of a layout whose first state is `origin`. The sums of a tile are there
     // if is_visited(tile); else its gradient is 0, which costs no look at the table.
     template <class IsVisited>
-    void write(std::int64_t origin, std::int64_t begin, std::int64_t end, const Layout& layout, const double* sums,
-               IsVisited is_visited, void* scratch) {
+    void write(std::int64_t origin, std::int64_t begin, std::int64_t end, const Layout& layout,
+               const double* sums, IsVisited is_visited, void* scratch) {
         for (std::int64_t last; begin < end; begin = last) {
             const bool visited = is_visited(begin);
             for (last = begin + 1; last < end && is_visited(last) == visited; ++last) {}
             const std::int64_t state = begin * tile_rows, first = origin + state;
             const std::int64_t count = std::min((last - begin) * tile_rows, table.rows - first);
             if (visited)
-                run_kernel(first, count, sums + layout.weight(state, 0), sums + layout.visits(state), scratch);
+                run_kernel(first, count, sums + layout.weight(state, 0), sums + layout.visits(state),
+                           scratch);
             else if (!options.accumulate)
                 fill_zeros(first, count);
         }
@@ -122,7 +140,8 @@ public:
         if (!has_allowed_action(table, options.where, state)) blame(state);
     }
     void throw_if_bad() const {
-        if (first_bad_ < table.rows) throw_no_allowed_action(name, samples.have_states() ? first_bad_.load() : -1);
+        if (first_bad_ < table.rows)
+            throw_no_allowed_action(name, samples.have_states() ? first_bad_.load() : -1);
     }
 
 private:
@@ -130,7 +149,8 @@ private:
                     void* scratch) {
         const std::int64_t bad = kernels().of<T>().shared_gradient(
             logit_rows(table, options.where, first, count), weights, visits, options.entropy_coef,
-            {out.data + first * out.row_stride, out.cols, out.row_stride, out.col_stride}, options.accumulate, scratch);
+            {out.data + first * out.row_stride, out.cols, out.row_stride, out.col_stride}, options.accumulate,
+            scratch);
         if (bad >= 0) blame(first + bad);
     }
     void fill_zeros(std::int64_t first, std::int64_t count) {
@@ -227,7 +247,8 @@ private:
     static constexpr std::int64_t kChunk = 1 << 14;
 
     bool sort(const Samples& samples, std::int64_t chunk) {
-        auto* const loaded = static_cast<Sample*>(thread_scratch(kChunk * (sizeof(Sample) + sizeof(std::int32_t))));
+        auto* const loaded =
+            static_cast<Sample*>(thread_scratch(kChunk * (sizeof(Sample) + sizeof(std::int32_t))));
         auto* const bucket_of = reinterpret_cast<std::int32_t*>(loaded + kChunk);
         std::int32_t* const end = ends_.data() + chunk * (count + 1);
         std::int64_t size = 0;
@@ -240,7 +261,8 @@ private:
             ++end[bucket + 1];
         }))
             return false;
-        std::int32_t begin = 0;  // end[b + 1] is made the begin of bucket b, which placing its samples moves to its end
+        std::int32_t begin =
+            0;  // end[b + 1] is made the begin of bucket b, which placing its samples moves to its end
         for (std::int64_t b = 0; b < count; ++b) begin += std::exchange(end[b + 1], begin);
         Sample* const sorted = sorted_.data() + chunk * kChunk;
         for (std::int64_t i = 0; i < size; ++i) sorted[end[bucket_of[i] + 1]++] = loaded[i];
@@ -248,7 +270,7 @@ private:
     }
 
     const int log2_states_;
-    Array<Sample> sorted_;       // within each chunk
+    Array<Sample> sorted_;      // within each chunk
     Zeros<std::int32_t> ends_;  // of each chunk: 0, then where each bucket ends
 };
 
@@ -268,8 +290,8 @@ void sum_over_buckets(TabularGradient<T>& gradient, int log2_states) {
     parallel_for(buckets.count, num_threads, [&](std::int64_t bucket) {
         const std::int64_t first = bucket * states;
         const Layout layout(gradient.tile_rows, cols, std::min(states, gradient.table.rows - first));
-        auto* const scratch = static_cast<double*>(
-            thread_scratch(scratch_bytes(cols) + layout.size() * std::int64_t{sizeof(double)} + layout.tiles));
+        auto* const scratch = static_cast<double*>(thread_scratch(
+            scratch_bytes(cols) + layout.size() * std::int64_t{sizeof(double)} + layout.tiles));
         double* const sums = scratch + scratch_bytes(cols) / std::int64_t{sizeof(double)};
         bool* const is_visited = reinterpret_cast<bool*>(sums + layout.size());
         std::fill_n(is_visited, layout.tiles, false);
@@ -284,8 +306,8 @@ void sum_over_buckets(TabularGradient<T>& gradient, int log2_states) {
             sums[layout.weight(s.state, s.action)] += s.weight;
             sums[layout.visits(s.state)] += gradient.is_visit(s.weight) ? 1.0 : 0.0;
         });
-        gradient.write(first, 0, layout.tiles, layout, sums, [&](std::int64_t tile) { return is_visited[tile]; },
-                       scratch);
+        gradient.write(first, 0, layout.tiles, layout, sums,
+                       [&](std::int64_t tile) { return is_visited[tile]; }, scratch);
     });
     gradient.throw_if_bad();
 }

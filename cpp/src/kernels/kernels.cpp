@@ -29,9 +29,9 @@ namespace {
 
 template <class T>
 constexpr Kernels<T> table() {
-    return {log_softmax<T>,     softmax<T>,       logsumexp<T>,        log_prob<T>,
-            entropy<T>,         kl_divergence<T>, sample<T>,           score_gradient<T>,
-            shared_gradient<T>, linear_widen<T>,  linear_logits<T>,     linear_accumulate<T>,
+    return {log_softmax<T>,     softmax<T>,       logsumexp<T>,     log_prob<T>,
+            entropy<T>,         kl_divergence<T>, sample<T>,        score_gradient<T>,
+            shared_gradient<T>, linear_widen<T>,  linear_logits<T>, linear_accumulate<T>,
             kPanelWidth};
 }
 

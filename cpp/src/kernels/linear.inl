@@ -102,7 +102,8 @@ void logits_of_panel(const double* x, std::int64_t strip_size, std::int64_t rows
 // after these, `next`, are brought into the cache in the meantime, if given.
 template <class T>
 void linear_logits(const double* x, std::int64_t strip_size, std::int64_t rows, std::int64_t features,
-                   const double* panel, std::int64_t cols, T* logits, std::int64_t row_stride, const T* next) {
+                   const double* panel, std::int64_t cols, T* logits, std::int64_t row_stride,
+                   const T* next) {
     const std::int64_t vectors = (cols + kVectorDoubles - 1) / kVectorDoubles;
     const auto run = vectors == 1   ? logits_of_panel<T, 1>
                      : vectors == 2 ? logits_of_panel<T, 2>
@@ -111,8 +112,9 @@ void linear_logits(const double* x, std::int64_t strip_size, std::int64_t rows, 
 }
 
 template <class T, int Rows, int Strips>
-SCOREFN_INLINE void add_to_sums(const double* x, std::int64_t strip_size, const double* g, std::int64_t g_stride,
-                                std::int64_t rows, double* sums, std::int64_t row_stride) {
+SCOREFN_INLINE void add_to_sums(const double* x, std::int64_t strip_size, const double* g,
+                                std::int64_t g_stride, std::int64_t rows, double* sums,
+                                std::int64_t row_stride) {
     constexpr int V = Strips * kStrip / kVectorDoubles;
     DoubleVector sum[Rows][V];
     for (int i = 0; i < Rows; ++i)
@@ -123,11 +125,13 @@ SCOREFN_INLINE void add_to_sums(const double* x, std::int64_t strip_size, const 
 }
 
 template <class T, int Strips>
-SCOREFN_NO_INLINE void add_strips(const double* x, std::int64_t strip_size, const double* g, std::int64_t g_stride,
-                                std::int64_t rows, std::int64_t cols, double* sums, std::int64_t row_stride) {
+SCOREFN_NO_INLINE void add_strips(const double* x, std::int64_t strip_size, const double* g,
+                                  std::int64_t g_stride, std::int64_t rows, std::int64_t cols, double* sums,
+                                  std::int64_t row_stride) {
     std::int64_t k = 0;
     for (; k + kSumRows <= cols; k += kSumRows)
-        add_to_sums<T, kSumRows, Strips>(x, strip_size, g + k, g_stride, rows, sums + k * row_stride, row_stride);
+        add_to_sums<T, kSumRows, Strips>(x, strip_size, g + k, g_stride, rows, sums + k * row_stride,
+                                         row_stride);
     for (; k < cols; k += 2)
         add_to_sums<T, 2, Strips>(x, strip_size, g + k, g_stride, rows, sums + k * row_stride, row_stride);
 }
@@ -139,7 +143,9 @@ void linear_accumulate(const double* x, std::int64_t strip_size, std::int64_t st
                        std::int64_t row_stride) {
     std::int64_t s = 0;
     for (; s + kSumStrips <= strips; s += kSumStrips)
-        add_strips<T, kSumStrips>(x + s * strip_size, strip_size, g, g_stride, rows, cols, sums + s * kStrip, row_stride);
+        add_strips<T, kSumStrips>(x + s * strip_size, strip_size, g, g_stride, rows, cols, sums + s * kStrip,
+                                  row_stride);
     for (; s < strips; ++s)
-        add_strips<T, 1>(x + s * strip_size, strip_size, g, g_stride, rows, cols, sums + s * kStrip, row_stride);
+        add_strips<T, 1>(x + s * strip_size, strip_size, g, g_stride, rows, cols, sums + s * kStrip,
+                         row_stride);
 }

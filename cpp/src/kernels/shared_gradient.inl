@@ -38,8 +38,9 @@ SCOREFN_INLINE void sum_of_weights(const double* s, std::int64_t cols, double (&
 }
 
 template <class L, bool Entropy, class T = typename L::value_type>
-SCOREFN_NO_INLINE void shared_gradient_tile(const Normalizer<L>& row, const T* z, const T* exps, T* g, const double* s,
-                                            const double* visits, double entropy_coef, std::int64_t cols, int count) {
+SCOREFN_NO_INLINE void shared_gradient_tile(const Normalizer<L>& row, const T* z, const T* exps, T* g,
+                                            const double* s, const double* visits, double entropy_coef,
+                                            std::int64_t cols, int count) {
     double log_total[L::rows] = {}, h[L::rows] = {};
     if constexpr (Entropy) {
         log1p_rows(row.rest, log_total);
@@ -55,7 +56,8 @@ SCOREFN_NO_INLINE void shared_gradient_tile(const Normalizer<L>& row, const T* z
     }
     for_each_vector<T, 1>(cols * L::rows, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
         const auto z_i = load(z + i, extent, T(0));
-        const Doubles<T> zs = widen(z_i), es = widen(load_padded(exps + i, extent)), ss = load_doubles(s + i, extent, T());
+        const Doubles<T> zs = widen(z_i), es = widen(load_padded(exps + i, extent)),
+                         ss = load_doubles(s + i, extent, T());
         Doubles<T> value;
         for (int p = 0; p < value.count; ++p) {
             const auto e = es.part[p], s_j = ss.part[p];
@@ -63,9 +65,10 @@ SCOREFN_NO_INLINE void shared_gradient_tile(const Normalizer<L>& row, const T* z
             const auto others = select(e == 1.0, rest_p, 1.0 + (rest_p - e));
             value.part[p] = s_j * (others * inverse_p) - e * inverse_p * (spread_doubles<L>(sum, p) - s_j);
             if constexpr (Entropy) {
-                const auto log_p = (zs.part[p] - spread_doubles<L>(largest, p)) - spread_doubles<L>(log_total, p);
-                const auto term = spread_doubles<L>(entropy_scale, p) * (e * inverse_p) *
-                                  (log_p + spread_doubles<L>(h, p));
+                const auto log_p =
+                    (zs.part[p] - spread_doubles<L>(largest, p)) - spread_doubles<L>(log_total, p);
+                const auto term =
+                    spread_doubles<L>(entropy_scale, p) * (e * inverse_p) * (log_p + spread_doubles<L>(h, p));
                 value.part[p] = select(e == 0.0, value.part[p], value.part[p] - term);
             }
         }
@@ -85,6 +88,7 @@ std::int64_t shared_gradient(const LogitRows<T>& in, const double* weight_sums, 
                      [&](auto layout, const auto& row, const T* z, T* g, std::int64_t first, int count) {
         using L = decltype(layout);
         const auto tile = entropy_coef != 0 ? shared_gradient_tile<L, true> : shared_gradient_tile<L, false>;
-        tile(row, z, buffers.exps, g, weight_sums + first * in.cols, visits + first, entropy_coef, in.cols, count);
+        tile(row, z, buffers.exps, g, weight_sums + first * in.cols, visits + first, entropy_coef, in.cols,
+             count);
     }, [&](std::int64_t row) { return visits[row] != 0; });
 }
