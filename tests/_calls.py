@@ -18,8 +18,12 @@ FUNCTIONS = [
     "score_gradient",
     "tabular_gradient",
     "linear_gradient",
+    "policy_gradient",
+    "clipped_surrogate",
 ]
 GRADIENTS = ["score_gradient", "tabular_gradient", "linear_gradient"]
+# Their results are tuples, of which `out` takes the gradient.
+OBJECTIVES = ["policy_gradient", "clipped_surrogate"]
 
 
 def arguments_of(function: str, dtype: Any = np.float64) -> dict[str, Any]:
@@ -50,6 +54,13 @@ def arguments_of(function: str, dtype: Any = np.float64) -> dict[str, Any]:
             "coef": rng.normal(size=(5, 4)).astype(dtype),
             **samples,
         },
+        "policy_gradient": {"logits": logits, **samples},
+        "clipped_surrogate": {
+            "logits": logits,
+            "actions": actions,
+            "old_log_prob": np.linspace(-1.6, -0.2, 6).reshape(2, 3).astype(dtype),
+            "advantages": samples["weights"],
+        },
     }
     mask = {"tabular_gradient": rng.random((6, 4)) < 0.7}.get(function, where)
     mask[..., 1] = True
@@ -58,3 +69,8 @@ def arguments_of(function: str, dtype: Any = np.float64) -> dict[str, Any]:
 
 def call(function: str, **arguments: Any) -> Any:
     return getattr(scorefn, function)(**arguments)
+
+
+def written(result: Any) -> Any:
+    """What `out` takes: a result, both arrays of a sample, the gradient of an objective."""
+    return getattr(result, "gradient", result)

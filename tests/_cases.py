@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import scorefn
+from scorefn import testing
 
 Array = NDArray[Any]
 
@@ -28,6 +29,8 @@ ARGUMENTS = {
     "score_gradient": ("logits", "actions", "weights"),
     "tabular_gradient": ("table", "states", "actions", "weights"),
     "linear_gradient": ("features", "coef", "actions", "weights"),
+    "policy_gradient": ("logits", "actions", "weights"),
+    "clipped_surrogate": ("logits", "actions", "old_log_prob", "weights"),
 }
 # A result of their row i depends on row i of the inputs alone.
 ROW_FUNCTIONS = [
@@ -41,6 +44,8 @@ ROW_FUNCTIONS = [
     "score_gradient",
 ]
 GRADIENTS = ["score_gradient", "tabular_gradient", "linear_gradient"]
+# Their results are tuples, of which `out` takes the gradient.
+OBJECTIVES = ["policy_gradient", "clipped_surrogate"]
 
 
 def inputs_for(
@@ -54,8 +59,9 @@ def inputs_for(
 
     weights = rng.normal(size=rows).astype(dtype)
     weights[rng.random(rows) < 0.1] = 0.0
-    return {
-        "logits": normal(rows, cols),
+    logits = normal(rows, cols)
+    inputs = {
+        "logits": logits,
         "logits_q": normal(rows, cols),
         "table": normal(states, cols),
         "features": normal(rows, features, scale=1.0),
@@ -64,6 +70,10 @@ def inputs_for(
         "actions": rng.integers(cols, size=rows),
         "weights": weights,
     }
+    # Of another policy: about a third of the ratios are within the usual clip range.
+    log_prob = testing.log_prob(logits, inputs["actions"])
+    inputs["old_log_prob"] = np.minimum(log_prob + normal(rows, scale=0.4), 0.0).astype(dtype)
+    return inputs
 
 
 def mask_for(function: str, inputs: dict[str, Array], *, seed: int = 0) -> Array:

@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 import scorefn
-from _calls import FUNCTIONS, GRADIENTS, arguments_of, call
+from _calls import FUNCTIONS, GRADIENTS, OBJECTIVES, arguments_of, call, written
 
 Array = NDArray[Any]
 DTYPES = [np.float32, np.float64]
@@ -81,6 +81,8 @@ def assert_same(actual: Any, expected: Any) -> None:
     if isinstance(expected, tuple):
         for a, e in zip(actual, expected, strict=True):
             assert_same(a, e)
+    elif isinstance(expected, float) and not isinstance(expected, np.generic):
+        assert np.array_equal(actual, expected, equal_nan=True)  # -inf + inf, where masked
     else:
         assert actual.dtype == expected.dtype
         assert actual.shape == expected.shape
@@ -168,6 +170,8 @@ def test_leading_axes(function: str, shape: tuple[int, ...]) -> None:
         "actions": actions,
         "states": states,
         "weights": rng.normal(size=24),
+        "old_log_prob": rng.normal(-1.6, 0.3, size=24),
+        "advantages": rng.normal(size=24),
     }
     fixed = {"table": rng.normal(size=(7, 5)), "coef": rng.normal(size=(3, 5)), "rng": 3}
     names = [name for name in arguments_of(function) if name != "where"]
@@ -177,10 +181,14 @@ def test_leading_axes(function: str, shape: tuple[int, ...]) -> None:
     }
     expected = call(function, **{name: {**flat, **fixed}[name] for name in names})
     result = call(function, **n_d)
-    if function == "sample":
-        expected = scorefn.Sample(*(array.reshape(shape) for array in expected))
+
+    def reshaped(x: Any) -> Any:
+        return x.reshape(shape + x.shape[1:]) if isinstance(x, np.ndarray) else x
+
+    if isinstance(expected, tuple):
+        expected = type(expected)(*map(reshaped, expected))
     elif function not in ("tabular_gradient", "linear_gradient"):
-        expected = expected.reshape(shape + expected.shape[1:])
+        expected = reshaped(expected)
     assert_same(result, expected)
 
 
@@ -195,15 +203,18 @@ def test_integer_dtypes(function: str, name: str, code: str) -> None:
         assert_same(call(function, **{**arguments, name: arguments[name].astype(dtype)}), expected)
 
 
-@pytest.mark.parametrize("function", GRADIENTS)
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [pair for pair in INPUTS if pair[1] in ("weights", "old_log_prob", "advantages")],
+)
 @pytest.mark.parametrize("code", np.typecodes["AllInteger"] + "fd")
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_dtypes_of_weights(function: str, code: str, dtype: Any) -> None:
+def test_dtypes_of_weights(function: str, name: str, code: str, dtype: Any) -> None:
     """Their values count, whatever the dtype of the logits."""
     arguments = arguments_of(function, dtype)
     weights = np.array([[0, 1, 2], [3, 4, 5]])
-    expected = call(function, **{**arguments, "weights": weights.astype(np.float64)})
-    assert_same(call(function, **{**arguments, "weights": weights.astype(code)}), expected)
+    expected = call(function, **{**arguments, name: weights.astype(np.float64)})
+    assert_same(call(function, **{**arguments, name: weights.astype(code)}), expected)
 
 
 @pytest.mark.parametrize("function", ["score_gradient", "tabular_gradient"])
@@ -284,9 +295,9 @@ def test_axis_with_one_mask_for_all_rows(function: str) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_layout_of_out(function: str, layout: str, dtype: Any) -> None:
     arguments = arguments_of(function, dtype)
-    expected = call(function, **arguments)
+    expected = written(call(function, **arguments))
     out = WRITEABLE_LAYOUTS.get(layout, np.array)(np.full_like(expected, np.nan))
-    assert call(function, **arguments, out=out) is out
+    assert written(call(function, **arguments, out=out)) is out
     assert np.array_equal(out, expected)
     assert type(out) is (Plain if layout == "subclass" else np.ndarray)
 
@@ -314,41 +325,52 @@ def test_the_outs_of_sample_may_interleave() -> None:
     assert np.array_equal(records["log_probs"], expected.log_probs)
 
 
-@pytest.mark.parametrize("function", GRADIENTS)
+@pytest.mark.parametrize("function", [*GRADIENTS, *OBJECTIVES])
 @pytest.mark.parametrize("layout", ["plain", *WRITEABLE_LAYOUTS])
 def test_accumulate(function: str, layout: str) -> None:
     arguments = arguments_of(function)
-    gradient = call(function, **arguments)
+    gradient = written(call(function, **arguments))
     out = WRITEABLE_LAYOUTS.get(layout, np.array)(np.ones_like(gradient))
-    assert call(function, **arguments, out=out, accumulate=True) is out
+    assert written(call(function, **arguments, out=out, accumulate=True)) is out
     # one rounding to float64, of a sum below 8
     assert np.allclose(out, 1.0 + gradient, rtol=0.0, atol=8 * np.finfo(np.float64).eps)
-    assert_same(call(function, **arguments, accumulate=False), gradient)
+    assert_same(written(call(function, **arguments, accumulate=False)), gradient)
 
 
 # --- Overlap --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("function", ["log_softmax", "softmax", "score", "score_gradient"])
+@pytest.mark.parametrize(
+    "function", ["log_softmax", "softmax", "score", "score_gradient", *OBJECTIVES]
+)
 @pytest.mark.parametrize("layout", ["plain", *WRITEABLE_LAYOUTS])
 def test_in_place(function: str, layout: str) -> None:
     arguments = arguments_of(function)
     expected = call(function, **arguments)
     logits = WRITEABLE_LAYOUTS.get(layout, np.array)(arguments.pop("logits"))
-    assert call(function, logits=logits, **arguments, out=logits) is logits
-    assert np.array_equal(logits, expected)
+    result = call(function, logits=logits, **arguments, out=logits)
+    assert written(result) is logits
+    assert np.array_equal(logits, written(expected))
+    if function in OBJECTIVES:
+        assert_same(result._replace(gradient=expected.gradient), expected)
 
 
 @pytest.mark.parametrize(
     ("function", "name"),
-    [("score_gradient", "logits"), ("tabular_gradient", "table"), ("linear_gradient", "coef")],
+    [
+        ("score_gradient", "logits"),
+        ("tabular_gradient", "table"),
+        ("linear_gradient", "coef"),
+        ("policy_gradient", "logits"),
+        ("clipped_surrogate", "logits"),
+    ],
 )
 @pytest.mark.parametrize("accumulate", [False, True])
 def test_gradient_into_its_parameters(function: str, name: str, accumulate: bool) -> None:
     """One step of ascent, say."""
     arguments = arguments_of(function)
     out = arguments[name].copy()
-    expected = call(function, **arguments, out=out, accumulate=accumulate)
+    expected = written(call(function, **arguments, out=out, accumulate=accumulate))
     parameters = arguments.pop(name)
     call(function, **{name: parameters}, **arguments, out=parameters, accumulate=accumulate)
     assert_same(parameters, expected)
@@ -404,20 +426,20 @@ def test_out_in_a_column_of_an_input(function: str, column: int) -> None:
             assert_same(array[..., column].copy(), expected)
 
 
-@pytest.mark.parametrize("function", GRADIENTS)
+@pytest.mark.parametrize("function", [*GRADIENTS, *OBJECTIVES])
 def test_out_that_overlaps_any_input(function: str) -> None:
     """Each input in turn lies in the memory of `out`."""
     arguments = arguments_of(function)
     expected = call(function, **arguments)
     for name, value in arguments.items():
-        out = np.zeros_like(expected)
+        out = np.zeros_like(written(expected))
         bytes_of_out = out.reshape(-1).view(np.uint8)
         if value.nbytes > bytes_of_out.size - 8:
             continue
         overlapping = bytes_of_out[8 : 8 + value.nbytes].view(value.dtype).reshape(value.shape)
         overlapping[...] = value
-        call(function, **{**arguments, name: overlapping}, out=out)
-        assert_same(out, expected)
+        assert_same(call(function, **{**arguments, name: overlapping}, out=out), expected)
+        assert_same(out, written(expected))
 
 
 def test_the_outs_of_sample_in_its_logits() -> None:
@@ -556,7 +578,7 @@ def test_no_reference_is_kept_or_lost(function: str, layout: str) -> None:
     }
     arrays = [value for value in arguments.values() if isinstance(value, np.ndarray)]
     result = call(function, **arguments)
-    out = tuple(odd(a) for a in result) if function == "sample" else odd(result)
+    out = tuple(odd(a) for a in result) if function == "sample" else odd(written(result))
     arrays += list(out) if function == "sample" else [out]
     before = [sys.getrefcount(array) for array in arrays]
     for _ in range(5):

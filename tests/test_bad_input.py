@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import scorefn
-from _calls import FUNCTIONS, GRADIENTS, arguments_of, call
+from _calls import FUNCTIONS, GRADIENTS, OBJECTIVES, arguments_of, call, written
 from scorefn import _core
 
 NAN, INF = np.nan, np.inf
@@ -26,6 +26,7 @@ MATRICES = [
     ("tabular_gradient", "table"),
     ("linear_gradient", "features"),
     ("linear_gradient", "coef"),
+    *((function, "logits") for function in OBJECTIVES),
 ]
 ROW_FUNCTIONS = [
     function for function in FUNCTIONS if function not in ("tabular_gradient", "linear_gradient")
@@ -37,7 +38,10 @@ INDICES = [
     ("tabular_gradient", "states"),
     ("tabular_gradient", "actions"),
     ("linear_gradient", "actions"),
+    *((function, "actions") for function in OBJECTIVES),
 ]
+WEIGHTS = [(function, "weights") for function in [*GRADIENTS, "policy_gradient"]]
+WEIGHTS += [("clipped_surrogate", "old_log_prob"), ("clipped_surrogate", "advantages")]
 
 
 def good_arguments(function: str) -> dict[str, Any]:
@@ -48,7 +52,7 @@ def good_arguments(function: str) -> dict[str, Any]:
 
 def good_out(function: str) -> Any:
     """What the function could write to, filled with something that no function computes."""
-    result = call(function, **good_arguments(function))
+    result = written(call(function, **good_arguments(function)))
     if function == "sample":
         return tuple(np.full_like(array, 77) for array in result)
     return np.full_like(result, 77.0)
@@ -92,7 +96,7 @@ def test_the_good_calls_are_good(function: str) -> None:
         assert result.actions is out[0]
         assert result.log_probs is out[1]
     else:
-        assert result is out
+        assert written(result) is out
     assert to_bytes(out) != to_bytes(good_out(function))
 
 
@@ -313,11 +317,11 @@ def test_the_first_index_out_of_range_is_named() -> None:
     refuses("score", IndexError, "actions[0, 1] = 4 is out of range for 4 actions", actions=actions)
 
 
-@pytest.mark.parametrize("function", ["log_prob", "score", "score_gradient"])
+@pytest.mark.parametrize("function", ["log_prob", "score", "score_gradient", *OBJECTIVES])
 def test_index_out_of_range_without_leading_axes(function: str) -> None:
     arguments = {**good_arguments(function), "logits": np.zeros(5), "actions": 7}
-    if "weights" in arguments:
-        arguments["weights"] = 1.0
+    for name in {"weights", "old_log_prob", "advantages"}.intersection(arguments):
+        arguments[name] = 1.0
     with raises(IndexError, "actions = 7 is out of range for 5 actions"):
         call(function, **arguments)
 
@@ -342,36 +346,19 @@ def test_any_state_is_out_of_range_for_an_empty_table() -> None:
 # --- Weights --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("function", GRADIENTS)
-def test_weights(function: str) -> None:
+@pytest.mark.parametrize(("function", "name"), WEIGHTS)
+def test_weights(function: str, name: str) -> None:
+    kind = f"{name} must be float32, float64 or integers, got"
     for dtype in ["bool", "float16", "complex64", "object"]:
-        refuses(
-            function,
-            TypeError,
-            f"weights must be float32, float64 or integers, got {dtype}",
-            weights=np.ones((2, 3), dtype=dtype),
-        )
-    refuses(
-        function,
-        TypeError,
-        "weights must be float32, float64 or integers, got <U1",
-        weights=[["1"] * 3] * 2,
-    )
-    refuses(function, TypeError, "weights must be an array, got list", weights=[[1.0], []])
-    refuses(
-        function,
-        TypeError,
-        "weights must not be a masked array...",
-        weights=np.ma.masked_array(np.ones((2, 3))),
-    )
+        refuses(function, TypeError, f"{kind} {dtype}", **{name: np.ones((2, 3), dtype=dtype)})
+    refuses(function, TypeError, f"{kind} <U1", **{name: [["1"] * 3] * 2})
+    refuses(function, TypeError, f"{name} must be an array, got list", **{name: [[1.0], []]})
+    masked = np.ma.masked_array(np.ones((2, 3)))
+    refuses(function, TypeError, f"{name} must not be a masked array...", **{name: masked})
     for shape in [(), (6,), (2, 3, 1), (1, 3), (3,)]:
-        refuses(
-            function,
-            ValueError,
-            f"weights must have shape (2, 3), got {shape}",
-            weights=np.ones(shape),
-        )
-    refuses(function, ValueError, "weights must have shape (2, 3), got ()", weights=1.0)
+        message = f"{name} must have shape (2, 3), got {shape}"
+        refuses(function, ValueError, message, **{name: np.ones(shape)})
+    refuses(function, ValueError, f"{name} must have shape (2, 3), got ()", **{name: 1.0})
 
 
 def test_weights_of_a_shared_row_are_shaped_like_its_actions() -> None:
@@ -559,7 +546,9 @@ def test_sample_out() -> None:
     )
 
 
-@pytest.mark.parametrize("function", ["log_softmax", "softmax", "score", "score_gradient"])
+@pytest.mark.parametrize(
+    "function", ["log_softmax", "softmax", "score", "score_gradient", *OBJECTIVES]
+)
 def test_a_failed_call_in_place_leaves_the_logits(function: str) -> None:
     arguments = good_arguments(function)
     logits = arguments["logits"]
@@ -569,7 +558,7 @@ def test_a_failed_call_in_place_leaves_the_logits(function: str) -> None:
     )
 
 
-@pytest.mark.parametrize("function", GRADIENTS)
+@pytest.mark.parametrize("function", [*GRADIENTS, *OBJECTIVES])
 def test_a_failed_call_that_accumulates_leaves_out(function: str) -> None:
     actions = np.array([[0, 1, 2], [3, 2, 4]])
     refuses(
@@ -582,7 +571,7 @@ def test_a_failed_call_that_accumulates_leaves_out(function: str) -> None:
     )
 
 
-@pytest.mark.parametrize("function", ["log_softmax", "logsumexp", "score_gradient"])
+@pytest.mark.parametrize("function", ["log_softmax", "logsumexp", "score_gradient", *OBJECTIVES])
 def test_a_failed_call_leaves_an_out_that_is_no_plain_view(function: str) -> None:
     logits = good_arguments(function)["logits"]
     logits[1, 2] = -INF
@@ -622,7 +611,7 @@ def test_axis(function: str) -> None:
         call(function, logits=np.zeros((0, 4)), axis=0)
 
 
-@pytest.mark.parametrize("function", GRADIENTS)
+@pytest.mark.parametrize("function", [*GRADIENTS, *OBJECTIVES])
 def test_entropy_coef(function: str) -> None:
     for bad in [None, "1", 1j, True, np.True_, [1.0]]:
         message = f"entropy_coef must be a real number, got {type(bad).__name__}"
@@ -631,7 +620,7 @@ def test_entropy_coef(function: str) -> None:
         refuses(function, ValueError, f"entropy_coef must be finite, got {bad}", entropy_coef=bad)
 
 
-@pytest.mark.parametrize("function", GRADIENTS)
+@pytest.mark.parametrize("function", [*GRADIENTS, *OBJECTIVES])
 def test_accumulate(function: str) -> None:
     for bad in [None, 1, 0.0, "yes"]:
         refuses(
@@ -668,6 +657,24 @@ def test_num_samples() -> None:
         message = f"num_samples must be an int or None, got {type(bad).__name__}"
         refuses("sample", TypeError, message, num_samples=bad)
     refuses("sample", ValueError, "num_samples must be at least 0, got -1", num_samples=-1)
+
+
+def test_entropy_of_sample() -> None:
+    for bad in [None, 1, 0.0, "yes"]:
+        message = f"entropy must be a bool, got {type(bad).__name__}"
+        refuses("sample", TypeError, message, entropy=bad)
+
+
+def test_clip_range() -> None:
+    for bad in [None, "0.2", 1j, True, np.True_, [0.2]]:
+        message = f"clip_range must be a real number, got {type(bad).__name__}"
+        refuses("clipped_surrogate", TypeError, message, clip_range=bad)
+    for bad in [NAN, INF, -INF, np.float32(INF)]:
+        message = f"clip_range must be finite, got {bad}"
+        refuses("clipped_surrogate", ValueError, message, clip_range=bad)
+    for bad in [-0.1, -1, np.float32(-0.5)]:
+        message = f"clip_range must be at least 0, got {bad}"
+        refuses("clipped_surrogate", ValueError, message, clip_range=bad)
 
 
 @pytest.mark.parametrize("function", ["set_num_threads", "set_thread_local_num_threads"])

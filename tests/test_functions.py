@@ -16,6 +16,7 @@ from _cases import (
     DTYPES,
     GRADIENTS,
     LENGTHS,
+    OBJECTIVES,
     ROW_FUNCTIONS,
     Array,
     call,
@@ -28,8 +29,8 @@ from scorefn import testing
 
 INF, NAN = np.inf, np.nan
 FUNCTIONS = list(ARGUMENTS)
-# All but sample, which has a file of its own.
-NUMERIC = [function for function in FUNCTIONS if function != "sample"]
+# All but sample and the objectives, which have files of their own.
+NUMERIC = [function for function in FUNCTIONS if function not in ("sample", *OBJECTIVES)]
 BATCHES = [0, 1, 3, 16, 17, 100]
 # ... fewer of them where rows are long.
 BATCH_LENGTHS = [(rows, cols) for cols in LENGTHS for rows in BATCHES if rows * cols <= 17 * 4099]

@@ -23,6 +23,7 @@ from _cases import (
     DTYPES,
     GRADIENTS,
     LENGTHS,
+    OBJECTIVES,
     ROW_FUNCTIONS,
     Array,
     call,
@@ -42,7 +43,7 @@ def big_inputs(function: str, cols: int, dtype: Any) -> dict[str, Array]:
 
     Blocks of rows hold up to 32768 entries and 4096 rows; chunks of samples 16384 samples of a
     tabular and 4096 of a linear policy, or as many as there are parameters. The linear policies of
-    the longest rows have more parameters than samples, so their features are shared out instead.
+    the longest rows have more parameters than samples, so their actions are shared out instead.
     """
     rows = min(8_301, 68_000 // cols)
     if function == "tabular_gradient":
@@ -56,6 +57,7 @@ def big_inputs(function: str, cols: int, dtype: Any) -> dict[str, Array]:
     few["actions"] = rng.integers(cols, size=rows)
     few["weights"] = rng.normal(size=rows).astype(dtype)
     few["features"] = rng.normal(size=(rows, 5)).astype(dtype)
+    few["old_log_prob"] = (rng.normal(size=rows) - np.log(cols)).astype(dtype)
     for name in (name for name in ARGUMENTS[function] if name.startswith("logits")):
         z = rng.normal(scale=5.0, size=(rows, cols)).astype(dtype)
         z[1::7, cols // 2] = 80.0  # dominant
@@ -66,15 +68,26 @@ def big_inputs(function: str, cols: int, dtype: Any) -> dict[str, Array]:
     return few
 
 
+def large_parameters(cols: int, dtype: Any) -> dict[str, Array]:
+    """More parameters than samples: a table in 17 or more ranges of states, and features in three
+    blocks of 512 samples."""
+    states = 17 * max(16, 16384 // (cols + 1)) if cols > 1 else 17 * 8192
+    inputs = inputs_for(1_100, cols, dtype, states=states, features=max(8, 8192 // cols))
+    # Several samples of a state, and states that no sample visits.
+    inputs["states"] = np.random.default_rng(cols).integers(states, size=300).repeat(4)[:1_100]
+    return inputs
+
+
 def variants(function: str, inputs: dict[str, Array]) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "", {}
     shaped_like = {"tabular_gradient": "table", "linear_gradient": "coef"}
     columns = inputs[shaped_like.get(function, "logits")].shape[-1]
     yield "masked", {"where": np.arange(columns) % 3 != 1}
-    if function in GRADIENTS:
+    if function in (*GRADIENTS, *OBJECTIVES):
         yield "entropy_coef", {"entropy_coef": 0.3}
     if function == "sample":
         yield "num_samples", {"num_samples": 3}
+        yield "entropy", {"entropy": True}
 
 
 def spoil(inputs: dict[str, Array]) -> dict[str, Array]:
@@ -109,6 +122,10 @@ def all_hashes() -> dict[str, list[str]]:
                 for variant, options in variants(function, inputs):
                     case = f"{function} {np.dtype(dtype)} {cols} {variant}"
                     add(case, function, inputs, **options)
+                if function in OBJECTIVES:  # sums that no row of NaN hides
+                    finite = {**inputs, "logits": np.nan_to_num(inputs["logits"], neginf=-9.0)}
+                    finite["logits"] = np.minimum(finite["logits"], dtype(9.0))
+                    add(f"{function} {np.dtype(dtype)} {cols} finite", function, finite)
             # One row for all samples.
             samples = big_inputs("tabular_gradient", cols, dtype)
             shared = {**samples, "logits": samples["table"][0]}
@@ -116,6 +133,8 @@ def all_hashes() -> dict[str, list[str]]:
             for function in ("tabular_gradient", "linear_gradient"):
                 few = spoil(inputs_for(50, cols, dtype))
                 add(f"{function} {np.dtype(dtype)} {cols} bad", function, few)
+                large = large_parameters(cols, dtype)
+                add(f"{function} {np.dtype(dtype)} {cols} large", function, large)
     return hashes
 
 
@@ -146,7 +165,9 @@ def hashes_of_isa() -> dict[str, dict[str, list[str]]]:
 @pytest.mark.parametrize("cols", LENGTHS)
 def test_every_isa_and_thread_count_gives_the_same_bits(hashes_of_isa, cols):
     cases = [case for case in next(iter(hashes_of_isa.values())) if case.split()[2] == str(cols)]
-    assert len(cases) == len(DTYPES) * (2 * len(ARGUMENTS) + len(GRADIENTS) + 4)
+    assert len(cases) == len(DTYPES) * (
+        2 * len(ARGUMENTS) + len(GRADIENTS) + 2 * len(OBJECTIVES) + 7
+    )
     different = {
         case: by_isa
         for case in cases
@@ -236,6 +257,16 @@ def test_threads_do_not_change_what_is_accumulated(function):
         call(function, inputs, out=out, accumulate=True, num_threads=num_threads)
         results.append(out)
     assert all(same_bits(result, results[0]) for result in results)
+
+
+def test_out_and_accumulate_do_not_change_the_bits_of_large_gradients():
+    """A fresh array may be written as the sums go, one that is given only once all is well."""
+    inputs = large_parameters(9, np.float32)
+    for function in ("tabular_gradient", "linear_gradient"):
+        expected = call(function, inputs)
+        assert same_bits(call(function, inputs, out=np.empty_like(expected)), expected)
+        out = np.zeros_like(expected)
+        assert np.array_equal(call(function, inputs, out=out, accumulate=True), expected)
 
 
 def test_every_way_to_set_the_threads_gives_the_same_bits():

@@ -7,9 +7,9 @@ set(SCOREFN_CHECK_baseline "true")
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   list(APPEND SCOREFN_ISA_LIST avx2 avx512)
-  set(SCOREFN_FLAGS_avx2 -mavx2)
-  set(SCOREFN_CHECK_avx2 "__builtin_cpu_supports(\"avx2\")")
-  set(SCOREFN_FLAGS_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl)
+  set(SCOREFN_FLAGS_avx2 -mavx2 -mfma)
+  set(SCOREFN_CHECK_avx2 "(__builtin_cpu_supports(\"avx2\") && __builtin_cpu_supports(\"fma\"))")
+  set(SCOREFN_FLAGS_avx512 -mfma -mavx512f -mavx512bw -mavx512dq -mavx512vl)
   set(SCOREFN_CHECK_avx512
-      "(__builtin_cpu_supports(\"avx512f\") && __builtin_cpu_supports(\"avx512bw\") && __builtin_cpu_supports(\"avx512dq\") && __builtin_cpu_supports(\"avx512vl\"))")
+      "(__builtin_cpu_supports(\"fma\") && __builtin_cpu_supports(\"avx512f\") && __builtin_cpu_supports(\"avx512bw\") && __builtin_cpu_supports(\"avx512dq\") && __builtin_cpu_supports(\"avx512vl\"))")
 endif()

@@ -44,6 +44,12 @@ struct ClippedRows {
 // Rows up to this length are worked on as many at a time as there are lanes, longer ones one at a time.
 constexpr std::int64_t kLongestShortRow = 64;
 
+// Rows of a tile.
+template <class T>
+constexpr std::int64_t tile_rows(std::int64_t cols) {
+    return cols <= kLongestShortRow ? 64 / sizeof(T) : 1;
+}
+
 // Entries of a tile, whole vectors of 64 bytes.
 template <class T>
 constexpr std::int64_t tile_size(std::int64_t cols) {
@@ -97,12 +103,18 @@ struct Kernels {
                                                const OutRows<T>&, bool accumulate, void* scratch);
     std::int64_t (*clipped_ratio_gradient)(const LogitRows<T>&, const ClippedRows<T>&, const GradientRows<T>&,
                                            const OutRows<T>&, bool accumulate, void* scratch);
+    // weight_sums: of each tile of rows, tile_rows(cols) numbers for each action; of the last one too.
     std::int64_t (*shared_gradient)(const LogitRows<T>&, const double* weight_sums, const double* visits,
                                     double entropy_coef, const OutRows<T>&, bool accumulate, void* scratch);
-    void (*linear_logits)(const double* x, const T* coef, std::int64_t rows, std::int64_t features,
-                          std::int64_t cols, T* logits);
-    void (*linear_accumulate)(const double* x, const T* g, std::int64_t rows, std::int64_t features,
-                              std::int64_t cols, std::int64_t first, std::int64_t last, double* sums);
+    void (*linear_widen)(const T* x, std::int64_t row_stride, std::int64_t rows, std::int64_t cols,
+                         double* to, std::int64_t to_stride);
+    void (*linear_logits)(const double* x, std::int64_t strip_size, std::int64_t rows, std::int64_t features,
+                          const double* panel, std::int64_t cols, T* logits, std::int64_t row_stride,
+                          const T* next);
+    void (*linear_accumulate)(const double* x, std::int64_t strip_size, std::int64_t strips, const double* g,
+                              std::int64_t g_stride, std::int64_t rows, std::int64_t cols, double* sums,
+                              std::int64_t row_stride);
+    std::int64_t linear_panel_width;
 };
 
 struct KernelTable {

@@ -1,95 +1,120 @@
-// Features are streamed in blocks of rows that stay in cache: logits = x @ coef, then g = the gradient with respect to
-// them, then sums += x^T @ g. The products and sums are in double; only the blocks at work exist at a time.
+// Features are streamed in blocks of samples: logits = x @ coef, then g = the gradient with respect to them, then
+// sums += g^T @ x. The products and sums are in double; only the blocks at work exist at a time.
 
+#include <limits>
 #include <scorefn/gradient.hpp>
-#include <vector>
 
 #include "rows.hpp"
+#include "memory.hpp"
 
 namespace scorefn {
 namespace {
 
-constexpr std::int64_t kMostBlockRows = 256;
+constexpr std::int64_t round_up(std::int64_t n, std::int64_t step) { return (n + step - 1) / step * step; }
+constexpr std::int64_t kStrip = 8;  // as in kernels/linear.inl
 
-// One block of samples. x is in double, (rows, features); logits and g are (rows, actions).
+// One block of samples: x in strips, x[f / 8][sample][f % 8], and the logits, whose place the gradient takes.
 template <class T>
 struct Block {
     std::int64_t first = 0, rows = 0;
-    std::vector<double> x;
-    std::vector<T> logits, g;
-    std::int64_t action[kMostBlockRows];
-    T weight[kMostBlockRows];
+    Zeros<double> x;
+    Zeros<T> logits;
+    Zeros<std::int64_t> action;
+    Zeros<T> weight;
 
-    Block(std::int64_t rows, std::int64_t features, std::int64_t actions)
-        : x(static_cast<std::size_t>(rows * features)),
-          logits(static_cast<std::size_t>(rows * actions)),
-          g(logits.size()) {}
+    Block(std::int64_t rows, std::int64_t features, std::int64_t stride)
+        : x(rows * features), logits(rows * stride), action(rows), weight(rows) {}
 };
 
 template <class T>
 class LinearGradient {
 public:
-    const std::int64_t num_samples, num_features, num_actions, block_rows;
+    const std::int64_t num_samples, num_features, num_actions;
+    const std::int64_t strips, row_stride;  // of logits: their number, rounded up as for features
+    const std::int64_t block_rows;
+    const Kernels<T>& kernel = kernels().of<T>();
 
-    // `block_size`: about how many features and logits of a block.
     LinearGradient(const Matrix<const T>& features, const Matrix<const T>& coef, const IndexVector& actions,
-                   const RealVector& weights, const GradientOptions& options, std::int64_t block_size)
+                   const RealVector& weights, const GradientOptions& options, std::int64_t block_rows)
         : num_samples(features.rows),
           num_features(coef.rows),
           num_actions(coef.cols),
-          block_rows(std::clamp<std::int64_t>(block_size / (coef.rows + coef.cols), 16, kMostBlockRows)),
+          strips((coef.rows + kStrip - 1) / kStrip),
+          row_stride(round_up(coef.cols, kStrip)),
+          block_rows(block_rows),
           features_(features),
+          coef_(coef),
           actions_(actions),
           weights_(weights),
-          options_(options) {
-        coef_.reserve(static_cast<std::size_t>(num_features * num_actions));
-        for (std::int64_t f = 0; f < num_features; ++f)
-            for (std::int64_t k = 0; k < num_actions; ++k) coef_.push_back(coef(f, k));
-    }
+          options_(options) {}
 
-    Block<T> make_block() const { return Block<T>(block_rows, num_features, num_actions); }
+    std::int64_t strip_size() const { return block_rows * kStrip; }
+    Block<T> make_block() const { return Block<T>(block_rows, strips * kStrip, row_stride); }
 
     // The block of the samples from `first` on, up to `end`.
     void load_block(Block<T>& block, std::int64_t first, std::int64_t end) {
         block.first = first;
         block.rows = std::min(block_rows, end - first);
-        load(actions_, first, block.rows, block.action);
-        load(weights_, first, block.rows, block.weight);
-        if (!in_range(block.action, block.rows, num_actions)) {
+        load(actions_, first, block.rows, block.action.data());
+        load(weights_, first, block.rows, block.weight.data());
+        if (!in_range(block.action.data(), block.rows, num_actions)) {
             actions_changed_ = true;
-            std::fill_n(block.action, block.rows, 0);
+            std::fill_n(block.action.data(), block.rows, 0);
         }
-        double* x = block.x.data();
-        for (std::int64_t i = first; i < first + block.rows; ++i)
-            for (std::int64_t f = 0; f < num_features; ++f) *x++ = static_cast<double>(features_(i, f));
+        for (std::int64_t s = 0; s < strips; ++s)
+            widen(features_, first, block.rows, s * kStrip, kStrip, block.x.data() + s * strip_size(),
+                  kStrip);
     }
 
-    // logits and g of the block's rows begin .. end - 1.
+    // The panel of coef that starts with this action.
+    void load_panel(std::int64_t action, double* panel) const {
+        widen(coef_, 0, num_features, action, kernel.linear_panel_width, panel, kernel.linear_panel_width);
+    }
+
+    // The logits of the block's rows begin .. end - 1, begin a multiple of 8, for the actions of a panel.
+    void multiply(const Block<T>& block, std::int64_t begin, std::int64_t end, std::int64_t action,
+                  const double* panel) const {
+        const T* next = features_.data + (block.first + begin + block_rows) * features_.row_stride;
+        const bool is_streamed =
+            action == 0 && features_.row_stride == num_features && features_.col_stride == 1;
+        kernel.linear_logits(block.x.data() + begin * kStrip, strip_size(), end - begin, num_features, panel,
+                             std::min(kernel.linear_panel_width, num_actions - action),
+                             block.logits.data() + begin * row_stride + action, row_stride,
+                             is_streamed ? next : nullptr);
+    }
+
+    // g in the place of the logits of the block's rows begin .. end - 1.
     void score_rows(Block<T>& block, std::int64_t begin, std::int64_t end) {
-        const Kernels<T>& kernel = kernels().of<T>();
-        double* const x = block.x.data() + begin * num_features;
-        T* const logits = block.logits.data() + begin * num_actions;
-        kernel.linear_logits(x, coef_.data(), end - begin, num_features, num_actions, logits);
-
-        LogitRows<T> rows =
-            logit_rows(Matrix<const T>(logits, end - begin, num_actions), options_.where, 0, end - begin);
-        if (rows.where) rows.where += (block.first + begin) * rows.where_row_stride;
-        const std::int64_t bad = kernel.weighted_log_prob_gradient(
-            rows, block.weight + begin,
-            {block.action + begin, static_cast<T>(options_.entropy_coef), nullptr, nullptr},
-            {block.g.data() + begin * num_actions, num_actions, num_actions, 1}, false,
-            thread_scratch(scratch_bytes(num_actions)));
+        T* const logits = block.logits.data() + begin * row_stride;
+        // A weight of 0 contributes 0 even where a feature is not finite. Then no logit is.
+        for (std::int64_t r = begin; r < end && options_.entropy_coef == 0; ++r) {
+            const T logit = block.logits[r * row_stride];
+            if (block.weight[r] != 0 || logit - logit == 0) continue;
+            for (std::int64_t s = 0; s < strips; ++s)
+                std::fill_n(block.x.data() + s * strip_size() + r * kStrip, kStrip, 0.0);
+        }
+        LogitRows<T> rows{logits, end - begin, num_actions, row_stride, 1, nullptr, 0, 0};
+        if (const auto& where = options_.where) {
+            rows.where = where.data + (block.first + begin) * where.row_stride;
+            rows.where_row_stride = where.row_stride;
+            rows.where_col_stride = where.col_stride;
+        }
+         const std::int64_t bad = kernel.weighted_log_prob_gradient(
+            rows, block.weight.data() + begin,
+            {block.action.data() + begin, static_cast<T>(options_.entropy_coef), nullptr, nullptr},
+            {logits, num_actions, row_stride, 1}, false, thread_scratch(scratch_bytes(num_actions)));
         if (bad >= 0) blame(block.first + begin + bad);
-
-        // A weight of 0 contributes 0 even where a feature is not finite.
-        for (std::int64_t r = begin; r < end && options_.entropy_coef == 0; ++r)
-            if (block.weight[r] == 0) std::fill_n(block.x.data() + r * num_features, num_features, 0.0);
     }
 
-    // sums[f, :] += the block's x[:, f] @ g, for the features begin .. end - 1.
-    void accumulate(const Block<T>& block, std::int64_t begin, std::int64_t end, double* sums) const {
-        kernels().of<T>().linear_accumulate(block.x.data(), block.g.data(), block.rows, num_features,
-                                            num_actions, begin, end, sums);
+    // sums[k, f] += sum_r g[r, k] x[r, f] over the block, for `cols` actions from `action` on and a range of strips.
+    // `g` has room for (block_rows, cols rounded up to 8).
+    void accumulate(const Block<T>& block, std::int64_t action, std::int64_t cols, std::int64_t first_strip,
+                    std::int64_t last_strip, double* g, double* sums, std::int64_t sums_stride) const {
+        const std::int64_t stride = round_up(cols, kStrip);
+        kernel.linear_widen(block.logits.data() + action, row_stride, block.rows, stride, g, stride);
+        kernel.linear_accumulate(block.x.data() + first_strip * strip_size(), strip_size(),
+                                 last_strip - first_strip, g, stride, block.rows, round_up(cols, 2), sums,
+                                 sums_stride);
     }
 
     void throw_if_bad() const {
@@ -98,57 +123,126 @@ public:
     }
 
 private:
+    // x[first_row + i, first_col + j] as doubles, for as many of `cols` columns as there are.
+    void widen(const Matrix<const T>& x, std::int64_t first_row, std::int64_t rows, std::int64_t first_col,
+               std::int64_t cols, double* to, std::int64_t to_stride) const {
+        const T* const from = x.data + first_row * x.row_stride + first_col * x.col_stride;
+        cols = std::min(cols, x.cols - first_col);
+        if (x.col_stride == 1) return kernel.linear_widen(from, x.row_stride, rows, cols, to, to_stride);
+        for (std::int64_t i = 0; i < rows; ++i)
+            for (std::int64_t j = 0; j < cols; ++j)
+                to[i * to_stride + j] = static_cast<double>(from[i * x.row_stride + j * x.col_stride]);
+    }
+
     void blame(std::int64_t row) {
         std::int64_t seen = first_bad_;
         while (row < seen && !first_bad_.compare_exchange_weak(seen, row)) {}
     }
 
     const Matrix<const T>& features_;
+    const Matrix<const T>& coef_;
     const IndexVector& actions_;
     const RealVector& weights_;
     const GradientOptions& options_;
-    std::vector<T> coef_;  // contiguous
     std::atomic<std::int64_t> first_bad_{num_samples};
     std::atomic<bool> actions_changed_{false};
 };
 
-// Few parameters: chunks of samples in parallel, each with sums of its own, merged in a fixed tree. A chunk has no
-// fewer samples than there are parameters, so the sums take no more memory than the features.
+// NaN with one sign and payload: which of its operands' an operation passes on may depend on the ISA.
 template <class T>
-std::vector<double> sum_over_chunks(LinearGradient<T>& gradient, std::int64_t per_chunk, int num_threads) {
-    const std::int64_t parameters = gradient.num_features * gradient.num_actions;
+void add(T& entry, double sum, bool accumulate) {
+    const T value = static_cast<T>(accumulate ? static_cast<double>(entry) + sum : sum);
+    entry = value == value ? value : std::numeric_limits<T>::quiet_NaN();
+}
+
+// Few parameters: chunks of samples in parallel, each with sums of its own, merged in a fixed tree. A chunk has no
+// fewer samples than it has sums, so they take no more memory than the features.
+template <class T>
+void sum_over_chunks(LinearGradient<T>& gradient, std::int64_t per_chunk, const Matrix<T>& out,
+                     const GradientOptions& options) {
+    const std::int64_t stride = gradient.strips * kStrip, size = stride * gradient.row_stride;
+    const std::int64_t width = gradient.kernel.linear_panel_width, panel_size = gradient.num_features * width;
+    const Zeros<double> panels((gradient.num_actions + width - 1) / width * panel_size);
+    for (std::int64_t k = 0; k < gradient.num_actions; k += width)
+        gradient.load_panel(k, panels.data() + k / width * panel_size);
+
     const std::int64_t chunks = std::max<std::int64_t>(1, (gradient.num_samples + per_chunk - 1) / per_chunk);
-    std::vector<double> sums(static_cast<std::size_t>(chunks * parameters));
-    parallel_for(chunks, num_threads, [&](std::int64_t chunk) {
+    const Zeros<double> sums(chunks * size);
+    parallel_for(chunks, options.num_threads, [&](std::int64_t chunk) {
         Block<T> block = gradient.make_block();
+        const Zeros<double> g(gradient.block_rows * gradient.row_stride);
         const std::int64_t end = std::min(gradient.num_samples, (chunk + 1) * per_chunk);
         for (std::int64_t first = chunk * per_chunk; first < end; first += gradient.block_rows) {
             gradient.load_block(block, first, end);
+            for (std::int64_t k = 0; k < gradient.num_actions; k += width)
+                gradient.multiply(block, 0, block.rows, k, panels.data() + k / width * panel_size);
             gradient.score_rows(block, 0, block.rows);
-            gradient.accumulate(block, 0, gradient.num_features, sums.data() + chunk * parameters);
+            gradient.accumulate(block, 0, gradient.num_actions, 0, gradient.strips, g.data(),
+                                sums.data() + chunk * size, stride);
         }
     });
-    merge_tree(sums.data(), chunks, parameters, num_threads);
-    return sums;
+    merge_tree(sums.data(), chunks, size, options.num_threads);
+    gradient.throw_if_bad();
+    for (std::int64_t f = 0; f < out.rows; ++f)
+        for (std::int64_t k = 0; k < out.cols; ++k) add(out(f, k), sums[k * stride + f], options.accumulate);
 }
 
-// Many parameters: one set of sums; the rows of each block in parallel, then its features.
-template <class T>
-std::vector<double> sum_over_blocks(LinearGradient<T>& gradient, int num_threads) {
-    constexpr std::int64_t kRows = 4, kFeatures = 16;
-    std::vector<double> sums(static_cast<std::size_t>(gradient.num_features * gradient.num_actions));
+// Many parameters: one set of sums, to which each block adds its own. Threads share out its actions, its rows and its
+// actions again.
+template <class T, class Sum>
+void sum_over_blocks(LinearGradient<T>& gradient, const Matrix<Sum>& sums, int num_threads) {
+    constexpr std::int64_t kActions = 24, kRows = 4;  // of a task; whole panels on every ISA
+    const std::int64_t groups = (gradient.num_actions + kActions - 1) / kActions;
+    const std::int64_t parts =
+        groups < 16 ? 16 : 1;  // of the rows or features, where there are few groups of actions
+    const std::int64_t width = gradient.kernel.linear_panel_width;
+    const std::int64_t part_rows = round_up((gradient.block_rows + parts - 1) / parts, 8);
+    const std::int64_t part_strips = (gradient.strips + parts - 1) / parts;
+
     Block<T> block = gradient.make_block();
-    for (std::int64_t first = 0; first < gradient.num_samples; first += gradient.block_rows) {
+    for (std::int64_t first = 0; first == 0 || first < gradient.num_samples; first += gradient.block_rows) {
         gradient.load_block(block, first, gradient.num_samples);
+        parallel_for(groups * parts, num_threads, [&](std::int64_t task) {
+            const std::int64_t action = task / parts * kActions, begin = task % parts * part_rows;
+            const std::int64_t end = std::min(block.rows, begin + part_rows);
+            auto* const panel = static_cast<double*>(thread_scratch(gradient.num_features * width * 8));
+            for (std::int64_t k = action; k < std::min(action + kActions, gradient.num_actions); k += width) {
+                gradient.load_panel(k, panel);
+                gradient.multiply(block, begin, end, k, panel);
+            }
+        });
         parallel_for((block.rows + kRows - 1) / kRows, num_threads, [&](std::int64_t i) {
             gradient.score_rows(block, i * kRows, std::min(block.rows, (i + 1) * kRows));
         });
-        parallel_for((gradient.num_features + kFeatures - 1) / kFeatures, num_threads, [&](std::int64_t i) {
-            gradient.accumulate(block, i * kFeatures, std::min(gradient.num_features, (i + 1) * kFeatures),
-                                sums.data());
+        parallel_for(groups * parts, num_threads, [&](std::int64_t task) {
+            const std::int64_t action = task / parts * kActions, strip = task % parts * part_strips;
+            const std::int64_t last_strip = std::min(gradient.strips, strip + part_strips);
+            if (strip >= last_strip) return;
+            const std::int64_t cols = std::min(kActions, gradient.num_actions - action);
+            // One strip more, lest the entries of a feature fall on few sets of a cache.
+            const std::int64_t stride = (last_strip - strip + 1) * kStrip;
+            auto* const tile =
+                static_cast<double*>(thread_scratch(kActions * (stride + gradient.block_rows) * 8));
+            std::fill_n(tile, kActions * stride, 0.0);
+            gradient.accumulate(block, action, cols, strip, last_strip, tile + kActions * stride, tile,
+                                stride);
+            for (std::int64_t f = strip * kStrip; f < std::min(last_strip * kStrip, gradient.num_features);
+                 ++f)
+                for (std::int64_t k = 0; k < cols; ++k)
+                    add(sums(f, action + k), tile[k * stride + f - strip * kStrip], first > 0);
         });
     }
-    return sums;
+    gradient.throw_if_bad();
+}
+
+template <class T, class Sum>
+void sum_over_blocks(LinearGradient<T>& gradient, const Matrix<T>& out, const GradientOptions& options) {
+    const Zeros<Sum> memory(out.rows * out.cols);
+    const Matrix<Sum> sums(memory.data(), out.rows, out.cols);
+    sum_over_blocks(gradient, sums, options.num_threads);
+    for (std::int64_t f = 0; f < out.rows; ++f)
+        for (std::int64_t k = 0; k < out.cols; ++k)
+            add(out(f, k), static_cast<double>(sums(f, k)), options.accumulate);
 }
 
 }  // namespace
@@ -165,22 +259,29 @@ void linear_gradient(Matrix<const T> features, Matrix<const T> coef, IndexVector
         require_shape("where", options.where.rows, options.where.cols, features.rows, coef.cols);
     require_in_range("actions", actions, coef.cols, "actions", options.num_threads);
 
-    // Which of the two depends on the shapes alone, so the bits do not depend on the number of threads. A block of
-    // one thread stays in its cache; one that all threads share is large enough to be worth sharing.
-    constexpr std::int64_t kSmallestChunk = 4096, kSharedBlock = 1 << 20;
-    const std::int64_t parameters = coef.rows * coef.cols;
-    const bool in_chunks = parameters <= std::max(kSmallestChunk, features.rows);
-    LinearGradient<T> gradient(features, coef, actions, weights, options,
-                               in_chunks ? kElementsPerBlock : kSharedBlock);
-    const std::vector<double> sums =
-        in_chunks ? sum_over_chunks(gradient, std::max(kSmallestChunk, parameters), options.num_threads)
-                  : sum_over_blocks(gradient, options.num_threads);
-    gradient.throw_if_bad();
-
-    const double* sum = sums.data();
-    for (std::int64_t f = 0; f < out.rows; ++f)
-        for (std::int64_t k = 0; k < out.cols; ++k, ++sum)
-            out(f, k) = static_cast<T>(options.accumulate ? out(f, k) + *sum : *sum);
+    // All choices depend on the shapes alone, so the bits do not depend on the number of threads. A block of one
+    // thread stays in its second-level cache; one that all threads share is as large as pays for sharing it out.
+    constexpr std::int64_t kSmallestChunk = 4096, kOwnBlock = 1 << 15, kSharedBlock = 12 << 20,
+                           kMostRows = 512;
+    const std::int64_t row = round_up(coef.rows, kStrip) + round_up(coef.cols, kStrip);
+    const auto rows_of = [&](std::int64_t block) {
+        return std::clamp<std::int64_t>(block / row / 16 * 16, 16, kMostRows);
+    };
+    const std::int64_t parameters = round_up(coef.rows, kStrip) * round_up(coef.cols, kStrip);
+    if (parameters <= std::max(kSmallestChunk, features.rows)) {
+        LinearGradient<T> gradient(features, coef, actions, weights, options, rows_of(kOwnBlock));
+        return sum_over_chunks(gradient, std::max(kSmallestChunk, parameters), out, options);
+    }
+    LinearGradient<T> gradient(features, coef, actions, weights, options, rows_of(kSharedBlock));
+    // The sums of this many blocks are added with as many roundings to T: half as many ULP of the sum of the
+    // absolute values. That takes half the memory of sums in double, or none at all beside `out`.
+    constexpr std::int64_t kMostRoundings = 12;
+    if (features.rows > kMostRoundings * gradient.block_rows)
+        sum_over_blocks<T, double>(gradient, out, options);
+    else if (options.may_write_on_error && !options.accumulate)
+        sum_over_blocks(gradient, out, options.num_threads);
+    else
+        sum_over_blocks<T, T>(gradient, out, options);
 }
 
 #define SCOREFN_INSTANTIATE(T)                                                                          \

@@ -1,52 +1,316 @@
 // Samples that share a row of logits share its softmax: their weights are summed for each (state, action) first, and each
 // visited row is then worked on once. Cost: samples + states * actions.
 
+#include <algorithm>
+#include <atomic>
 #include <scorefn/gradient.hpp>
-#include <vector>
+#include <utility>
 
-#include "rows.hpp"
+#include "check.hpp"
+#include "kernels.hpp"
+#include "memory.hpp"
+#include "parallel.hpp"
 
 namespace scorefn {
 namespace {
 
-// weights[state, action] and visits[state] of a chunk of the samples; chunks are merged in a fixed tree. A sample of
-// weight 0 contributes nothing, and so is no visit, unless there is an entropy to count.
-struct WeightSums {
-    std::int64_t states, cols, per_chunk, chunks;
-    std::vector<double> weights;
-    std::vector<double> visits;  // exact: a count is below 2^53
+constexpr std::int64_t ceil_div(std::int64_t n, std::int64_t divisor) { return (n + divisor - 1) / divisor; }
+constexpr int log2(std::int64_t power_of_2) { return power_of_2 == 1 ? 0 : 1 + log2(power_of_2 / 2); }
 
-    WeightSums(std::int64_t samples, std::int64_t states, std::int64_t cols)
-        : states(states),
-          cols(cols),
-          per_chunk(std::max<std::int64_t>(1 << 14, states * cols)),
-          chunks(std::max<std::int64_t>(1, (samples + per_chunk - 1) / per_chunk)),
-          weights(static_cast<std::size_t>(chunks * states * cols)),
-          visits(static_cast<std::size_t>(chunks * states)) {}
+// The samples, loaded a few at a time.
+class Samples {
+public:
+    const std::int64_t size;
 
-    // False, and nothing more is done, if a state or an action is out of range.
-    bool add_chunk(std::int64_t chunk, const IndexVector* state_of, const IndexVector& action_of,
-                   const RealVector& weight_of, bool counts_entropy) {
-        constexpr std::int64_t kSamples = 256;
-        std::int64_t state[kSamples] = {}, action[kSamples];
-        double weight[kSamples];
-        double* const w = weights.data() + chunk * states * cols;
-        double* const v = visits.data() + chunk * states;
-        const std::int64_t end = std::min(action_of.size, (chunk + 1) * per_chunk);
-        for (std::int64_t first = chunk * per_chunk; first < end; first += kSamples) {
-            const std::int64_t count = std::min(kSamples, end - first);
-            if (state_of) load(*state_of, first, count, state);
-            load(action_of, first, count, action);
-            load(weight_of, first, count, weight);
-            if (!in_range(state, count, states) || !in_range(action, count, cols)) return false;
+    // `states` null: there is one.
+    Samples(const IndexVector* states, const IndexVector& actions, const RealVector& weights,
+            std::int64_t num_states, std::int64_t num_actions)
+        : size(actions.size),
+          states_(states),
+          actions_(actions),
+          weights_(weights),
+          num_states_(num_states),
+          num_actions_(num_actions) {}
+
+    bool have_states() const { return states_ != nullptr; }
+
+    // visit(state, action, weight) for those of first .. end - 1 that there are; false, and no more visits, if one is
+    // out of range.
+    template <class Visit>
+    bool for_each(std::int64_t first, std::int64_t end, Visit visit) const {
+        constexpr std::int64_t kAtATime = 256;
+        std::int64_t state_buffer[kAtATime] = {}, action_buffer[kAtATime];
+        double weight[kAtATime];
+        const auto num_states = static_cast<std::uint64_t>(num_states_);
+        const auto num_actions = static_cast<std::uint64_t>(num_actions_);
+        for (end = std::min(end, size); first < end; first += kAtATime) {
+            const std::int64_t count = std::min(kAtATime, end - first);
+            const volatile std::int64_t* const states =
+                states_ ? integers(*states_, first, count, state_buffer) : state_buffer;
+            const volatile std::int64_t* const actions = integers(actions_, first, count, action_buffer);
+            load(weights_, first, count, weight);
             for (std::int64_t i = 0; i < count; ++i) {
-                w[state[i] * cols + action[i]] += weight[i];
-                if (weight[i] != 0 || counts_entropy) v[state[i]] += 1.0;
+                const std::int64_t state = states[i],
+                                   action = actions[i];  // loaded once, then tested and used
+                if (static_cast<std::uint64_t>(state) >= num_states ||
+                    static_cast<std::uint64_t>(action) >= num_actions)
+                    return false;
+                visit(state, action, weight[i]);
             }
         }
         return true;
     }
+
+    [[noreturn]] void throw_out_of_range(int num_threads) const {
+        if (states_) require_in_range("states", *states_, num_states_, "states", num_threads);
+        require_in_range("actions", actions_, num_actions_, "actions", num_threads);
+        throw std::runtime_error("states or actions were changed during the call");
+    }
+
+private:
+    // Those first .. first + count - 1, where they lie if they are plain int64, else in the buffer.
+    static const volatile std::int64_t* integers(const IndexVector& v, std::int64_t first, std::int64_t count,
+                                                 std::int64_t* buffer) {
+        if (v.type == IntegerType::i64 && v.stride == 1)
+            return static_cast<const std::int64_t*>(v.data) + first;
+        load(v, first, count, buffer);
+        return buffer;
+    }
+
+    const IndexVector* states_;
+    const IndexVector& actions_;
+    const RealVector& weights_;
+    const std::int64_t num_states_, num_actions_;
 };
+
+// Where the sums of a range of states lie: tiles as the kernel wants them, then the visits of each state. A sample of
+// weight 0 contributes nothing, and so is no visit, unless there is an entropy to count.
+struct Layout {
+    const std::int64_t tile_rows, cols, tiles;  // tile_rows is a power of 2
+    const int log2_tile_rows = log2(tile_rows);
+
+    Layout(std::int64_t tile_rows, std::int64_t cols, std::int64_t states)
+        : tile_rows(tile_rows), cols(cols), tiles(ceil_div(states, tile_rows)) {}
+
+    std::int64_t states() const { return tiles * tile_rows; }
+    std::int64_t size() const { return states() * (cols + 1); }
+    std::int64_t tile_of(std::int64_t state) const { return state >> log2_tile_rows; }
+    std::int64_t weight(std::int64_t state, std::int64_t action) const {
+        const std::int64_t row = state & -tile_rows;
+        return row * cols + action * tile_rows + (state - row);
+    }
+    std::int64_t visits(std::int64_t state) const { return states() * cols + state; }
+};
+
+template <class T>
+class TabularGradient {
+public:
+    const char* const name;  // of the table
+    const Matrix<const T>& table;
+    const Samples& samples;
+    const Matrix<T>& out;
+    const GradientOptions& options;
+    const std::int64_t tile_rows = scorefn::tile_rows<T>(table.cols);
+
+    TabularGradient(const char* name, const Matrix<const T>& table, const Samples& samples,
+                    const Matrix<T>& out, const GradientOptions& options)
+        : name(name), table(table), samples(samples), out(out), options(options) {}
+
+    bool is_visit(double weight) const { return weight != 0 || options.entropy_coef != 0; }
+
+    // The gradient of the tiles begin .. end - 1 of a layout whose first state is `origin`. The sums of a tile are there
+    // if is_visited(tile); else its gradient is 0, which costs no look at the table.
+    template <class IsVisited>
+    void write(std::int64_t origin, std::int64_t begin, std::int64_t end, const Layout& layout,
+               const double* sums, IsVisited is_visited, void* scratch) {
+        for (std::int64_t last; begin < end; begin = last) {
+            const bool visited = is_visited(begin);
+            for (last = begin + 1; last < end && is_visited(last) == visited; ++last) {}
+            const std::int64_t state = begin * tile_rows, first = origin + state;
+            const std::int64_t count = std::min((last - begin) * tile_rows, table.rows - first);
+            if (visited)
+                run_kernel(first, count, sums + layout.weight(state, 0), sums + layout.visits(state),
+                           scratch);
+            else if (!options.accumulate)
+                fill_zeros(first, count);
+        }
+    }
+
+    void require_action(std::int64_t state) {
+        if (!has_allowed_action(table, options.where, state)) blame(state);
+    }
+    void throw_if_bad() const {
+        if (first_bad_ < table.rows)
+            throw_no_allowed_action(name, samples.have_states() ? first_bad_.load() : -1);
+    }
+
+private:
+    void run_kernel(std::int64_t first, std::int64_t count, const double* weights, const double* visits,
+                    void* scratch) {
+        const std::int64_t bad = kernels().of<T>().shared_gradient(
+            logit_rows(table, options.where, first, count), weights, visits, options.entropy_coef,
+            {out.data + first * out.row_stride, out.cols, out.row_stride, out.col_stride}, options.accumulate,
+            scratch);
+        if (bad >= 0) blame(first + bad);
+    }
+    void fill_zeros(std::int64_t first, std::int64_t count) {
+        if (out.col_stride == 1 && out.row_stride == out.cols) {
+            std::fill_n(&out(first, 0), count * out.cols, T(0));
+            return;
+        }
+        for (std::int64_t i = first; i < first + count; ++i)
+            for (std::int64_t j = 0; j < out.cols; ++j) out(i, j) = 0;
+    }
+    void blame(std::int64_t state) {
+        std::int64_t seen = first_bad_;
+        while (state < seen && !first_bad_.compare_exchange_weak(seen, state)) {}
+    }
+
+    std::atomic<std::int64_t> first_bad_{table.rows};
+};
+
+// A small table: each chunk of the samples has sums of its own for the whole table, merged in a fixed tree. A chunk has
+// no fewer samples than it has sums, so they take no more memory than the samples.
+template <class T>
+void sum_over_chunks(TabularGradient<T>& gradient) {
+    constexpr std::int64_t kSmallestChunk = 1 << 14, kStatesAtATime = 4096;
+    const Samples& samples = gradient.samples;
+    const int num_threads = gradient.options.num_threads;
+    const Layout layout(gradient.tile_rows, gradient.table.cols, gradient.table.rows);
+    const std::int64_t per_chunk = std::max(kSmallestChunk, layout.size());
+    const std::int64_t chunks = std::max<std::int64_t>(1, ceil_div(samples.size, per_chunk));
+    const Zeros<double> sums(chunks * layout.size());
+    std::atomic<bool> good{true};
+    parallel_for(chunks, num_threads, [&](std::int64_t chunk) {
+        double* const own = sums.data() + chunk * layout.size();
+        if (!samples.for_each(chunk * per_chunk, (chunk + 1) * per_chunk,
+                              [&](std::int64_t state, std::int64_t action, double weight) {
+            own[layout.weight(state, action)] += weight;
+            own[layout.visits(state)] += gradient.is_visit(weight) ? 1.0 : 0.0;
+        }))
+            good = false;
+    });
+    if (!good) samples.throw_out_of_range(num_threads);
+    merge_tree(sums.data(), chunks, layout.size(), num_threads);
+
+    const double* const visits = sums.data() + layout.visits(0);
+    if (!gradient.options.may_write_on_error) {
+        for (std::int64_t state = 0; state < gradient.table.rows; ++state)
+            if (visits[state] != 0) gradient.require_action(state);
+        gradient.throw_if_bad();
+    }
+    const std::int64_t tiles = kStatesAtATime / gradient.tile_rows;
+    parallel_for(ceil_div(layout.tiles, tiles), num_threads, [&](std::int64_t i) {
+        gradient.write(0, i * tiles, std::min(layout.tiles, (i + 1) * tiles), layout, sums.data(),
+                       [&](std::int64_t tile) {
+            const double* const begin = visits + tile * layout.tile_rows;
+            return std::any_of(begin, begin + layout.tile_rows, [](double n) { return n != 0; });
+        }, thread_scratch(scratch_bytes(layout.cols)));
+    });
+    gradient.throw_if_bad();
+}
+
+// A large table is cut into ranges of states, buckets, whose sums fit a cache. Each chunk of the samples is sorted by
+// bucket, in one pass over them; then each bucket takes its samples from the chunks, in their order.
+class Buckets {
+public:
+    struct Sample {
+        std::uint32_t state, action;  // the state counts from the first of the bucket
+        double weight;
+    };
+    const std::int64_t count, chunks;
+
+    // Of 2^log2_states states each.
+    Buckets(const Samples& samples, std::int64_t num_states, int log2_states, int num_threads)
+        : count(ceil_div(num_states, std::int64_t{1} << log2_states)),
+          chunks(ceil_div(samples.size, kChunk)),
+          log2_states_(log2_states),
+          sorted_(samples.size),
+          ends_(chunks * (count + 1)) {
+        std::atomic<bool> good{true};
+        parallel_for(chunks, num_threads, [&](std::int64_t chunk) {
+            if (!sort(samples, chunk)) good = false;
+        });
+        if (!good) samples.throw_out_of_range(num_threads);
+    }
+
+    template <class Visit>
+    void for_each(std::int64_t bucket, Visit visit) const {
+        for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
+            const Sample* const sorted = sorted_.data() + chunk * kChunk;
+            const std::int32_t* const end = ends_.data() + chunk * (count + 1) + bucket;
+            for (std::int32_t i = end[0]; i < end[1]; ++i) visit(sorted[i]);
+        }
+    }
+
+private:
+    static constexpr std::int64_t kChunk = 1 << 14;
+
+    bool sort(const Samples& samples, std::int64_t chunk) {
+        auto* const loaded =
+            static_cast<Sample*>(thread_scratch(kChunk * (sizeof(Sample) + sizeof(std::int32_t))));
+        auto* const bucket_of = reinterpret_cast<std::int32_t*>(loaded + kChunk);
+        std::int32_t* const end = ends_.data() + chunk * (count + 1);
+        std::int64_t size = 0;
+        if (!samples.for_each(chunk * kChunk, (chunk + 1) * kChunk,
+                              [&](std::int64_t state, std::int64_t action, double weight) {
+            const std::int64_t bucket = state >> log2_states_;
+            loaded[size] = {static_cast<std::uint32_t>(state - (bucket << log2_states_)),
+                            static_cast<std::uint32_t>(action), weight};
+            bucket_of[size++] = static_cast<std::int32_t>(bucket);
+            ++end[bucket + 1];
+        }))
+            return false;
+        std::int32_t begin =
+            0;  // end[b + 1] is made the begin of bucket b, which placing its samples moves to its end
+        for (std::int64_t b = 0; b < count; ++b) begin += std::exchange(end[b + 1], begin);
+        Sample* const sorted = sorted_.data() + chunk * kChunk;
+        for (std::int64_t i = 0; i < size; ++i) sorted[end[bucket_of[i] + 1]++] = loaded[i];
+        return true;
+    }
+
+    const int log2_states_;
+    Array<Sample> sorted_;      // within each chunk
+    Zeros<std::int32_t> ends_;  // of each chunk: 0, then where each bucket ends
+};
+
+template <class T>
+void sum_over_buckets(TabularGradient<T>& gradient, int log2_states) {
+    const int num_threads = gradient.options.num_threads;
+    const std::int64_t states = std::int64_t{1} << log2_states, cols = gradient.table.cols;
+    const Buckets buckets(gradient.samples, gradient.table.rows, log2_states, num_threads);
+    if (!gradient.options.may_write_on_error) {
+        parallel_for(buckets.count, num_threads, [&](std::int64_t bucket) {
+            buckets.for_each(bucket, [&](const Buckets::Sample& s) {
+                if (gradient.is_visit(s.weight)) gradient.require_action(bucket * states + s.state);
+            });
+        });
+        gradient.throw_if_bad();
+    }
+    parallel_for(buckets.count, num_threads, [&](std::int64_t bucket) {
+        const std::int64_t first = bucket * states;
+        const Layout layout(gradient.tile_rows, cols, std::min(states, gradient.table.rows - first));
+        auto* const scratch = static_cast<double*>(thread_scratch(
+            scratch_bytes(cols) + layout.size() * std::int64_t{sizeof(double)} + layout.tiles));
+        double* const sums = scratch + scratch_bytes(cols) / std::int64_t{sizeof(double)};
+        bool* const is_visited = reinterpret_cast<bool*>(sums + layout.size());
+        std::fill_n(is_visited, layout.tiles, false);
+        buckets.for_each(bucket, [&](const Buckets::Sample& s) {
+            const std::int64_t tile = layout.tile_of(s.state);
+            if (!is_visited[tile]) {
+                is_visited[tile] = true;
+                const std::int64_t row = tile * gradient.tile_rows;
+                std::fill_n(sums + layout.weight(row, 0), gradient.tile_rows * cols, 0.0);
+                std::fill_n(sums + layout.visits(row), gradient.tile_rows, 0.0);
+            }
+            sums[layout.weight(s.state, s.action)] += s.weight;
+            sums[layout.visits(s.state)] += gradient.is_visit(s.weight) ? 1.0 : 0.0;
+        });
+        gradient.write(first, 0, layout.tiles, layout, sums,
+                       [&](std::int64_t tile) { return is_visited[tile]; }, scratch);
+    });
+    gradient.throw_if_bad();
+}
 
 template <class T>
 void run(const char* name, const Matrix<const T>& table, const IndexVector* states,
@@ -57,30 +321,19 @@ void run(const char* name, const Matrix<const T>& table, const IndexVector* stat
     if (states) require_size("actions", actions.size, states->size);
     require_size("weights", weights.size, actions.size);
 
-    WeightSums sums(actions.size, table.rows, table.cols);
-    std::atomic<bool> good{true};
-    parallel_for(sums.chunks, options.num_threads, [&](std::int64_t chunk) {
-        if (!sums.add_chunk(chunk, states, actions, weights, options.entropy_coef != 0)) good = false;
-    });
-    if (!good) {
-        if (states) require_in_range("states", *states, table.rows, "states", options.num_threads);
-        require_in_range("actions", actions, table.cols, "actions", options.num_threads);
-        throw std::runtime_error("states or actions were changed during the call");
-    }
-    merge_tree(sums.weights.data(), sums.chunks, table.rows * table.cols, options.num_threads);
-    merge_tree(sums.visits.data(), sums.chunks, table.rows, options.num_threads);
-
-    for (std::int64_t i = 0; i < table.rows; ++i)
-        if (sums.visits[static_cast<std::size_t>(i)] != 0 && !has_allowed_action(table, options.where, i))
-            throw_no_allowed_action(name, states ? i : -1);
-
-    const Kernels<T>& kernel = kernels().of<T>();
-    for_each_block(table.rows, table.cols, options.num_threads, [&](std::int64_t first, std::int64_t count) {
-        return kernel.shared_gradient(logit_rows(table, options.where, first, count),
-                                      sums.weights.data() + first * table.cols, sums.visits.data() + first,
-                                      options.entropy_coef, out_rows(out, first), options.accumulate,
-                                      thread_scratch(scratch_bytes(table.cols))) == -1;
-    });
+    const Samples samples(states, actions, weights, table.rows, table.cols);
+    TabularGradient<T> gradient(name, table, samples, out, options);
+    // Which way depends on the shapes alone, so the bits do not depend on the number of threads. The sums of a small
+    // table or of a bucket stay in a second-level cache, and placing samples in buckets takes no more pages than a
+    // TLB knows.
+    constexpr std::int64_t kSmallTable = 1 << 15, kBucket = 1 << 14, kFewestBuckets = 16, kMostBuckets = 1024;
+    int log2_states = 4;
+    while ((std::int64_t{2} << log2_states) * (table.cols + 1) <= kBucket) ++log2_states;
+    while (table.rows >> log2_states > kMostBuckets) ++log2_states;
+    if (table.rows * table.cols <= kSmallTable || table.rows >> log2_states < kFewestBuckets)
+        sum_over_chunks(gradient);
+    else
+        sum_over_buckets(gradient, log2_states);
 }
 
 }  // namespace

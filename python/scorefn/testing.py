@@ -15,16 +15,18 @@ other row has log-probability -inf, probability 0 and gradient exactly 0.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._check import check_indices, check_real, check_shape, subscript
-from ._sample import Sample
+from ._sample import Sample, SampleWithEntropy
+from .objectives import ClippedSurrogate, PolicyGradient
 
 __all__ = [
     "central_difference",
+    "clipped_surrogate",
     "entropy",
     "kl_divergence",
     "linear_gradient",
@@ -33,6 +35,7 @@ __all__ = [
     "logsumexp",
     "philox4x32",
     "philox_uniforms",
+    "policy_gradient",
     "sample",
     "score",
     "score_gradient",
@@ -123,8 +126,11 @@ def _axis_last(
 def log_prob(logits: ArrayLike, actions: ArrayLike, *, where: ArrayLike | None = None) -> Float64:
     """log pi_i(a_i)."""
     z = _allowed(logits, where)
-    a = _check_actions(actions, z)
-    return np.take_along_axis(_log_softmax(z), a[..., None], axis=-1)[..., 0]
+    return _log_prob(z, _check_actions(actions, z))
+
+
+def _log_prob(z: Float64, actions: NDArray[np.integer[Any]]) -> Float64:
+    return np.take_along_axis(_log_softmax(z), actions[..., None], axis=-1)[..., 0]
 
 
 def entropy(logits: ArrayLike, *, where: ArrayLike | None = None) -> Float64:
@@ -196,14 +202,33 @@ def philox_uniforms(key: ArrayLike, rows: int, draws: int) -> Float64:
     return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
+@overload
 def sample(
     logits: ArrayLike,
     *,
     rng: int | np.random.Generator | None = None,
     num_samples: int | None = None,
+    entropy: Literal[False] = False,
     where: ArrayLike | None = None,
-) -> Sample:
-    """a ~ pi by inversion: the first action with sum_{j <= a} pi_j > u.
+) -> Sample: ...
+@overload
+def sample(
+    logits: ArrayLike,
+    *,
+    rng: int | np.random.Generator | None = None,
+    num_samples: int | None = None,
+    entropy: Literal[True],
+    where: ArrayLike | None = None,
+) -> SampleWithEntropy: ...
+def sample(
+    logits: ArrayLike,
+    *,
+    rng: int | np.random.Generator | None = None,
+    num_samples: int | None = None,
+    entropy: bool = False,
+    where: ArrayLike | None = None,
+) -> Sample | SampleWithEntropy:
+    """a ~ pi by inversion: the first action with sum_{j <= a} pi_j > u; and H(pi), if asked for.
 
     With an equal `rng` the fast implementation draws the same actions, except where u lies within a
     rounding error of a step of the cumulative sum. A NaN row gives action -1.
@@ -222,7 +247,8 @@ def sample(
     log_probs = np.take_along_axis(_log_softmax(rows), actions, axis=-1)
 
     shape = z.shape[:-1] if num_samples is None else (*z.shape[:-1], num_samples)
-    return Sample(actions.reshape(shape), log_probs.reshape(shape))
+    drawn = Sample(actions.reshape(shape), log_probs.reshape(shape))
+    return SampleWithEntropy(*drawn, _entropy(z)) if entropy else drawn
 
 
 def score(logits: ArrayLike, actions: ArrayLike, *, where: ArrayLike | None = None) -> Float64:
@@ -320,6 +346,76 @@ def linear_gradient(
         rows = _row_gradients(z, a, w, entropy_coef)
         counts = (w != 0.0) | (entropy_coef != 0.0)  # 0 * inf would come back as NaN
         return np.asarray(x[counts].T @ rows[counts])
+
+
+def policy_gradient(
+    logits: ArrayLike,
+    actions: ArrayLike,
+    weights: ArrayLike,
+    *,
+    entropy_coef: float = 0.0,
+    where: ArrayLike | None = None,
+) -> PolicyGradient:
+    """sum_i w_i log pi_i(a_i) + entropy_coef sum_i H(pi_i)  and its gradient (Williams 1992)."""
+    z = _allowed(logits, where)
+    a = _check_actions(actions, z)
+    w = check_real("weights", weights, shape=z.shape[:-1])
+    log_p, h = _log_prob(z, a), _entropy(z)
+    with np.errstate(invalid="ignore"):
+        objective = np.where(w == 0.0, 0.0, w * log_p).sum() + _entropy_bonus(h, entropy_coef)
+    return PolicyGradient(float(objective), _row_gradients(z, a, w, entropy_coef), log_p, h)
+
+
+def clipped_surrogate(
+    logits: ArrayLike,
+    actions: ArrayLike,
+    old_log_prob: ArrayLike,
+    advantages: ArrayLike,
+    *,
+    clip_range: float = 0.2,
+    entropy_coef: float = 0.0,
+    where: ArrayLike | None = None,
+) -> ClippedSurrogate:
+    """sum_i min(r_i A_i, clip(r_i) A_i) + entropy_coef sum_i H(pi_i)  and its gradient.
+
+    r_i = pi_i(a_i) / exp(old_log_prob_i), clipped to [1 - clip_range, 1 + clip_range] (Schulman et
+    al. 2017, "Proximal policy optimization algorithms", equation 7). As dr = r d log pi, the
+    gradient of a row is that of log pi times r A, or 0 where the clipped arm is the smaller. An
+    advantage of 0 adds 0, whatever the ratio.
+    """
+    z = _allowed(logits, where)
+    a = _check_actions(actions, z)
+    old = check_real("old_log_prob", old_log_prob, shape=z.shape[:-1])
+    advantage = check_real("advantages", advantages, shape=z.shape[:-1])
+    log_p, h = _log_prob(z, a), _entropy(z)
+    low, high = 1.0 - clip_range, 1.0 + clip_range
+    with np.errstate(invalid="ignore", over="ignore"):
+        log_ratio = log_p - old
+        ratio = np.exp(log_ratio)
+        arm, clipped_arm = ratio * advantage, np.clip(ratio, low, high) * advantage
+        terms = np.where(advantage == 0.0, 0.0, np.minimum(arm, clipped_arm))
+        coefficients = np.where((advantage == 0.0) | (clipped_arm < arm), 0.0, arm)
+        # (r - 1) - log r (Schulman 2020, "Approximating KL divergence"), which is inf where r is
+        kl = np.where(ratio == np.inf, np.inf, np.expm1(log_ratio) - log_ratio)
+        gradient = _row_gradients(z, a, coefficients, entropy_coef)
+    return ClippedSurrogate(
+        objective=float(terms.sum() + _entropy_bonus(h, entropy_coef)),
+        gradient=gradient,
+        log_prob=log_p,
+        entropy=h,
+        ratio=ratio,
+        approx_kl=_mean(kl),
+        clip_fraction=_mean((ratio < low) | (ratio > high)),
+    )
+
+
+def _entropy_bonus(h: Float64, entropy_coef: float) -> float:
+    """A coefficient of 0 adds 0, even to the entropy of a row of NaN."""
+    return 0.0 if entropy_coef == 0.0 else float(entropy_coef * h.sum())
+
+
+def _mean(x: NDArray[Any]) -> float:
+    return float(x.mean()) if x.size else np.nan
 
 
 def ulp_error(actual: ArrayLike, exact: ArrayLike) -> Float64:

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <random>
 #include <scorefn/config.hpp>
 
@@ -40,7 +41,8 @@ std::vector<T> all_results(const Kernels<T>& kernels, std::int64_t num_rows, std
     z[0] = std::numeric_limits<T>::quiet_NaN();
     z[size - 1] = cols > 1 ? -std::numeric_limits<T>::infinity() : T(0);
     std::vector<std::int64_t> actions(n), drawn(n);
-    std::vector<double> weights(n), weight_sums(size), visits(n, 3.0);
+    std::vector<double> weights(n), visits(n, 3.0);
+    std::vector<double> weight_sums((n + 15) / 16 * 16 * static_cast<std::size_t>(cols));  // of whole tiles
     for (std::size_t i = 0; i < n; ++i) {
         actions[i] = static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(cols));
         weights[i] = i % 4 == 3 ? 0.0 : logit(random);
@@ -75,15 +77,33 @@ std::vector<T> all_results(const Kernels<T>& kernels, std::int64_t num_rows, std
     }
     free(scratch);
 
-    // Rows as features: (rows, cols) @ (cols, 3), and the transpose of them times a gradient of 3 columns.
-    const std::vector<double> x(q.begin(), q.end());
-    std::vector<T> coef(static_cast<std::size_t>(cols) * 3), logits(n * 3);
+    // Rows as features: (rows, cols) @ (cols, 3), and 3 columns of gradient, transposed, times them. Features lie in
+    // strips of 8 and columns in panels, each with zeros to fill them up; results have room for whole tiles.
+    const std::int64_t width = kernels.linear_panel_width, stride = 8;
+    const std::int64_t strips = (cols + 7) / 8, strip_size = (num_rows + 7) / 8 * 8 * 8;
+    const auto zeros = [](std::int64_t count) {
+        const auto bytes = static_cast<std::size_t>(count * std::int64_t{sizeof(double)} + 63) / 64 * 64;
+        void* const memory = aligned_alloc(64, bytes);
+        std::memset(memory, 0, bytes);
+        return std::unique_ptr<double, decltype(&free)>(static_cast<double*>(memory), free);
+    };
+    const auto x = zeros(strips * strip_size), panels = zeros(3 * cols * width), g = zeros(num_rows * stride);
+    const auto sums = zeros(4 * strips * 8);
+    std::vector<T> coef(static_cast<std::size_t>(cols) * 3), logits(static_cast<std::size_t>(strip_size));
     for (T& c : coef) c = logit(random);
-    kernels.linear_logits(x.data(), coef.data(), num_rows, cols, 3, logits.data());
+    for (std::int64_t s = 0; s < strips; ++s)
+        kernels.linear_widen(q.data() + s * 8, cols, num_rows, std::min<std::int64_t>(8, cols - s * 8),
+                             x.get() + s * strip_size, 8);
+    for (std::int64_t k = 0; k < 3; k += width) {
+        kernels.linear_widen(coef.data() + k, 3, cols, std::min(width, 3 - k), panels.get(), width);
+        kernels.linear_logits(x.get(), strip_size, num_rows, cols, panels.get(), std::min(width, 3 - k),
+                              logits.data() + k, stride, nullptr);
+    }
     keep(logits);
-    std::vector<double> sums(coef.size());
-    kernels.linear_accumulate(x.data(), logits.data(), num_rows, cols, 3, 0, cols, sums.data());
-    for (const double sum : sums) all.push_back(static_cast<T>(sum));
+    kernels.linear_widen(logits.data(), stride, num_rows, 3, g.get(), stride);
+    kernels.linear_accumulate(x.get(), strip_size, strips, g.get(), stride, num_rows, 4, sums.get(),
+                              strips * 8);
+    all.insert(all.end(), sums.get(), sums.get() + 4 * strips * 8);
     return all;
 }
 

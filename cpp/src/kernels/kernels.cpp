@@ -43,8 +43,10 @@ constexpr Kernels<T> table() {
             weighted_log_prob_gradient<T>,
             clipped_ratio_gradient<T>,
             shared_gradient<T>,
+            linear_widen<T>,
             linear_logits<T>,
-            linear_accumulate<T>};
+            linear_accumulate<T>,
+            kPanelWidth};
 }
 
 }  // namespace

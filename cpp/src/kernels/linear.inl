@@ -1,64 +1,151 @@
-// The two products of a linear policy for a block of rows, in double: logits = x @ coef, sums += x^T @ g.
-// Each entry is one sum in the order of its index, so it does not depend on how the work is cut.
+// The two products of a linear policy for a block of samples, logits = x @ coef and sums += g^T @ x. Every entry is one
+// sum in double in the order of its terms, so it depends neither on the size of the tiles, which fits the registers of
+// the ISA, nor on how the work is cut.
+//
+// x lies in strips of eight features, x[f / 8][sample][f % 8]: the first product takes its entries one by one, the
+// second a strip's row at a time. coef lies in panels as wide as a tile of the first product, coef[panel][f][column].
 
-SCOREFN_INLINE Lanes<double> load_doubles(const double* x, Whole<1>) { return Lanes<double>::load(x); }
-SCOREFN_INLINE Lanes<double> load_doubles(const float* x, Whole<1>) {
-    typedef float Half __attribute__((vector_size(SCOREFN_VECTOR_BYTES / 2), aligned(4), may_alias));
-    Lanes<double> r;
-    for (int p = 0; p < kParts; ++p)
-        r.part[p] = __builtin_convertvector(reinterpret_cast<const Half*>(x)[p], Lanes<double>::Vector);
-    return r;
-}
+using DoubleVector = Vectors<double>::type;
+constexpr int kVectorDoubles = SCOREFN_VECTOR_BYTES / 8;
+constexpr int kStrip = 8;
+
+// The tiles of both products, rows by vectors: the sums, a row of one factor and an entry of the other fit the registers,
+// 32 with AVX-512 and 16 without.
+constexpr int kLogitRows = SCOREFN_VECTOR_BYTES == 64 ? 8 : 4;
+constexpr int kLogitVectors = SCOREFN_VECTOR_BYTES == 16 ? 2 : 3;
+constexpr int kPanelWidth = kLogitVectors * kVectorDoubles;
+constexpr int kSumRows = SCOREFN_VECTOR_BYTES == 16 ? 2 : 6;
+constexpr int kSumStrips = SCOREFN_VECTOR_BYTES == 64 ? 4 : 1;
+
+// sum + a b. The product of two floats is exact in double, so whether it is rounded before it is added makes no
+// difference, and the fused instruction gives the same bits. That of two doubles is rounded, on every ISA.
 template <class T>
-SCOREFN_INLINE Lanes<double> load_doubles(const T* x, Part part) {
-    double buffer[8] = {};
-    for (std::int64_t k = 0; k < part.count; ++k) buffer[k] = static_cast<double>(x[k]);
-    return Lanes<double>::load(buffer);
+SCOREFN_INLINE DoubleVector multiply_add(DoubleVector a, DoubleVector b, DoubleVector sum) {
+#if defined(__FMA__) && SCOREFN_VECTOR_BYTES == 64
+    if constexpr (sizeof(T) == sizeof(float)) return _mm512_fmadd_pd(a, b, sum);
+#elif defined(__FMA__)
+    if constexpr (sizeof(T) == sizeof(float)) return _mm256_fmadd_pd(a, b, sum);
+#endif
+    return sum + a * b;
 }
 
-// So many sums are taken at a time that a row of coef or g, once loaded, serves.
-constexpr int kTogether = 4;
-
-// logits[r, k] = sum_f x[r, f] coef[f, k]; x is (rows, features), coef (features, cols), both contiguous.
-template <class T>
-void linear_logits(const double* x, const T* coef, std::int64_t rows, std::int64_t features,
-                   std::int64_t cols, T* logits) {
-    for (std::int64_t r0 = 0; r0 < rows; r0 += kTogether) {
-        const double* x_of[kTogether];  // fewer rows than that: the first again
-        for (int i = 0; i < kTogether; ++i) x_of[i] = x + (r0 + i < rows ? r0 + i : r0) * features;
-        for_each_vector<double, 1>(cols, [&](std::int64_t k, auto extent) SCOREFN_INLINE_LAMBDA {
-            Lanes<double> sum[kTogether];
-            for (auto& s : sum) s = Lanes<double>::splat(0);
-            for (std::int64_t f = 0; f < features; ++f) {
-                const Lanes<double> c = load_doubles(coef + f * cols + k, extent);
-                for (int i = 0; i < kTogether; ++i) sum[i] = sum[i] + x_of[i][f] * c;
-            }
-            for (std::int64_t i = 0; i < kTogether && r0 + i < rows; ++i) {
-                double rounded[8];
-                sum[i].store(rounded);
-                T* const row = logits + (r0 + i) * cols;
-                for (std::int64_t j = k; j < cols && j < k + 8; ++j) row[j] = static_cast<T>(rounded[j - k]);
-            }
-        });
+// sum[i][v] += sum_t a[t * a_term + i * a_row] b[t * b_term + v * b_vector]
+template <class T, int Rows, int V>
+SCOREFN_INLINE void add_products(DoubleVector (&sum)[Rows][V], const double* a, std::int64_t a_term,
+                                 std::int64_t a_row, const double* b, std::int64_t b_term,
+                                 std::int64_t b_vector, std::int64_t terms) {
+    for (std::int64_t t = 0; t < terms; ++t, a += a_term, b += b_term) {
+        DoubleVector b_t[V];
+        for (int v = 0; v < V; ++v) b_t[v] = *reinterpret_cast<const DoubleVector*>(b + v * b_vector);
+        for (int i = 0; i < Rows; ++i) {
+            const DoubleVector a_t = a[i * a_row] - DoubleVector{};  // a broadcast; + 0 would be an addition
+            for (int v = 0; v < V; ++v) sum[i][v] = multiply_add<T>(a_t, b_t[v], sum[i][v]);
+        }
     }
 }
 
-// sums[f, k] += sum_r x[r, f] g[r, k] for the features first .. last - 1.
 template <class T>
-void linear_accumulate(const double* x, const T* g, std::int64_t rows, std::int64_t features,
-                       std::int64_t cols, std::int64_t first, std::int64_t last, double* sums) {
-    for (std::int64_t f0 = first; f0 < last; f0 += kTogether) {
-        std::int64_t f_of[kTogether];
-        for (int i = 0; i < kTogether; ++i) f_of[i] = f0 + i < last ? f0 + i : f0;
-        for_each_vector<double, 1>(cols, [&](std::int64_t k, auto extent) SCOREFN_INLINE_LAMBDA {
-            Lanes<double> sum[kTogether];
-            for (int i = 0; i < kTogether; ++i) sum[i] = load(sums + f_of[i] * cols + k, extent, 0.0);
-            for (std::int64_t r = 0; r < rows; ++r) {
-                const Lanes<double> g_r = load_doubles(g + r * cols + k, extent);
-                for (int i = 0; i < kTogether; ++i) sum[i] = sum[i] + x[r * features + f_of[i]] * g_r;
-            }
-            for (std::int64_t i = 0; i < kTogether && f0 + i < last; ++i)
-                store(sum[i], sums + (f0 + i) * cols + k, extent);
-        });
+SCOREFN_INLINE DoubleVector load_doubles(const T* x) {
+    typedef T Part __attribute__((vector_size(sizeof(T) * kVectorDoubles), aligned(alignof(T)), may_alias));
+    return __builtin_convertvector(*reinterpret_cast<const Part*>(x), DoubleVector);
+}
+template <class T>
+SCOREFN_INLINE void store_rounded(DoubleVector a, T* x) {
+    typedef T Part __attribute__((vector_size(sizeof(T) * kVectorDoubles), aligned(alignof(T)), may_alias));
+    typedef T Rounded __attribute__((vector_size(sizeof(T) * kVectorDoubles)));
+    *reinterpret_cast<Part*>(x) = __builtin_convertvector(a, Rounded);
+}
+
+// A matrix as doubles, with zeros up to a whole vector in each row. Where rows follow each other, the last vector of one
+// is read with what comes after it.
+template <class T>
+void linear_widen(const T* x, std::int64_t row_stride, std::int64_t rows, std::int64_t cols, double* to,
+                  std::int64_t to_stride) {
+    using Bits = Vectors<std::int64_t>::type;
+    const std::int64_t whole = cols / kVectorDoubles * kVectorDoubles, rest = cols - whole;
+    Bits kept;
+    for (int i = 0; i < kVectorDoubles; ++i) kept[i] = i < rest ? -1 : 0;
+    for (std::int64_t r = 0; r < rows; ++r, x += row_stride, to += to_stride) {
+        for (std::int64_t k = 0; k < whole; k += kVectorDoubles)
+            *reinterpret_cast<DoubleVector*>(to + k) = load_doubles(x + k);
+        if (rest == 0) continue;
+        auto& last = *reinterpret_cast<DoubleVector*>(to + whole);
+        if (row_stride >= cols && (rows - 1 - r) * row_stride + rest >= kVectorDoubles) {
+            last = (DoubleVector)((Bits)load_doubles(x + whole) & kept);
+        } else {
+            last = DoubleVector{};
+            for (int i = 0; i < rest; ++i) last[i] = static_cast<double>(x[whole + i]);
+        }
     }
+}
+
+template <class T, int V>
+void logits_of_panel(const double* x, std::int64_t strip_size, std::int64_t rows, std::int64_t features,
+                     const double* panel, T* logits, std::int64_t row_stride, const T* next) {
+    constexpr int cache_line = 64 / sizeof(T);
+    for (std::int64_t r = 0; r < rows; r += kLogitRows) {
+        DoubleVector sum[kLogitRows][V] = {};
+        for (std::int64_t f = 0; f < features; f += kStrip) {
+            if (next)
+                for (int i = 0; i < kLogitRows * kStrip; i += cache_line, next += cache_line)
+                    __builtin_prefetch(next);
+            add_products<T>(sum, x + f / kStrip * strip_size + r * kStrip, 1, kStrip, panel + f * kPanelWidth,
+                            kPanelWidth, kVectorDoubles, features - f < kStrip ? features - f : kStrip);
+        }
+        for (int i = 0; i < kLogitRows; ++i)
+            for (int v = 0; v < V; ++v)
+                store_rounded(sum[i][v], logits + (r + i) * row_stride + v * kVectorDoubles);
+    }
+}
+
+// logits[r, :] = sum_f x[r, f] panel[f, :] for whole tiles of rows and whole vectors of columns. The features that come
+// after these, `next`, are brought into the cache in the meantime, if given.
+template <class T>
+void linear_logits(const double* x, std::int64_t strip_size, std::int64_t rows, std::int64_t features,
+                   const double* panel, std::int64_t cols, T* logits, std::int64_t row_stride,
+                   const T* next) {
+    const std::int64_t vectors = (cols + kVectorDoubles - 1) / kVectorDoubles;
+    const auto run = vectors == 1   ? logits_of_panel<T, 1>
+                     : vectors == 2 ? logits_of_panel<T, 2>
+                                    : logits_of_panel<T, kLogitVectors>;
+    run(x, strip_size, rows, features, panel, logits, row_stride, next);
+}
+
+template <class T, int Rows, int Strips>
+SCOREFN_INLINE void add_to_sums(const double* x, std::int64_t strip_size, const double* g,
+                                std::int64_t g_stride, std::int64_t rows, double* sums,
+                                std::int64_t row_stride) {
+    constexpr int V = Strips * kStrip / kVectorDoubles;
+    DoubleVector sum[Rows][V];
+    for (int i = 0; i < Rows; ++i)
+        for (int v = 0; v < V; ++v) sum[i][v] = load_doubles(sums + i * row_stride + v * kVectorDoubles);
+    add_products<T>(sum, g, g_stride, 1, x, kStrip, Strips == 1 ? kVectorDoubles : strip_size, rows);
+    for (int i = 0; i < Rows; ++i)
+        for (int v = 0; v < V; ++v) store_rounded(sum[i][v], sums + i * row_stride + v * kVectorDoubles);
+}
+
+template <class T, int Strips>
+SCOREFN_NO_INLINE void add_strips(const double* x, std::int64_t strip_size, const double* g,
+                                  std::int64_t g_stride, std::int64_t rows, std::int64_t cols, double* sums,
+                                  std::int64_t row_stride) {
+    std::int64_t k = 0;
+    for (; k + kSumRows <= cols; k += kSumRows)
+        add_to_sums<T, kSumRows, Strips>(x, strip_size, g + k, g_stride, rows, sums + k * row_stride,
+                                         row_stride);
+    for (; k < cols; k += 2)
+        add_to_sums<T, 2, Strips>(x, strip_size, g + k, g_stride, rows, sums + k * row_stride, row_stride);
+}
+
+// sums[k, :] += sum_r g[r, k] x[r, :] for an even number of columns k and whole strips of features.
+template <class T>
+void linear_accumulate(const double* x, std::int64_t strip_size, std::int64_t strips, const double* g,
+                       std::int64_t g_stride, std::int64_t rows, std::int64_t cols, double* sums,
+                       std::int64_t row_stride) {
+    std::int64_t s = 0;
+    for (; s + kSumStrips <= strips; s += kSumStrips)
+        add_strips<T, kSumStrips>(x + s * strip_size, strip_size, g, g_stride, rows, cols, sums + s * kStrip,
+                                  row_stride);
+    for (; s < strips; ++s)
+        add_strips<T, 1>(x + s * strip_size, strip_size, g, g_stride, rows, cols, sums + s * kStrip,
+                         row_stride);
 }

@@ -43,3 +43,8 @@ SCOREFN_INLINE Lanes<T> log1p_nonnegative(Lanes<T> x) {
     const Lanes<T> log_m = f - s * (f - z * polynomial(z, C::tail));
     return k * C::ln2_high + (log_m + (k * C::ln2_low + lost));
 }
+template <class T>
+SCOREFN_INLINE Doubles<T> log1p_nonnegative(Doubles<T> x) {
+    for (auto& part : x.part) part = log1p_nonnegative(part);
+    return x;
+}

@@ -45,9 +45,8 @@ std::int64_t logsumexp(const LogitRows<T>& in, T* out, std::int64_t stride, void
     return for_each_block(Wants<false, false>{}, in, scratch, [&](const auto& block) {
         alignas(64) T values[kMostBlockRows];
         block.for_each_row_vector([&](int r) {
-            auto sum = Doubles<T>::load(block.rest + r);  // in double: max and log_total may cancel
-            for (auto& part : sum.part) part = log1p_nonnegative(part);
-            narrow(widen(Lanes<T>::load(block.max + r)) + sum).store(values + r);
+            const auto log_total = log1p_nonnegative(Doubles<T>::load(block.rest + r));  // may cancel max
+            narrow(widen(Lanes<T>::load(block.max + r)) + log_total).store(values + r);
         });
         store_rows(values, block.count, out + block.first * stride, stride);
     });
