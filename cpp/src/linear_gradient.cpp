@@ -99,7 +99,7 @@ public:
             rows.where_row_stride = where.row_stride;
             rows.where_col_stride = where.col_stride;
         }
-         const std::int64_t bad = kernel.weighted_log_prob_gradient(
+        const std::int64_t bad = kernel.weighted_log_prob_gradient(
             rows, block.weight.data() + begin,
             {block.action.data() + begin, static_cast<T>(options_.entropy_coef), nullptr, nullptr},
             {logits, num_actions, row_stride, 1}, false, thread_scratch(scratch_bytes(num_actions)));

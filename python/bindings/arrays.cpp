@@ -91,6 +91,12 @@ bool has_dtype(const py::array& array, DType dtype) {
            actual.itemsize() == (dtype == DType::float32 ? 4 : 8);
 }
 
+bool is_half(const py::array& array) {
+    const py::dtype dtype = array.dtype();
+    return dtype.itemsize() == 2 &&
+           (dtype.kind() == 'f' || py::str(dtype.attr("name")).cast<std::string>() == "bfloat16");
+}
+
 std::string dtype_name(const py::array& array) { return py::str(array.dtype()); }
 
 std::string type_name(py::handle x) { return py::str(py::type::handle_of(x).attr("__name__")); }

@@ -27,6 +27,8 @@ const char* to_string(DType dtype);
 py::dtype to_numpy(DType dtype);
 // Of either byte order.
 bool has_dtype(const py::array& array, DType dtype);
+// float16, or the bfloat16 of ml_dtypes, known by its name.
+bool is_half(const py::array& array);
 // "int64"
 std::string dtype_name(const py::array& array);
 

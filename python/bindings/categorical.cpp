@@ -14,7 +14,7 @@ py::object log_prob(py::handle logits_, py::handle actions_, py::handle where_, 
     RealMatrix logits(logits_, "logits", logits_axes);
     Indices actions(actions_, "actions", logits.leading());
     Where where(where_, logits);
-    const Output out(out_, logits.leading(), logits.dtype(), Form::vector);
+    const Output out(out_, logits.leading(), logits.result_type(), Form::vector);
     out.keep_apart(logits, actions);
 
     const Options options = to_options(where, num_threads, out);
@@ -28,7 +28,7 @@ py::object log_prob(py::handle logits_, py::handle actions_, py::handle where_, 
 py::object entropy(py::handle logits_, py::handle where_, py::handle out_, py::handle num_threads) {
     RealMatrix logits(logits_, "logits", logits_axes);
     Where where(where_, logits);
-    const Output out(out_, logits.leading(), logits.dtype(), Form::vector);
+    const Output out(out_, logits.leading(), logits.result_type(), Form::vector);
     out.keep_apart(logits);
 
     const Options options = to_options(where, num_threads, out);
@@ -46,7 +46,7 @@ py::object kl_divergence(py::handle logits_p_, py::handle logits_q_, py::handle 
     logits_q.check_dtype_of(logits_p);
     logits_q.check_shape(logits_p.shape());
     Where where(where_, logits_p);
-    const Output out(out_, logits_p.leading(), logits_p.dtype(), Form::vector);
+    const Output out(out_, logits_p.leading(), logits_p.result_type(), Form::vector);
     out.keep_apart(logits_p, logits_q);
 
     const Options options = to_options(where, num_threads, out);

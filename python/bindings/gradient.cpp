@@ -15,7 +15,7 @@ py::object score(py::handle logits_, py::handle actions_, py::handle where_, py:
     RealMatrix logits(logits_, "logits", logits_axes);
     Indices actions(actions_, "actions", logits.leading());
     Where where(where_, logits);
-    const Output out(out_, logits.shape(), logits.dtype(), Form::matrix);
+    const Output out(out_, logits.shape(), logits.result_type(), Form::matrix);
     out.keep_apart_unless_same(logits);
     out.keep_apart(actions);
 
@@ -34,7 +34,7 @@ py::object row_gradients(RealMatrix& logits, py::handle actions_, py::handle wei
     Indices actions(actions_, "actions", logits.leading());
     Weights weights(weights_, logits.leading());
     Where where(where_, logits);
-    const Output out(out_, logits.shape(), logits.dtype(), Form::matrix);
+    const Output out(out_, logits.shape(), logits.result_type(), Form::matrix);
     out.keep_apart(actions, weights);
 
     const GradientOptions options = to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
@@ -58,7 +58,7 @@ py::object shared_gradient(RealMatrix& logits, py::handle actions_, py::handle w
     Indices actions(actions_, "actions");
     Weights weights(weights_, actions.shape());
     Where where(where_, logits);
-    const Output out(out_, logits.shape(), logits.dtype(), Form::matrix);
+    const Output out(out_, logits.shape(), logits.result_type(), Form::matrix);
     out.keep_apart(logits, actions, weights);
 
     const GradientOptions options = to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
@@ -85,7 +85,7 @@ py::object tabular_gradient(py::handle table_, py::handle states_, py::handle ac
     Indices actions(actions_, "actions", states.shape());
     Weights weights(weights_, states.shape());
     Where where(where_, table);
-    const Output out(out_, table.shape(), table.dtype(), Form::matrix);
+    const Output out(out_, table.shape(), table.result_type(), Form::matrix);
     out.keep_apart(table, states, actions, weights);
 
     const GradientOptions options = to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
@@ -110,7 +110,7 @@ py::object linear_gradient(py::handle features_, py::handle coef_, py::handle ac
     Shape logits_shape = samples;
     logits_shape.push_back(coef.shape().back());
     Where where(where_, logits_shape, features.axis());
-    const Output out(out_, coef.shape(), coef.dtype(), Form::matrix);
+    const Output out(out_, coef.shape(), coef.result_type(), Form::matrix);
     out.keep_apart(features, coef, actions, weights);
 
     const GradientOptions options = to_gradient_options(entropy_coef, accumulate, where, num_threads, out);

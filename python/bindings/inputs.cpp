@@ -28,8 +28,7 @@ bool is_real(const py::array& array) {
 
 py::array as_float64(const py::array& array) { return native_copy(array, to_numpy(DType::float64)); }
 
-py::array real_array(py::handle x, const char* name) {
-    py::array array = as_array(x, name);
+py::array real_array(const py::array& array, py::handle x, const char* name) {
     if (is_real(array)) {
         return array;
     }
@@ -37,7 +36,7 @@ py::array real_array(py::handle x, const char* name) {
     if (is_plain_list(x) && is_integer(array)) {
         return as_float64(array);
     }
-    throw_wrong_dtype(name, "float32 or float64", array);
+    throw_wrong_dtype(name, "float16, bfloat16, float32 or float64", array);
 }
 
 py::array index_array(py::handle x, const char* name) {
@@ -105,7 +104,13 @@ void Input::keep_apart_unless_same(const Rows& written) {
 }
 
 RealMatrix::RealMatrix(py::handle x, const char* name, const Axes& axes, py::handle axis) : name_(name) {
-    py::array array = real_array(x, name);
+    py::array array = as_array(x, name);
+    if (is_half(array)) {
+        half_ = array.dtype();
+        array = native_copy(array, to_numpy(DType::float32));
+    } else {
+        array = real_array(array, x, name);
+    }
     dtype_ = has_dtype(array, DType::float64) ? DType::float64 : DType::float32;
     shape_ = shape_of(array);
     if (shape_.empty() || (axes.exactly_two && shape_.size() != 2)) {

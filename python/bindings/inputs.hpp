@@ -40,13 +40,23 @@ inline constexpr Axes table_axes{"(num_states, num_actions)", true, true};
 inline constexpr Axes features_axes{"(..., num_features)", false, false};
 inline constexpr Axes coef_axes{"(num_features, num_actions)", true, true};
 
-// Logits, a table, features or coefficients: float32 or float64.
+// The dtype of a result; or, where the caller's `out` has it, the half precision that the logits came in.
+struct ResultType {
+    DType dtype;
+    py::object half;  // a NumPy dtype, or null
+
+    ResultType(DType dtype) : dtype(dtype) {}
+    ResultType(DType dtype, py::object half) : dtype(dtype), half(std::move(half)) {}
+};
+
+// Logits, a table, features or coefficients: float32, float64, or half precision, which is read as float32.
 class RealMatrix : public Input {
 public:
     // `axis` names the one that the core sees last.
     RealMatrix(py::handle x, const char* name, const Axes& axes, py::handle axis = {});
 
     DType dtype() const { return dtype_; }
+    ResultType result_type() const { return {dtype_, half_}; }
     py::ssize_t axis() const { return axis_; }
     // As the caller passed it.
     const Shape& shape() const { return shape_; }
@@ -70,6 +80,7 @@ public:
 private:
     const char* name_;
     DType dtype_;
+    py::object half_;
     py::ssize_t axis_;
     Shape shape_;
     Shape leading_;

@@ -31,14 +31,14 @@ public:
         : logits(logits_, "logits", logits_axes),
           actions(actions_, "actions", logits.leading()),
           where_(where, logits),
-          gradient_(out, logits.shape(), logits.dtype(), Form::matrix),
+          gradient_(out, logits.shape(), logits.result_type(), Form::matrix),
           log_prob_(fresh()),
           entropy_(fresh()) {
         gradient_.keep_apart(actions);
     }
 
     // A fresh array of one value a row.
-    Output fresh() const { return {{}, logits.leading(), logits.dtype(), Form::vector}; }
+    Output fresh() const { return {{}, logits.leading(), logits.result_type(), Form::vector}; }
 
     GradientOptions options(py::handle entropy_coef, py::handle accumulate, py::handle num_threads,
                             Weights& weights) {

@@ -8,14 +8,15 @@ namespace scorefn::python {
 
 namespace {
 
-py::array given(py::handle out, const Shape& shape, DType dtype, const char* name) {
+py::array given(py::handle out, const Shape& shape, const ResultType& type, const char* name) {
     const auto must = [name](const std::string& rest) { return std::string(name) + " must " + rest; };
     if (!py::isinstance<py::array>(out)) {
         throw py::type_error(must("be an ndarray, got ") + type_name(out));
     }
     py::array array = as_array(out, name);
-    if (!has_dtype(array, dtype)) {
-        throw py::type_error(must("be ") + to_string(dtype) + ", got " + dtype_name(array));
+    if (!has_dtype(array, type.dtype) && !(type.half && array.dtype().equal(type.half))) {
+        const std::string half = type.half ? " or " + py::str(type.half).cast<std::string>() : "";
+        throw py::type_error(must("be ") + to_string(type.dtype) + half + ", got " + dtype_name(array));
     }
     if (!has_shape(array, shape)) {
         throw py::value_error(must("have shape ") + to_string(shape) + ", got " + to_string(shape_of(array)));
@@ -34,15 +35,19 @@ py::array given(py::handle out, const Shape& shape, DType dtype, const char* nam
 
 }  // namespace
 
-Output::Output(py::handle out, const Shape& shape, DType dtype, Form form, py::ssize_t axis, const char* name)
+Output::Output(py::handle out, const Shape& shape, const ResultType& type, Form form, py::ssize_t axis,
+               const char* name)
     : name_(name),
       axis_(axis),
       is_given_(python::is_given(out)),
-      array_(is_given_ ? given(out, shape, dtype, name) : py::array(to_numpy(dtype), shape)) {
+      array_(is_given_ ? given(out, shape, type, name) : py::array(to_numpy(type.dtype), shape)) {
     const py::array target = with_axis_last(array_, axis_);
-    std::optional<Rows> rows = as_rows(target, form);
+    std::optional<Rows> rows;
+    if (has_dtype(target, type.dtype)) {
+        rows = as_rows(target, form);
+    }
     if (!rows) {
-        buffer_ = native_copy(target);  // with its values, for accumulate=True
+        buffer_ = native_copy(target, to_numpy(type.dtype));  // with its values, for accumulate=True
         rows = as_rows(*buffer_, form);
     }
     rows_ = rows.value();

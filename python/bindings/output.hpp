@@ -12,10 +12,10 @@ namespace scorefn::python {
 // `out` where the caller gives it, or else a fresh array.
 class Output {
 public:
-    Output(py::handle out, const Shape& shape, DType dtype, Form form, const char* name = "out")
-        : Output(out, shape, dtype, form, static_cast<py::ssize_t>(shape.size()) - 1, name) {}
+    Output(py::handle out, const Shape& shape, const ResultType& type, Form form, const char* name = "out")
+        : Output(out, shape, type, form, static_cast<py::ssize_t>(shape.size()) - 1, name) {}
     // `axis` is the one that the core sees last.
-    Output(py::handle out, const Shape& shape, DType dtype, Form form, py::ssize_t axis,
+    Output(py::handle out, const Shape& shape, const ResultType& type, Form form, py::ssize_t axis,
            const char* name = "out");
 
     bool is_given() const { return is_given_; }

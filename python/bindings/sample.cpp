@@ -57,7 +57,7 @@ py::object sample(py::handle logits_, py::handle rng, py::handle num_samples, py
     }
     const auto [out_actions, out_log_probs] = unpack(out);
     const Output actions(out_actions, shape, DType::int64, form, "out[0]");
-    const Output log_probs(out_log_probs, shape, logits.dtype(), form, "out[1]");
+    const Output log_probs(out_log_probs, shape, logits.result_type(), form, "out[1]");
     log_probs.check_apart_from(actions);
     actions.keep_apart(logits);
     log_probs.keep_apart(logits);
@@ -65,7 +65,7 @@ py::object sample(py::handle logits_, py::handle rng, py::handle num_samples, py
     const bool with_entropy = to_bool(entropy_, "entropy");
     std::optional<Output> entropy;
     if (with_entropy) {
-        entropy.emplace(py::handle(), logits.leading(), logits.dtype(), Form::vector);
+        entropy.emplace(py::handle(), logits.leading(), logits.result_type(), Form::vector);
     }
     const Options options = to_options(where, num_threads, actions, log_probs);
     const RandomKey key = draw_key(rng);

@@ -15,7 +15,7 @@ py::object normalize(py::handle logits_, py::handle axis, py::handle where_, py:
                      py::handle num_threads, const Core& core) {
     RealMatrix logits(logits_, "logits", logits_axes, axis);
     Where where(where_, logits);
-    const Output out(out_, logits.shape(), logits.dtype(), Form::matrix, logits.axis());
+    const Output out(out_, logits.shape(), logits.result_type(), Form::matrix, logits.axis());
     out.keep_apart_unless_same(logits);
 
     const Options options = to_options(where, num_threads, out);
@@ -42,7 +42,7 @@ py::object logsumexp(py::handle logits_, py::handle axis, py::handle where_, py:
                      py::handle num_threads) {
     RealMatrix logits(logits_, "logits", logits_axes, axis);
     Where where(where_, logits);
-    const Output out(out_, logits.leading(), logits.dtype(), Form::vector);
+    const Output out(out_, logits.leading(), logits.result_type(), Form::vector);
     out.keep_apart(logits);
 
     const Options options = to_options(where, num_threads, out);

@@ -85,7 +85,8 @@ SCOREFN_NO_INLINE void shared_gradient_of_block(const Block<L>& block, const dou
                     value.part[p] =
                         s_j * (others * inverse) - e * inverse * (spread_doubles<L>(sum, p) - s_j);
                     if constexpr (Entropy) {
-                        const auto log_p = (zs.part[p] - of_rows(values.max, p)) - of_rows(values.log_total, p);
+                        const auto log_p =
+                            (zs.part[p] - of_rows(values.max, p)) - of_rows(values.log_total, p);
                         const auto term =
                             of_rows(values.entropy_scale, p) * (e * inverse) * (log_p + of_rows(values.h, p));
                         value.part[p] = select(e == 0.0, value.part[p], value.part[p] - term);
@@ -97,8 +98,7 @@ SCOREFN_NO_INLINE void shared_gradient_of_block(const Block<L>& block, const dou
             });
         });
     }
-    block.for_each_nan_row(
-        [&](int r) { block.fill_row(r, visits[block.first + r] == 0 ? T(0) : kNaN<T>); });
+    block.for_each_nan_row([&](int r) { block.fill_row(r, visits[block.first + r] == 0 ? T(0) : kNaN<T>); });
 }
 
 template <class T>
