@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <limits>
 
 #include "parallel.hpp"
@@ -13,11 +14,24 @@ std::string shape(std::int64_t rows, std::int64_t cols) {
     return "(" + std::to_string(rows) + ", " + std::to_string(cols) + ")";
 }
 
+// What was read before is not read again after.
+inline void compiler_barrier() { asm volatile("" ::: "memory"); }
+
 template <class From, class To>
 void convert(const void* data, std::int64_t stride, std::int64_t first, std::int64_t count, To* out) {
-    // volatile: one load each, whatever another thread does to the array in the meantime
-    const volatile From* x = static_cast<const From*>(data) + first * stride;
-    for (std::int64_t i = 0; i < count; ++i) out[i] = static_cast<To>(x[i * stride]);
+    // Read once, then used: another thread may be changing the array.
+    constexpr std::int64_t kAtATime = 256;
+    From copy[kAtATime];
+    const From* x = static_cast<const From*>(data) + first * stride;
+    for (; count > 0; x += kAtATime * stride, out += kAtATime, count -= kAtATime) {
+        const std::int64_t n = std::min(kAtATime, count);
+        if (stride == 1)
+            std::memcpy(copy, x, static_cast<std::size_t>(n) * sizeof(From));
+        else
+            for (std::int64_t i = 0; i < n; ++i) copy[i] = x[i * stride];
+        compiler_barrier();
+        for (std::int64_t i = 0; i < n; ++i) out[i] = static_cast<To>(copy[i]);
+    }
 }
 
 }  // namespace
@@ -67,10 +81,14 @@ template void load(const RealVector&, std::int64_t, std::int64_t, float*);
 template void load(const RealVector&, std::int64_t, std::int64_t, double*);
 
 bool in_range(const std::int64_t* indices, std::int64_t count, std::int64_t bound) {
-    bool ok = true;
-    for (std::int64_t i = 0; i < count; ++i)
-        ok &= static_cast<std::uint64_t>(indices[i]) < static_cast<std::uint64_t>(bound);
-    return ok;
+    // The sign bit of i says i < 0, that of bound - 1 - i says i >= bound.
+    const auto last = static_cast<std::uint64_t>(bound) - 1;
+    std::uint64_t seen = 0;
+    for (std::int64_t i = 0; i < count; ++i) {
+        const auto index = static_cast<std::uint64_t>(indices[i]);
+        seen |= index | (last - index);
+    }
+    return seen >> 63 == 0;
 }
 
 void require_in_range(const char* name, const IndexVector& indices, std::int64_t bound, const char* what,

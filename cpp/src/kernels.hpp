@@ -41,8 +41,16 @@ struct ClippedRows {
     bool* clipped;
 };
 
+// The macros are for benchmarks/calibrate.py, which measures other values.
+#ifndef SCOREFN_LONGEST_SHORT_ROW
+#define SCOREFN_LONGEST_SHORT_ROW 64
+#endif
+#ifndef SCOREFN_BLOCK_BYTES
+#define SCOREFN_BLOCK_BYTES (1 << 13)
+#endif
+
 // Rows up to this length are worked on as many at a time as there are lanes, longer ones one at a time.
-constexpr std::int64_t kLongestShortRow = 64;
+constexpr std::int64_t kLongestShortRow = SCOREFN_LONGEST_SHORT_ROW;
 
 // Rows of a tile.
 template <class T>
@@ -58,7 +66,7 @@ constexpr std::int64_t tile_size(std::int64_t cols) {
 }
 
 // A block is as many rows as fill so many bytes, at least a tile: it and its results stay in the nearest cache.
-constexpr std::int64_t kBlockBytes = 1 << 13;
+constexpr std::int64_t kBlockBytes = SCOREFN_BLOCK_BYTES;
 constexpr std::int64_t kMostBlockRows = 256;
 
 template <class T>

@@ -10,7 +10,12 @@
 
 namespace scorefn {
 
-constexpr std::int64_t kElementsPerBlock = 1 << 15;
+// The macro is for benchmarks/calibrate.py, which measures other values.
+#ifndef SCOREFN_ELEMENTS_PER_BLOCK
+#define SCOREFN_ELEMENTS_PER_BLOCK (1 << 15)
+#endif
+
+constexpr std::int64_t kElementsPerBlock = SCOREFN_ELEMENTS_PER_BLOCK;
 constexpr std::int64_t kMostRowsPerBlock = 4096;
 
 inline std::int64_t rows_per_block(std::int64_t cols) {
