@@ -125,13 +125,16 @@ def test_signature(function: str) -> None:
 
 @pytest.mark.parametrize(("function", "name"), MATRICES)
 @pytest.mark.parametrize(
-    "dtype", ["int64", "uint8", "float16", "bool", "complex128", "object", "<U3", "datetime64[s]"]
+    "dtype", ["int64", "uint8", "uint16", "bool", "complex128", "object", "<U3", "datetime64[s]"]
 )
 def test_dtype_of_logits(function: str, name: str, dtype: str) -> None:
     good = good_arguments(function)[name]
     bad = np.zeros(good.shape, dtype=dtype)
     refuses(
-        function, TypeError, f"{name} must be float32 or float64, got {bad.dtype}", **{name: bad}
+        function,
+        TypeError,
+        f"{name} must be float16, bfloat16, float32 or float64, got {bad.dtype}",
+        **{name: bad},
     )
 
 
@@ -142,19 +145,30 @@ def test_longdouble_is_not_rounded_silently(function: str, name: str) -> None:
     if bad.dtype == np.float64:  # where the compiler has no wider type
         return
     refuses(
-        function, TypeError, f"{name} must be float32 or float64, got {bad.dtype}", **{name: bad}
+        function,
+        TypeError,
+        f"{name} must be float16, bfloat16, float32 or float64, got {bad.dtype}",
+        **{name: bad},
     )
 
 
 @pytest.mark.parametrize(("function", "name"), MATRICES)
 def test_kind_of_logits(function: str, name: str) -> None:
     good = good_arguments(function)[name]
-    refuses(function, TypeError, f"{name} must be float32 or float64, got object", **{name: None})
+    refuses(
+        function,
+        TypeError,
+        f"{name} must be float16, bfloat16, float32 or float64, got object",
+        **{name: None},
+    )
     refuses(
         function, TypeError, f"{name} must be an array, got list", **{name: [[1.0, 2.0], [3.0]]}
     )
     refuses(
-        function, TypeError, f"{name} must be float32 or float64, got bool", **{name: [True, False]}
+        function,
+        TypeError,
+        f"{name} must be float16, bfloat16, float32 or float64, got bool",
+        **{name: [True, False]},
     )
     masked = np.ma.masked_array(good, good > 0)
     refuses(function, TypeError, f"{name} must not be a masked array...", **{name: masked})

@@ -88,6 +88,52 @@ def test_draws_of_uniform_rows_are_the_first_bits_of_philox(cols, dtype):
         assert np.array_equal(drawn.actions, np.floor(cols * u))
 
 
+# --- Entropy --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cols", LENGTHS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("num_samples", [None, 0, 1, 3])
+def test_the_entropy_has_its_own_bits_and_changes_none(cols, dtype, num_samples):
+    inputs = inputs_for(35, cols, dtype)
+    inputs["logits"][[3, 20]] = np.array([NAN, INF])[:, None]
+    for where in (None, mask_for("sample", inputs)):
+        options = {"num_samples": num_samples, "where": where}
+        drawn = call("sample", inputs, entropy=True, **options)
+        assert type(drawn) is scorefn.SampleWithEntropy
+        assert same_bits(drawn[:2], call("sample", inputs, entropy=False, **options))
+        assert same_bits(drawn.entropy, call("entropy", inputs, where=where))
+
+
+def test_the_entropy_of_sample_is_that_of_the_reference():
+    logits = inputs_for(35, 7, np.float64)["logits"].reshape(5, 7, 7)
+    where = np.arange(7) != 3
+    for num_samples in (None, 2):
+        options = {"rng": 3, "num_samples": num_samples, "where": where, "entropy": True}
+        drawn, expected = scorefn.sample(logits, **options), testing.sample(logits, **options)
+        assert type(drawn) is type(expected)
+        assert drawn.entropy.shape == expected.entropy.shape == (5, 7)
+        assert drawn.actions.shape == expected.actions.shape
+        assert np.array_equal(expected.entropy, testing.entropy(logits, where=where))
+        # Eight ULP of a sum of positive terms, and as much for the reference.
+        np.testing.assert_allclose(drawn.entropy, expected.entropy, rtol=16 * 2.0**-52, atol=0.0)
+
+
+def test_entropy_of_sample_with_out_of_a_single_row_and_of_no_rows():
+    logits = np.zeros((6, 4), np.float32)
+    out = np.zeros(6, np.int64), np.zeros(6, np.float32)
+    drawn = scorefn.sample(logits, rng=0, entropy=np.True_, out=out)
+    assert drawn.actions is out[0]
+    assert drawn.log_probs is out[1]
+    assert same_bits(drawn, scorefn.sample(logits, rng=0, entropy=True))
+    single = scorefn.sample(logits[0], rng=0, entropy=True)
+    assert type(single.entropy) is np.float32
+    assert single.entropy == scorefn.entropy(logits[0])
+    empty = scorefn.sample(logits[:0], rng=0, num_samples=3, entropy=True)
+    assert empty.entropy.shape == (0,)
+    assert empty.actions.shape == (0, 3)
+
+
 # --- Inversion ------------------------------------------------------------------------------------
 
 

@@ -170,6 +170,47 @@ def test_gradients_are_central_differences(batch, entropy_coef, masked):
     )
 
 
+@pytest.mark.parametrize("entropy_coef", [0.0, 0.7])
+@pytest.mark.parametrize("masked", [False, True])
+def test_gradients_of_objectives_are_central_differences(batch, entropy_coef, masked):
+    logits, samples = batch["logits"], (batch["actions"], batch["weights"])
+    options = {"entropy_coef": entropy_coef, "where": batch["mask"] if masked else None}
+    result = testing.policy_gradient(logits, *samples, **options)
+    assert result.objective == pytest.approx(objective(logits, *samples, **options), rel=1e-14)
+    np.testing.assert_array_equal(
+        result.gradient, testing.score_gradient(logits, *samples, **options)
+    )
+
+    actions, advantages = samples
+    # On both sides of the bounds, none within a step of one.
+    log_ratio = np.array([0.1, -0.1, 1.0, 0.5, -0.5, -0.5, 0.5])
+    old_log_prob = testing.log_prob(logits, actions, where=options["where"]) - log_ratio
+
+    def surrogate(z):
+        return testing.clipped_surrogate(z, actions, old_log_prob, advantages, **options)
+
+    difference = testing.central_difference(lambda z: surrogate(z).objective, logits)
+    np.testing.assert_allclose(surrogate(logits).gradient, difference, **DIFFERENCE)
+
+
+def test_clipped_surrogate_by_hand():
+    """pi = 1/2 throughout, the ratios 1, 2, 1/2, inf, 2 and 1/2."""
+    old = np.log([0.5, 0.25, 1.0, 0.0, 0.25, 1.0], where=np.arange(6) != 3, out=np.full(6, -INF))
+    result = testing.clipped_surrogate(
+        np.zeros((6, 2)), np.zeros(6, int), old, [1.0, 1.0, 1.0, 0.0, -1.0, -1.0], clip_range=0.25
+    )
+    close = {"rtol": 1e-15, "atol": 1e-15}  # of logarithms, and of their exponentials
+    np.testing.assert_allclose(result.ratio, [1.0, 2.0, 0.5, INF, 2.0, 0.5], **close)
+    np.testing.assert_allclose(result.objective, 1.0 + 1.25 + 0.5 - 2.0 - 0.75, **close)
+    expected = np.array([0.5, 0.0, 0.25, 0.0, -1.0, 0.0])
+    np.testing.assert_allclose(result.gradient, np.stack([expected, -expected], axis=1), **close)
+    assert result.clip_fraction == 5 / 6
+    assert result.approx_kl == INF
+    finite = testing.clipped_surrogate(np.zeros((3, 2)), np.zeros(3, int), old[:3], np.ones(3))
+    # (1 - log 2) + (1/2 - 1 + log 2) and 0
+    np.testing.assert_allclose(finite.approx_kl, 0.5 / 3, **close)
+
+
 def test_score_is_the_gradient_of_log_prob(batch):
     logits, actions = batch["logits"], batch["actions"]
     logits[:, 4] = -INF

@@ -1,3 +1,4 @@
+#include <limits>
 #include <scorefn/objectives.hpp>
 #include <vector>
 
@@ -118,8 +119,9 @@ ClippedSurrogate clipped_surrogate(Matrix<const T> logits, IndexVector actions, 
         return bad;
     });
     const double* const total = sums.total(options.num_threads);
-    const double rows = static_cast<double>(logits.rows);  // of no rows the means are NaN
-    return {total[0], total[1] / rows, total[2] / rows};
+    const auto rows = static_cast<double>(logits.rows);
+    constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+    return {total[0], rows > 0 ? total[1] / rows : nan, rows > 0 ? total[2] / rows : nan};
 }
 
 #define SCOREFN_INSTANTIATE(T)                                                                        \

@@ -25,7 +25,7 @@ char running[256];
 
 class Region {
 public:
-    static constexpr std::size_t size = 1 << 19;
+    static constexpr std::size_t size = 1 << 20;
 
     Region() : page_(static_cast<std::size_t>(sysconf(_SC_PAGESIZE))) {
         void* const all =
@@ -93,7 +93,8 @@ constexpr Layouts kLayouts[] = {
     {"in place", Layout::plain, Layout::plain, true},
     {"in place padded", Layout::padded, Layout::padded, true},
 };
-constexpr int kCommonLayouts = 2;
+// The first few are tried on more shapes.
+constexpr int kAllLayouts = sizeof kLayouts / sizeof kLayouts[0], kPaddedLayouts = 4, kCommonLayouts = 2;
 
 enum class Masked { no, each_row, all_rows_alike };
 
@@ -108,6 +109,35 @@ struct Variant {
 
 constexpr std::int64_t kGap = 3;
 
+// What the arrays of all calls of one shape hold, row by row: the same numbers whatever the layout.
+template <class T>
+struct Values {
+    std::vector<T> logits, other_logits, features, coef, sums;
+    std::vector<char> allowed;
+
+    Values(const Shape& shape, bool bad_row) {
+        const std::int64_t n = shape.rows, cols = shape.cols;
+        for (std::int64_t i = 0; i < n; ++i)
+            for (std::int64_t j = 0; j < cols; ++j) {
+                const bool needed = j == 0 || j == i % cols;
+                const bool is_nan = n >= 15 && i == n - 2 && j == cols - 1;
+                const bool none = (bad_row && i == n - 1) || ((i * 7 + j) % 13 == 5 && !needed);
+                const T z = static_cast<T>((i * 31 + j * 17) % 29) / T(3) - T(5);
+                logits.push_back(none     ? -std::numeric_limits<T>::infinity()
+                                 : is_nan ? std::numeric_limits<T>::quiet_NaN()
+                                          : z);
+                other_logits.push_back(z / T(2) + static_cast<T>(j % 5));
+                allowed.push_back(needed || (i * 5 + j * 3) % 4 != 1);
+            }
+        for (std::int64_t i = 0; i < n * shape.features; ++i)
+            features.push_back(static_cast<T>(i * 5 % 11) / T(8));
+        for (std::int64_t i = 0; i < shape.features * cols; ++i) {
+            coef.push_back(static_cast<T>(i * 3 % 7) - T(3));
+            sums.push_back(static_cast<T>(i % 5));
+        }
+    }
+};
+
 // One call: its arrays, placed in the order in which they are asked for, and what is in its results.
 template <class T>
 class Call {
@@ -115,82 +145,54 @@ public:
     const Shape shape;
     const Variant variant;
 
-    Call(const Shape& shape, const Variant& variant, const Layouts& layouts, bool at_end)
-        : shape(shape), variant(variant), layouts_(layouts), at_end_(at_end) {}
+    Call(const Values<T>& values, const Shape& shape, const Variant& variant, const Layouts& layouts,
+         bool at_end)
+        : shape(shape), variant(variant), values_(values), layouts_(layouts), at_end_(at_end) {}
 
-    // The same numbers whatever the layout.
-    T logit(std::int64_t i, std::int64_t j) const {
-        const bool needed = j == 0 || j == i % shape.cols;
-        if (variant.bad_row && i == shape.rows - 1) return -std::numeric_limits<T>::infinity();
-        if (shape.rows >= 15 && i == shape.rows - 2 && j == shape.cols - 1)
-            return std::numeric_limits<T>::quiet_NaN();
-        if ((i * 7 + j) % 13 == 5 && !needed) return -std::numeric_limits<T>::infinity();
-        return static_cast<T>((i * 31 + j * 17) % 29) / T(3) - T(5);
-    }
-    bool allowed(std::int64_t i, std::int64_t j) const {
-        return j == 0 || j == i % shape.cols || (i * 5 + j * 3) % 4 != 1;
-    }
-
-    Matrix<const T> logits() {
-        return read<T>(shape.rows, shape.cols, [&](auto i, auto j) { return logit(i, j); });
-    }
-    Matrix<const T> other_logits() {
-        return read<T>(shape.rows, shape.cols, [&](auto i, auto j) { return logit(i, j) / T(2) + T(j % 5); });
-    }
-    Matrix<const T> features() {
-        return read<T>(shape.rows, shape.features,
-                       [](auto i, auto j) { return static_cast<T>((i * 3 + j * 5) % 11) / T(8); });
-    }
-    Matrix<const T> coef() {
-        return read<T>(shape.features, shape.cols,
-                       [](auto i, auto j) { return static_cast<T>((i * 5 + j * 3) % 7) - T(3); });
-    }
+    Matrix<const T> logits() { return read(shape.rows, shape.cols, values_.logits.data()); }
+    Matrix<const T> other_logits() { return read(shape.rows, shape.cols, values_.other_logits.data()); }
+    Matrix<const T> features() { return read(shape.rows, shape.features, values_.features.data()); }
+    Matrix<const T> coef() { return read(shape.features, shape.cols, values_.coef.data()); }
     IndexVector actions(std::int64_t count) { return indices(count, shape.cols); }
     IndexVector indices(std::int64_t count, std::int64_t bound) {
-        const auto value = [&](auto i) { return i * 11 % bound; };
-        if (!variant.accumulate) return vector_of<std::int64_t, IndexVector>(count, value);
-        return vector_of<std::int16_t, IndexVector>(count, value);
+        return variant.accumulate ? index_vector<std::int16_t>(count, bound)
+                                  : index_vector<std::int64_t>(count, bound);
     }
     RealVector reals(std::int64_t count) {
-        const auto value = [](auto i) { return static_cast<double>(i % 5) * 0.75 - 1.5; };
-        if (!variant.accumulate) return vector_of<double, RealVector>(count, value);
-        return vector_of<float, RealVector>(count, value);
+        return variant.accumulate ? real_vector<float>(count) : real_vector<double>(count);
     }
     Vector<const T> row_of_logits() {
-        return vector_of<T, Vector<const T>>(shape.cols, [&](auto j) { return logit(0, j); });
+        const Matrix<T> m = matrix(shape.cols, 1, layouts_.in, values_.logits.data());
+        return {m.data, shape.cols, m.row_stride};
     }
 
     // What a matrix of results has before the call: what the logits are.
     Matrix<T> results_like_logits(const Matrix<const T>& logits) {
-        if (layouts_.in_place) {
-            Matrix<T> out(const_cast<T*>(logits.data), logits.rows, logits.cols, logits.row_stride,
-                          logits.col_stride);
-            results_.push_back({out, layouts_.in});
-            return out;
-        }
-        return results<T>(shape.rows, shape.cols, [&](auto i, auto j) { return logit(i, j); });
+        if (!layouts_.in_place) return results(shape.rows, shape.cols, values_.logits.data());
+        const Matrix<T> out(const_cast<T*>(logits.data), logits.rows, logits.cols, logits.row_stride,
+                            logits.col_stride);
+        results_.push_back({out, layouts_.in});
+        return out;
     }
-    Matrix<T> results_like_coef() {
-        return results<T>(shape.features, shape.cols, [](auto i, auto j) { return T(i % 3 + j % 5); });
-    }
+    Matrix<T> results_like_coef() { return results(shape.features, shape.cols, values_.sums.data()); }
     Matrix<T> results(std::int64_t rows, std::int64_t cols) {
-        return results<T>(rows, cols, [](auto, auto) { return T(0); });
+        return results(rows, cols, std::vector<T>(static_cast<std::size_t>(rows * cols)).data());
     }
     Vector<T> results(std::int64_t size) {
-        const Matrix<T> out = results<T>(size, 1, [](auto, auto) { return T(1); });
+        const Matrix<T> out = results(size, 1);
         return {out.data, size, out.row_stride};
     }
     Vector<T> row_of_results() {
-        const Matrix<T> out = results<T>(shape.cols, 1, [&](auto j, auto) { return logit(0, j); });
+        const Matrix<T> out = results(shape.cols, 1, values_.logits.data());
         return {out.data, shape.cols, out.row_stride};
     }
     Matrix<std::int64_t> drawn_actions(std::int64_t draws) {
-        const Matrix<std::int64_t> out = matrix<std::int64_t>(shape.rows, draws, layouts_.out,
-                                                              [](auto, auto) { return std::int64_t{-7}; });
+        const std::vector<std::int64_t> before(static_cast<std::size_t>(shape.rows * draws));
+        const Matrix<std::int64_t> out = matrix(shape.rows, draws, layouts_.out, before.data());
         indices_.push_back({out, layouts_.out});
         return out;
     }
-    void keep(double value) { append(value); }
+    void keep(double value) { canonical_copy(&value, 1, 1); }
 
     Options options(std::int64_t rows) {
         Options options;
@@ -229,8 +231,8 @@ private:
         return region(used_++).place<E>(count, at_end_);
     }
     // Nothing lies behind the last row, not even its gap.
-    template <class E, class Value>
-    Matrix<E> matrix(std::int64_t rows, std::int64_t cols, Layout layout, Value value) {
+    template <class E, class From>
+    Matrix<E> matrix_of(std::int64_t rows, std::int64_t cols, Layout layout, const From* values) {
         const std::int64_t stride = layout == Layout::padded ? cols + kGap : cols;
         const std::int64_t count = (rows - 1) * stride + cols;
         E* const data = place<E>(count);
@@ -238,25 +240,39 @@ private:
         Matrix<E> m(data, rows, cols, stride, 1);
         if (layout == Layout::transposed) m = Matrix<E>(data, rows, cols, 1, rows);
         if (layout == Layout::reversed) m = Matrix<E>(data + (rows - 1) * cols, rows, cols, -cols, 1);
-        for (std::int64_t i = 0; i < rows; ++i)
-            for (std::int64_t j = 0; j < cols; ++j) m(i, j) = static_cast<E>(value(i, j));
+        for (std::int64_t i = 0; i < rows; ++i, values += cols)
+            if (m.col_stride == 1)
+                std::copy_n(values, cols, &m(i, 0));
+            else
+                for (std::int64_t j = 0; j < cols; ++j) m(i, j) = static_cast<E>(values[j]);
         return m;
     }
-    template <class E, class Value>
-    Matrix<const E> read(std::int64_t rows, std::int64_t cols, Value value) {
-        const Matrix<E> m = matrix<E>(rows, cols, layouts_.in, value);
-        return Matrix<const E>(m.data, rows, cols, m.row_stride, m.col_stride);
+    template <class E>
+    Matrix<E> matrix(std::int64_t rows, std::int64_t cols, Layout layout, const E* values) {
+        return matrix_of<E>(rows, cols, layout, values);
     }
-    template <class E, class View, class Value>
-    View vector_of(std::int64_t size, Value value) {
-        const Matrix<E> m = matrix<E>(size, 1, layouts_.in, [&](auto i, auto) { return value(i); });
-        return View{m.data, size, m.row_stride};
+    Matrix<const T> read(std::int64_t rows, std::int64_t cols, const T* values) {
+        const Matrix<T> m = matrix(rows, cols, layouts_.in, values);
+        return Matrix<const T>(m.data, rows, cols, m.row_stride, m.col_stride);
     }
-    template <class E, class Value>
-    Matrix<E> results(std::int64_t rows, std::int64_t cols, Value value) {
-        const Matrix<E> out = matrix<E>(rows, cols, layouts_.out, value);
+    Matrix<T> results(std::int64_t rows, std::int64_t cols, const T* before) {
+        const Matrix<T> out = matrix(rows, cols, layouts_.out, before);
         results_.push_back({out, layouts_.out});
         return out;
+    }
+    template <class Integer>
+    IndexVector index_vector(std::int64_t count, std::int64_t bound) {
+        std::vector<Integer> values;
+        for (std::int64_t i = 0; i < count; ++i) values.push_back(static_cast<Integer>(i * 11 % bound));
+        const Matrix<Integer> m = matrix(count, 1, layouts_.in, values.data());
+        return {m.data, count, m.row_stride};
+    }
+    template <class Real>
+    RealVector real_vector(std::int64_t count) {
+        std::vector<Real> values;
+        for (std::int64_t i = 0; i < count; ++i) values.push_back(static_cast<Real>(i % 5) * Real(0.75) - 1);
+        const Matrix<Real> m = matrix(count, 1, layouts_.in, values.data());
+        return {m.data, count, m.row_stride};
     }
 
     void set(Options& options, std::int64_t rows) {
@@ -264,30 +280,38 @@ private:
         options.may_write_on_error = variant.accumulate;
         if (variant.masked == Masked::no) return;
         const bool alike = variant.masked == Masked::all_rows_alike;
+        const Matrix<bool> where =
+            matrix_of<bool>(alike ? 1 : rows, shape.cols, layouts_.in, values_.allowed.data());
         options.where =
-            read<bool>(alike ? 1 : rows, shape.cols, [&](auto i, auto j) { return allowed(i, j); });
+            Matrix<const bool>(where.data, where.rows, where.cols, where.row_stride, where.col_stride);
         if (!alike) return;
         options.where.rows = rows;
         options.where.row_stride = 0;
     }
 
+    // All NaN are alike.
     template <class E>
-    void append(E value) {
-        if (value != value) value = std::numeric_limits<E>::quiet_NaN();
-        const char* const bytes = reinterpret_cast<const char*>(&value);
-        bytes_.insert(bytes_.end(), bytes, bytes + sizeof(E));
+    void canonical_copy(const E* x, std::int64_t count, std::int64_t stride) {
+        const std::size_t used = bytes_.size();
+        bytes_.resize(used + static_cast<std::size_t>(count) * sizeof(E));
+        char* to = bytes_.data() + used;
+        for (std::int64_t i = 0; i < count; ++i, to += sizeof(E)) {
+            E value = x[i * stride];
+            value = value == value ? value : std::numeric_limits<E>::quiet_NaN();
+            std::memcpy(to, &value, sizeof(E));
+        }
     }
     template <class E>
     void finish(const Result<E>& out) {
         const Matrix<E>& m = out.values;
-        for (std::int64_t i = 0; i < m.rows; ++i)
-            for (std::int64_t j = 0; j < m.cols; ++j) append(m(i, j));
+        for (std::int64_t i = 0; i < m.rows; ++i) canonical_copy(&m(i, 0), m.cols, m.col_stride);
         bool kept = true;
         for (std::int64_t i = 0; out.layout == Layout::padded && i + 1 < m.rows; ++i)
             for (std::int64_t j = m.cols; j < m.cols + kGap; ++j) kept = kept && m(i, j) == gap<E>();
         check(kept, __FILE__, __LINE__, std::string("written between rows: ") + running);
     }
 
+    const Values<T>& values_;
     const Layouts& layouts_;
     const bool at_end_;
     int used_ = 0;
@@ -419,7 +443,8 @@ constexpr Function<T> kLinearFunctions[] = {
 long calls = 0;
 
 template <class T>
-void test(const Function<T>& function, const Shape& shape, const Variant& variant, int layouts) {
+void test(const Function<T>& function, const Values<T>& values, const Shape& shape, const Variant& variant,
+          int layouts) {
     std::vector<char> expected;
     for (int layout = 0; layout < layouts; ++layout)
         for (const bool at_end : {true, false}) {
@@ -432,7 +457,7 @@ void test(const Function<T>& function, const Shape& shape, const Variant& varian
                 masks[static_cast<int>(variant.masked)], variant.accumulate ? ", accumulate" : "",
                 variant.bad_row ? ", a bad row" : "", l.name, at_end ? "before the page" : "after the page");
             ++calls;
-            Call<T> call(shape, variant, l, at_end);
+            Call<T> call(values, shape, variant, l, at_end);
             try {
                 function.run(call);
             } catch (const NoAllowedAction&) {
@@ -447,28 +472,34 @@ void test(const Function<T>& function, const Shape& shape, const Variant& varian
 
 template <class T, int N>
 void test_variants(const Function<T> (&functions)[N], const Shape& shape, int layouts) {
+    const Values<T> values(shape, false);
     for (const Function<T>& function : functions)
         for (const Masked masked : {Masked::no, Masked::each_row, Masked::all_rows_alike})
             for (const bool accumulate : {false, true})
                 if (function.accumulates || !accumulate)
-                    test(function, shape, {masked, accumulate, false}, layouts);
+                    test(function, values, shape, {masked, accumulate, false},
+                         masked == Masked::all_rows_alike ? kCommonLayouts : layouts);
 }
 
 template <class T>
 void test_rows_of(std::int64_t cols) {
-    constexpr int all_layouts = sizeof kLayouts / sizeof kLayouts[0];
     std::vector<std::int64_t> row_counts = {1, 2, 15, 16, 17, 33, 300};
     if (cols > 67) row_counts = {1, 2, 17, 33};
     if (cols > 1000) row_counts = {1, 3};
     for (const std::int64_t rows : row_counts) {
-        const int layouts = rows == 300 || cols > 1000 ? kCommonLayouts : all_layouts;
+        const int layouts = rows == 300 || cols > 1000 ? kCommonLayouts
+                            : rows == 17               ? kAllLayouts
+                                                       : kPaddedLayouts;
         const Shape shape{rows, cols, 1 + (cols * 5 + rows) % 19};
         test_variants(kFunctions<T>, shape, layouts);
         test_variants(kLinearFunctions<T>, shape, kCommonLayouts);
     }
+    const Shape shape{17, cols, 1};
+    const Values<T> values(shape, true);
     for (const Function<T>& function : kFunctions<T>)
-        for (const bool on_the_way : {false, true})
-            test(function, {17, cols, 1}, {Masked::no, on_the_way && function.accumulates, true}, 1);
+        for (const bool accumulate : {false, true})
+            if (function.accumulates || !accumulate)
+                test(function, values, shape, {Masked::no, accumulate, true}, 1);
 }
 
 template <class T>
@@ -479,10 +510,14 @@ void test_all() {
     for (const int n : {127, 128, 129, 1023, 1024, 1025, 2047, 2048, 2049, 4097}) lengths.push_back(n);
     for (const std::int64_t cols : lengths) test_rows_of<T>(cols);
     for (const std::int64_t features : lengths)
-        for (const int cols : {1, 2, 3, 4, 5, 8, 17, 33, 129})
-            for (const int rows : {1, 2, 7, 17})
-                if (features <= 129 || (rows <= 2 && cols <= 8))
-                    test_variants(kLinearFunctions<T>, {rows, cols, features}, kCommonLayouts);
+        for (const int cols : {1, 3, 4, 8, 17, 33}) {
+            if (features > 129 && cols > 8) continue;
+            const Shape shape{features > 129 ? 2 : 17, cols, features};
+            const Values<T> values(shape, false);
+            for (const Function<T>& function : kLinearFunctions<T>)
+                for (const bool accumulate : {false, true})
+                    test(function, values, shape, {Masked::no, accumulate, false}, kCommonLayouts);
+        }
 }
 
 }  // namespace

@@ -80,6 +80,31 @@ void test_shapes() {
     options.where = Matrix<const bool>(allowed, 2, 2);
     CHECK_THROWS(Error, "where must have shape (3, 2), got (2, 2)",
                  scorefn::softmax(x.logits(), x.matrix_out(), options));
+
+    const auto policy_gradient = [&](IndexVector a, RealVector w, scorefn::ObjectiveRows<float> out) {
+        scorefn::policy_gradient(x.logits(), a, w, out);
+    };
+    const scorefn::ObjectiveRows<float> rows{x.matrix_out(), x.vector_out(), x.vector_out()};
+    CHECK_THROWS(Error, "gradient must have shape (3, 2), got (2, 2)",
+                 policy_gradient(x.a(), x.w(), {x.matrix_out(2), rows.log_prob, rows.entropy}));
+    CHECK_THROWS(Error, "log_prob must have size 3, got 2",
+                 policy_gradient(x.a(), x.w(), {rows.gradient, x.vector_out(2), rows.entropy}));
+    CHECK_THROWS(Error, "entropy must have size 3, got 2",
+                 policy_gradient(x.a(), x.w(), {rows.gradient, rows.log_prob, x.vector_out(2)}));
+    CHECK_THROWS(Error, "actions must have size 3, got 2", policy_gradient(x.a(2), x.w(), rows));
+    CHECK_THROWS(Error, "weights must have size 3, got 2", policy_gradient(x.a(), x.w(2), rows));
+    const auto clipped_surrogate = [&](RealVector old_log_prob, RealVector advantages, double clip_range,
+                                       Vector<float> ratio) {
+        scorefn::clipped_surrogate(x.logits(), x.a(), old_log_prob, advantages, clip_range, rows, ratio);
+    };
+    CHECK_THROWS(Error, "old_log_prob must have size 3, got 2",
+                 clipped_surrogate(x.w(2), x.w(), 0.2, x.vector_out()));
+    CHECK_THROWS(Error, "advantages must have size 3, got 2",
+                 clipped_surrogate(x.w(), x.w(2), 0.2, x.vector_out()));
+    CHECK_THROWS(Error, "ratio must have size 3, got 2",
+                 clipped_surrogate(x.w(), x.w(), 0.2, x.vector_out(2)));
+    CHECK_THROWS(Error, "clip_range must be at least 0, got -0.500000",
+                 clipped_surrogate(x.w(), x.w(), -0.5, x.vector_out()));
     CHECK(x.is_out_untouched());
 }
 
@@ -97,6 +122,10 @@ void test_out_of_range() {
                  scorefn::linear_gradient(x.logits(), x.logits(2, 2), x.a(), x.w(), x.matrix_out(2, 2)));
     CHECK_THROWS(IndexError, message,
                  scorefn::score_gradient(Vector<const float>{x.z.data(), 2}, x.a(), x.w(), x.vector_out(2)));
+    const scorefn::ObjectiveRows<float> rows{x.matrix_out(), x.vector_out(), x.vector_out()};
+    CHECK_THROWS(IndexError, message, scorefn::policy_gradient(x.logits(), x.a(), x.w(), rows));
+    CHECK_THROWS(IndexError, message,
+                 scorefn::clipped_surrogate(x.logits(), x.a(), x.w(), x.w(), 0.2, rows, x.vector_out()));
     x.states[2] = 3;
     CHECK_THROWS(IndexError, "states[2] = 3 is out of range for 3 states",
                  scorefn::tabular_gradient(x.logits(), x.s(), x.a(), x.w(), x.matrix_out()));
@@ -135,6 +164,10 @@ void test_no_allowed_action() {
     CHECK_THROWS(NoAllowedAction, message, scorefn::entropy(x.logits(), x.vector_out()));
     CHECK_THROWS(NoAllowedAction, message, scorefn::score(x.logits(), x.a(), x.matrix_out()));
     CHECK_THROWS(NoAllowedAction, message, scorefn::score_gradient(x.logits(), x.a(), x.w(), x.matrix_out()));
+    const scorefn::ObjectiveRows<float> out{x.matrix_out(), x.vector_out(), x.vector_out()};
+    CHECK_THROWS(NoAllowedAction, message, scorefn::policy_gradient(x.logits(), x.a(), x.w(), out));
+    CHECK_THROWS(NoAllowedAction, message,
+                 scorefn::clipped_surrogate(x.logits(), x.a(), x.w(), x.w(), 0.2, out, x.vector_out()));
     std::int64_t drawn[] = {9, 9, 9};
     CHECK_THROWS(
         NoAllowedAction, message,
@@ -171,6 +204,11 @@ void test_empty() {
     scorefn::softmax(x.logits(0), x.matrix_out(0));
     scorefn::entropy(x.logits(0), x.vector_out(0));
     scorefn::score_gradient(x.logits(0), x.a(0), x.w(0), x.matrix_out(0));
+    const scorefn::ObjectiveRows<float> rows{x.matrix_out(0), x.vector_out(0), x.vector_out(0)};
+    CHECK(scorefn::policy_gradient(x.logits(0), x.a(0), x.w(0), rows) == 0);
+    const auto sums =
+        scorefn::clipped_surrogate(x.logits(0), x.a(0), x.w(0), x.w(0), 0.2, rows, x.vector_out(0));
+    CHECK(sums.objective == 0 && std::isnan(sums.approx_kl) && std::isnan(sums.clip_fraction));
     CHECK(x.is_out_untouched());
     scorefn::tabular_gradient(x.logits(), x.s(0), x.a(0), x.w(0), x.matrix_out());
     CHECK(x.out == std::vector<float>(6));  // the gradient of a sum over no samples

@@ -57,8 +57,8 @@ void test_categorical() {
 
 template <class T>
 void test_sample() {
-    // The first word of Philox4x64-10 for counter 0 and key 0, by its authors' published test vectors.
-    const double u = static_cast<double>(std::uint64_t(0x16554d9eca36314c) >> 11) * 0x1p-53;
+    // The first words of Philox4x32-10 for counter 0 and key 0, by its authors' published test vectors.
+    const double u = static_cast<double>(std::uint64_t(0xe169c58d6627e8d5) >> 11) * 0x1p-53;
     for (const std::int64_t num_actions : {4, 32, 33, 1000}) {  // short and long rows
         const std::vector<T> uniform(static_cast<std::size_t>(num_actions), T(3));
         std::int64_t action = -1;
@@ -66,6 +66,12 @@ void test_sample() {
         scorefn::sample(Matrix<const T>(uniform.data(), 1, num_actions), {{0, 0}},
                         Matrix<std::int64_t>(&action, 1, 1), Matrix<T>(&log_prob, 1, 1));
         CHECK(action == static_cast<std::int64_t>(u * static_cast<double>(num_actions)));
+        T entropy = 0;
+        scorefn::sample(Matrix<const T>(uniform.data(), 1, num_actions), {{0, 0}},
+                        Matrix<std::int64_t>(&action, 1, 1), Matrix<T>(&log_prob, 1, 1),
+                        Vector<T>{&entropy, 1});
+        CHECK(action == static_cast<std::int64_t>(u * static_cast<double>(num_actions)));
+        CHECK_NEAR(tolerance<T>, std::vector<T>{entropy}, {std::log(static_cast<double>(num_actions))});
         CHECK_NEAR(tolerance<T>, std::vector<T>{log_prob}, {-std::log(static_cast<double>(num_actions))});
     }
 
@@ -120,6 +126,70 @@ void test_score_gradient() {
     CHECK_NEAR(tolerance<T>, x.vector, {-0.5, 0.5});
 }
 
+// What an objective gives a row, in arrays of their own.
+template <class T>
+struct Results {
+    std::vector<T> gradient = std::vector<T>(4, T(nan)), log_prob = std::vector<T>(2, T(nan)),
+                   entropy = log_prob, ratio = log_prob;
+    const scorefn::ObjectiveRows<T> rows{{gradient.data(), 2, 2}, {log_prob.data(), 2}, {entropy.data(), 2}};
+    const Vector<T> ratio_out{ratio.data(), 2};
+};
+
+// The actions have the probabilities 3/4 and 1/2, the rows the entropies log 4 - 3/4 log 3 and log 2.
+template <class T>
+void test_policy_gradient() {
+    const Rows<T> x;
+    const Results<T> out;
+    const double weights[] = {2, -4};
+    const double entropy = 2 * ln2 - 0.75 * ln3 + ln2;
+    const auto policy_gradient = [&](const scorefn::GradientOptions& options) {
+        return std::vector<T>{static_cast<T>(
+            scorefn::policy_gradient(x.logits, x.actions, RealVector(weights, 2), out.rows, options))};
+    };
+    scorefn::GradientOptions options;
+    std::vector<T> objective = policy_gradient(options);
+    CHECK_NEAR(2 * tolerance<T>, objective, {2 * (ln3 - ln4) + 4 * ln2});
+    CHECK_NEAR(tolerance<T>, out.gradient, {-0.5, 0.5, -2, 2});
+    CHECK_NEAR(tolerance<T>, out.log_prob, {ln3 - ln4, -ln2});
+    CHECK_NEAR(tolerance<T>, out.entropy, {ln4 - 0.75 * ln3, ln2});
+
+    // With the gradient of the entropies of test_score_gradient, a difference of terms 4 times as large.
+    options.accumulate = true;
+    options.entropy_coef = 16;
+    objective = policy_gradient(options);
+    CHECK_NEAR(2 * tolerance<T>, objective, {2 * (ln3 - ln4) + 4 * ln2 + 16 * entropy});
+    CHECK_NEAR(8 * tolerance<T>, out.gradient, {-1 + 3 * ln3, 1 - 3 * ln3, -4, 4});
+}
+
+// Ratios of 3/4 over 1/2 and 1/2 over 1/4: 1.5 and 2.
+template <class T>
+void test_clipped_surrogate() {
+    const Rows<T> x;
+    const Results<T> out;
+    const double old_log_prob[] = {-ln2, -ln4};
+    const double kl = ((0.5 - std::log(1.5)) + (1 - ln2)) / 2;
+    const auto surrogate = [&](const double (&advantages)[2], double clip_range) {
+        return scorefn::clipped_surrogate(x.logits, x.actions, RealVector(old_log_prob, 2),
+                                          RealVector(advantages, 2), clip_range, out.rows, out.ratio_out);
+    };
+    const auto check_sums = [&](const scorefn::ClippedSurrogate& sums, double objective, double fraction) {
+        CHECK_NEAR(4 * tolerance<T>, std::vector<T>{static_cast<T>(sums.objective)}, {objective});
+        CHECK_NEAR(8 * tolerance<T>, std::vector<T>{static_cast<T>(sums.approx_kl)}, {kl});
+        CHECK(sums.clip_fraction == fraction);
+        CHECK_NEAR(2 * tolerance<T>, out.ratio, {1.5, 2});
+        CHECK_NEAR(tolerance<T>, out.log_prob, {ln3 - ln4, -ln2});
+        CHECK_NEAR(tolerance<T>, out.entropy, {ln4 - 0.75 * ln3, ln2});
+    };
+    check_sums(surrogate({2, 4}, 2), 3 + 8, 0);  // no ratio is clipped
+    CHECK_NEAR(3 * tolerance<T>, out.gradient, {-0.75, 0.75, 4, -4});
+    check_sums(surrogate({2, 4}, 0.75), 3 + 7, 0.5);  // the second one is
+    CHECK_NEAR(3 * tolerance<T>, out.gradient, {-0.75, 0.75, 0, 0});
+    check_sums(surrogate({2, -4}, 0.25), 2.5 - 8, 1);  // both are, but where it makes the objective smaller
+    CHECK_NEAR(3 * tolerance<T>, out.gradient, {0, 0, -4, 4});
+    check_sums(surrogate({0, 0}, 0.25), 0, 1);
+    CHECK_NEAR(0, out.gradient, {0, 0, 0, 0});
+}
+
 template <class T>
 void test_policies() {
     Rows<T> x;
@@ -166,6 +236,8 @@ void test_all() {
     test_categorical<T>();
     test_sample<T>();
     test_score_gradient<T>();
+    test_policy_gradient<T>();
+    test_clipped_surrogate<T>();
     test_policies<T>();
     test_special_values<T>();
 }

@@ -41,11 +41,13 @@ std::vector<T> all_results(const Kernels<T>& kernels, std::int64_t num_rows, std
     z[0] = std::numeric_limits<T>::quiet_NaN();
     z[size - 1] = cols > 1 ? -std::numeric_limits<T>::infinity() : T(0);
     std::vector<std::int64_t> actions(n), drawn(n);
-    std::vector<double> weights(n), visits(n, 3.0);
+    std::vector<double> visits(n, 3.0);
+    std::vector<T> weights(n), old_log_probs(n);
     std::vector<double> weight_sums((n + 15) / 16 * 16 * static_cast<std::size_t>(cols));  // of whole tiles
     for (std::size_t i = 0; i < n; ++i) {
         actions[i] = static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(cols));
-        weights[i] = i % 4 == 3 ? 0.0 : logit(random);
+        weights[i] = i % 4 == 3 ? T(0) : logit(random);
+        old_log_probs[i] = T(0.1) * logit(random);
         weight_sums[i * static_cast<std::size_t>(cols)] = weights[i];
     }
 
@@ -64,13 +66,31 @@ std::vector<T> all_results(const Kernels<T>& kernels, std::int64_t num_rows, std
     CHECK(kernels.log_prob(rows, actions.data(), vector.data(), 1, scratch) == -1), keep(vector);
     CHECK(kernels.entropy(rows, vector.data(), 1, scratch) == -1), keep(vector);
     CHECK(kernels.kl_divergence(rows, other, vector.data(), 1, scratch) == -1), keep(vector);
-    CHECK(kernels.sample(rows, {1, 2}, 0, {drawn.data(), 1, 1, 1}, {vector.data(), 1, 1, 1}, scratch) == -1);
-    keep(vector);
+    std::vector<T> entropies(n);
+    CHECK(kernels.sample(rows, {1, 2}, 0, {drawn.data(), 1, 1, 1}, {vector.data(), 1, 1, 1}, entropies.data(),
+                         1, scratch) == -1);
+    keep(vector), keep(entropies);
     for (const std::int64_t action : drawn) all.push_back(static_cast<T>(action));
     for (const double entropy_coef : {0.0, 0.5}) {
-        CHECK(kernels.score_gradient(rows, actions.data(), weights.data(), entropy_coef, out, false,
-                                     scratch) == -1);
+        const auto coef = static_cast<T>(entropy_coef);
+        CHECK(kernels.weighted_log_prob_gradient(
+                  rows, weights.data(), {actions.data(), coef, nullptr, nullptr}, out, false, scratch) == -1);
         keep(matrix);
+        const GradientRows<T> of_rows{actions.data(), coef, vector.data(), entropies.data()};
+        CHECK(kernels.weighted_log_prob_gradient(rows, weights.data(), of_rows, out, true, scratch) == -1);
+        keep(matrix), keep(vector), keep(entropies);
+        std::vector<T> ratio(n);
+        std::vector<double> objective(n), kl(n);
+        const std::unique_ptr<bool[]> clipped(new bool[n]);
+        const ClippedRows<T> of_ratio{old_log_probs.data(), weights.data(),   0.8,       1.2,
+                                      ratio.data(),         objective.data(), kl.data(), clipped.get()};
+        CHECK(kernels.clipped_ratio_gradient(rows, of_ratio, of_rows, out, false, scratch) == -1);
+        keep(matrix), keep(vector), keep(entropies), keep(ratio);
+        for (std::size_t i = 0; i < n; ++i) {
+            // Of a NaN only that it is one: these go into sums and no further.
+            const auto add = [&](double x) { all.push_back(x == x ? static_cast<T>(x) : T(-1)); };
+            add(objective[i]), add(kl[i]), add(clipped[i] ? 1 : 0);
+        }
         CHECK(kernels.shared_gradient(rows, weight_sums.data(), visits.data(), entropy_coef, out, true,
                                       scratch) == -1);
         keep(matrix);

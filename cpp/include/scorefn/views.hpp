@@ -61,7 +61,7 @@ private:
     }
 };
 
-// Weights: float32 or float64, whatever the dtype of the logits; computed with in float64.
+// Weights: float32 or float64, whatever the dtype of the logits: rounded to that, but where sums over samples need them.
 struct RealVector {
     const void* data = nullptr;
     bool is_float64 = true;

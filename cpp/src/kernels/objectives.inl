@@ -58,7 +58,8 @@ private:
         select(is_nothing, 0.0, select(is_clipped, other, arm)).store(objectives);
         select(is_nothing | is_clipped, 0.0, arm).store(derivatives);
         // (ratio - 1) - log ratio, which is never negative: an estimate of KL(old || new)
+        const auto far = select(ratio == kInfinity<double>, ratio, (ratio - 1.0) - log_ratio);
         const auto near = log_ratio * log_ratio * polynomial(0.0 - log_ratio, kKlTail);
-        select(log_ratio * log_ratio < 0.25, near, (ratio - 1.0) - log_ratio).store(kls);
+        select(log_ratio * log_ratio < 0.25, near, far).store(kls);
     }
 };

@@ -82,9 +82,10 @@ Kullback-Leibler divergence KL(p || q) of each row, in nats.
 
 Parameters
 ----------
-logits_p : (..., num_actions) array of float32 or float64
+logits_p : (..., num_actions) array of float16, bfloat16, float32 or float64
     Unnormalised log-probabilities, any number of leading axes. -inf forbids an action.
-logits_q : array of the shape and dtype of `logits_p`
+)" SCOREFN_DOC_HALF
+R"(logits_q : array of the shape and dtype of `logits_p`
 )" SCOREFN_DOC_WHERE SCOREFN_DOC_OUT_ROWS SCOREFN_DOC_NUM_THREADS
 R"(
 Returns

@@ -1,9 +1,14 @@
 // Paragraphs that several docstrings share; macros, so that the compiler joins them with their neighbours.
 #pragma once
 
-#define SCOREFN_DOC_LOGITS                                                                    \
-    "logits : (..., num_actions) array of float32 or float64\n"                               \
-    "    Unnormalised log-probabilities, any number of leading axes. -inf forbids an action.\n"
+#define SCOREFN_DOC_HALF                                                                            \
+    "    Half precision is read as float32; its results are float32 too, but for an `out` of the\n" \
+    "    same half precision.\n"
+
+#define SCOREFN_DOC_LOGITS                                                                      \
+    "logits : (..., num_actions) array of float16, bfloat16, float32 or float64\n"              \
+    "    Unnormalised log-probabilities, any number of leading axes. -inf forbids an action.\n" \
+    SCOREFN_DOC_HALF
 
 #define SCOREFN_DOC_AXIS        \
     "axis : int, default -1\n"  \
@@ -24,13 +29,13 @@
     "accumulate : bool, default False\n"                                                       \
     "    Add the gradient to `out`, which must be given, instead of replacing what it holds.\n"
 
-#define SCOREFN_DOC_OUT_LIKE(name)                                                \
-    "out : array of the shape and dtype of `" name "`, optional\n"                \
-    "    Where to write the result; may be `" name "` itself. Left as it was if\n" \
+#define SCOREFN_DOC_OUT_LIKE(name)                                                                \
+    "out : array of the shape and dtype of `" name "`, or float32 for half precision, optional\n" \
+    "    Where to write the result; may be `" name "` itself. Left as it was if\n"                \
     "    the call fails.\n"
 
-#define SCOREFN_DOC_OUT_ROWS                                            \
-    "out : (...) array of the dtype of the logits, optional\n"          \
+#define SCOREFN_DOC_OUT_ROWS                                                                  \
+    "out : (...) array of the dtype of the logits, or float32 for half precision, optional\n" \
     "    Where to write the result. Left as it was if the call fails.\n"
 
 #define SCOREFN_DOC_NUM_THREADS                                                                \

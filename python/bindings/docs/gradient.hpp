@@ -103,9 +103,10 @@ Score-function (REINFORCE) gradient with respect to a table of logits, one row a
 
 Parameters
 ----------
-table : (num_states, num_actions) array of float32 or float64
+table : (num_states, num_actions) array of float16, bfloat16, float32 or float64
     Sample i has the logits ``table[states[i]]``. -inf forbids an action.
-states : (...) array of any integer dtype
+)" SCOREFN_DOC_HALF
+R"(states : (...) array of any integer dtype
     From 0 to num_states - 1, in any order, any of them any number of times.
 actions : array of the shape of `states`, any integer dtype
     From 0 to num_actions - 1.
@@ -156,8 +157,9 @@ Score-function (REINFORCE) gradient with respect to the coefficients of a linear
 
 Parameters
 ----------
-features : (..., num_features) array of float32 or float64
-coef : (num_features, num_actions) array of the dtype of `features`
+features : (..., num_features) array of float16, bfloat16, float32 or float64
+)" SCOREFN_DOC_HALF
+R"(coef : (num_features, num_actions) array of the dtype of `features`
     The samples have the logits ``features @ coef``.
 actions : (...) array of any integer dtype
     From 0 to num_actions - 1.

@@ -22,8 +22,8 @@ entropy : bool, default False
     Whether to return the entropies of the rows too, which `sample` then computes in the same pass.
 )" SCOREFN_DOC_WHERE
 R"(out : tuple (actions, log_probs), optional
-    An int64 array and one of the dtype of `logits`, both of the shape of the result. Left as they were if
-    the call fails.
+    An int64 array and one of the dtype of `logits`, or float32 for half precision, both of the shape of the
+    result. Left as they were if the call fails.
 )" SCOREFN_DOC_NUM_THREADS
 R"(
 Returns

@@ -87,7 +87,7 @@ Logarithm of the sum of the exponentials: the normaliser of the softmax.
 Parameters
 ----------
 )" SCOREFN_DOC_LOGITS SCOREFN_DOC_AXIS SCOREFN_DOC_WHERE
-R"(out : array of the dtype of `logits` and of their shape without `axis`, optional
+R"(out : array of the dtype of `logits`, or float32 for half precision, and of their shape without `axis`, optional
     Where to write the result. Left as it was if the call fails.
 )" SCOREFN_DOC_NUM_THREADS
 R"(

@@ -54,12 +54,12 @@ def score_gradient(p: Problem) -> Solve:
 
 
 def policy_gradient(p: Problem) -> Solve:
-    function: Any = scorefn.policy_gradient  # type: ignore[attr-defined]
+    function: Any = scorefn.policy_gradient
     return lambda: function(p.logits, p.action, p.weights, entropy_coef=ENTROPY_COEF, out=p.out)
 
 
 def clipped_surrogate(p: Problem) -> Solve:
-    function: Any = scorefn.clipped_surrogate  # type: ignore[attr-defined]
+    function: Any = scorefn.clipped_surrogate
     options = {"clip_range": CLIP_RANGE, "entropy_coef": ENTROPY_COEF, "out": p.out}
     return lambda: function(p.logits, p.action, p.old_log_prob, p.weights, **options)
 
