@@ -12,6 +12,7 @@ from _calls import FUNCTIONS, GRADIENTS, OBJECTIVES, arguments_of, call, written
 from scorefn import _core
 
 NAN, INF = np.nan, np.inf
+REAL = "float16, bfloat16, float32 or float64"
 MATRICES = [
     ("log_softmax", "logits"),
     ("softmax", "logits"),
@@ -130,12 +131,7 @@ def test_signature(function: str) -> None:
 def test_dtype_of_logits(function: str, name: str, dtype: str) -> None:
     good = good_arguments(function)[name]
     bad = np.zeros(good.shape, dtype=dtype)
-    refuses(
-        function,
-        TypeError,
-        f"{name} must be float16, bfloat16, float32 or float64, got {bad.dtype}",
-        **{name: bad},
-    )
+    refuses(function, TypeError, f"{name} must be {REAL}, got {bad.dtype}", **{name: bad})
 
 
 @pytest.mark.parametrize(("function", "name"), MATRICES)
@@ -144,32 +140,17 @@ def test_longdouble_is_not_rounded_silently(function: str, name: str) -> None:
     bad = good.astype(np.longdouble)
     if bad.dtype == np.float64:  # where the compiler has no wider type
         return
-    refuses(
-        function,
-        TypeError,
-        f"{name} must be float16, bfloat16, float32 or float64, got {bad.dtype}",
-        **{name: bad},
-    )
+    refuses(function, TypeError, f"{name} must be {REAL}, got {bad.dtype}", **{name: bad})
 
 
 @pytest.mark.parametrize(("function", "name"), MATRICES)
 def test_kind_of_logits(function: str, name: str) -> None:
     good = good_arguments(function)[name]
-    refuses(
-        function,
-        TypeError,
-        f"{name} must be float16, bfloat16, float32 or float64, got object",
-        **{name: None},
-    )
+    refuses(function, TypeError, f"{name} must be {REAL}, got object", **{name: None})
     refuses(
         function, TypeError, f"{name} must be an array, got list", **{name: [[1.0, 2.0], [3.0]]}
     )
-    refuses(
-        function,
-        TypeError,
-        f"{name} must be float16, bfloat16, float32 or float64, got bool",
-        **{name: [True, False]},
-    )
+    refuses(function, TypeError, f"{name} must be {REAL}, got bool", **{name: [True, False]})
     masked = np.ma.masked_array(good, good > 0)
     refuses(function, TypeError, f"{name} must not be a masked array...", **{name: masked})
 

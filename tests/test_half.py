@@ -1,4 +1,4 @@
-"""Half precision: read as float32, computed with in float32, written as float32 or, in `out`, as itself."""
+"""Half precision: read and computed with as float32, written as float32 or, to `out`, as itself."""
 
 import subprocess
 import sys
@@ -376,7 +376,7 @@ def test_a_result_too_large_for_float16() -> None:
     assert_same(out, np.array([[np.inf, -np.inf]], np.float16))
 
 
-# --- What is no half precision ---------------------------------------------------------------------
+# --- What is no half precision --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

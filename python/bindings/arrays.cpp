@@ -176,9 +176,9 @@ py::array as_array(py::handle x, const char* name) {
     }
 }
 
-py::array native_copy(const py::array& array) {
-    return native_copy(array, array.dtype().attr("newbyteorder")("=").cast<py::dtype>());
-}
+py::dtype native(const py::dtype& dtype) { return dtype.attr("newbyteorder")("=").cast<py::dtype>(); }
+
+py::array native_copy(const py::array& array) { return native_copy(array, native(array.dtype())); }
 
 py::array native_copy(const py::array& array, const py::dtype& dtype) {
     py::array copy(dtype, shape_of(array));

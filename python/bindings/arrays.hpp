@@ -60,6 +60,9 @@ std::optional<Rows> as_rows(const py::array& array, Form form);
 // The array itself, or the one that NumPy makes of a list and the like. Masked arrays: TypeError.
 py::array as_array(py::handle x, const char* name);
 
+// The same in the byte order of this machine.
+py::dtype native(const py::dtype& dtype);
+
 // Native, aligned, C-contiguous.
 py::array native_copy(const py::array& array);
 py::array native_copy(const py::array& array, const py::dtype& dtype);

@@ -106,7 +106,7 @@ void Input::keep_apart_unless_same(const Rows& written) {
 RealMatrix::RealMatrix(py::handle x, const char* name, const Axes& axes, py::handle axis) : name_(name) {
     py::array array = as_array(x, name);
     if (is_half(array)) {
-        half_ = array.dtype();
+        half_ = native(array.dtype());
         array = native_copy(array, to_numpy(DType::float32));
     } else {
         array = real_array(array, x, name);

@@ -14,7 +14,7 @@ py::array given(py::handle out, const Shape& shape, const ResultType& type, cons
         throw py::type_error(must("be an ndarray, got ") + type_name(out));
     }
     py::array array = as_array(out, name);
-    if (!has_dtype(array, type.dtype) && !(type.half && array.dtype().equal(type.half))) {
+    if (!has_dtype(array, type.dtype) && !(type.half && native(array.dtype()).equal(type.half))) {
         const std::string half = type.half ? " or " + py::str(type.half).cast<std::string>() : "";
         throw py::type_error(must("be ") + to_string(type.dtype) + half + ", got " + dtype_name(array));
     }

@@ -32,9 +32,10 @@ double worst_exp(T lowest, int count, std::uint64_t seed) {
     double error = 0;
     for (int i = 0; i < count; i += size) {
         T a[size], got[size];
-        const T b = i % 2 == 0 ? T(0) : largest(random);
+        const T b = i / size % 2 == 0 ? T(0) : largest(random);
         for (T& x : a) x = b + difference(random);
-        exp_nonpositive(exact_difference(Lanes<T>::load(a), Lanes<T>::splat(b))).store(got);
+        (exp_below(Lanes<T>::load(a), Origin<T>(Lanes<T>::splat(b))).scaled * ExpConstants<T>::unspare)
+            .store(got);
         for (int lane = 0; lane < size; ++lane)
             error = std::max(error, ulps(got[lane], std::exp(static_cast<long double>(a[lane]) -
                                                              static_cast<long double>(b))));
@@ -62,7 +63,7 @@ double worst_log1p(double lowest, double highest, int count) {
 template <class T>
 T exp_of(T high) {
     T got[Lanes<T>::size];
-    exp_nonpositive(exact_difference(Lanes<T>::splat(high), Lanes<T>::splat(0))).store(got);
+    exp_nonpositive(Lanes<T>::splat(high)).store(got);
     return got[0];
 }
 
@@ -87,12 +88,13 @@ int main() {
     std::printf(
         "worst errors in ULP: exp %.3f (float) %.3f (double), down to subnormals %.3f %.3f, log1p %.3f\n",
         exp_float, exp_double, tiny_float, tiny_double, log1p);
-    // Half a unit for rounding 1 + (r + r^2 p(r)), less for rounding the bracket, which is at most 0.35.
-    CHECK(exp_float < 1);
-    CHECK(exp_double < 1);
+    // Half a unit for rounding 1 + (r + r^2 p(r)), up to a third for each of r, the bracket and what is left of max:
+    // all are at most 0.35. exp_sweep.cpp looks at every float.
+    CHECK(exp_float < 1.5);
+    CHECK(exp_double < 1.5);
     // Below the smallest normal number the same error is a smaller part of the unit, but rounded once more.
-    CHECK(tiny_float < 1);
-    CHECK(tiny_double < 1);
+    CHECK(tiny_float < 1.5);
+    CHECK(tiny_double < 1.5);
     // Twice that near x = sqrt(2) - 1, where log 2 - log(2 / (1 + x)) is half of its terms.
     CHECK(log1p < 1.5);
     test_exp_of_special_values<float>();

@@ -168,7 +168,7 @@ void test_clipped_surrogate() {
     const Results<T> out;
     const double old_log_prob[] = {-ln2, -ln4};
     const double kl = ((0.5 - std::log(1.5)) + (1 - ln2)) / 2;
-    const auto surrogate = [&](const double (&advantages)[2], double clip_range) {
+    const auto surrogate = [&](const double(&advantages)[2], double clip_range) {
         return scorefn::clipped_surrogate(x.logits, x.actions, RealVector(old_log_prob, 2),
                                           RealVector(advantages, 2), clip_range, out.rows, out.ratio_out);
     };

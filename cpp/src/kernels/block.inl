@@ -335,7 +335,7 @@ SCOREFN_INLINE Lanes<T> total(const Block<L>& block, int r) {
 }
 template <class L, class T = typename L::value_type>
 SCOREFN_INLINE Lanes<T> log_total(const Block<L>& block, int r) {
-    return log1p_nonnegative(narrow(Doubles<T>::load(block.rest + r)));
+    return narrow(log1p_nonnegative(Doubles<T>::load(block.rest + r)));
 }
 // total - exp_a, where exp_a is one of its terms.
 template <class L, class T = typename L::value_type>

@@ -46,12 +46,13 @@ SCOREFN_INLINE void copy_allowed(const T* x, const bool* allowed, std::int64_t c
     for (std::int64_t j = 0; j < cols; ++j) z[j] = allowed[j] ? x[j] : -kInfinity<T>;
 }
 
-// Copies `count` rows in the tile's layout, -inf where masked. Rows that are not there are copies of the first: any
-// values do, as long as they are values.
+// Copies `count` rows in the tile's layout, -inf where masked. Rows that are not there are 0: any values do,
+// as long as they are values.
 template <class L, class From, class T = typename L::value_type>
 SCOREFN_NO_INLINE void gather_one_by_one(const LogitRows<From>& in, std::int64_t row, int count, T* z) {
-    for (int r = 0; r < L::rows; ++r) {
-        const std::int64_t i = row + (r < count ? r : 0);
+    for (std::int64_t j = 0; count < L::rows && j < in.cols * L::rows; ++j) z[j] = T(0);
+    for (int r = 0; r < count; ++r) {
+        const std::int64_t i = row + r;
         const From* const x = in.data + i * in.row_stride;
         for (std::int64_t j = 0; j < in.cols; ++j) z[L::offset(r, j)] = static_cast<T>(x[j * in.col_stride]);
         if (!in.where) continue;
