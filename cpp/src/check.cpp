@@ -104,8 +104,7 @@ void require_in_range(const char* name, const IndexVector& indices, std::int64_t
             if (in_range(chunk, count, bound)) continue;
             std::int64_t i = 0;
             while (i + 1 < count && in_range(chunk + i, 1, bound)) ++i;
-            std::int64_t seen = first_bad.load();
-            while (first + i < seen && !first_bad.compare_exchange_weak(seen, first + i)) {}
+            lower(first_bad, first + i);
             return;
         }
     });

@@ -71,16 +71,13 @@ constexpr std::int64_t kMostBlockRows = 256;
 
 template <class T>
 constexpr std::int64_t block_rows(std::int64_t cols) {
-    constexpr std::int64_t lanes = 64 / sizeof(T);
-    const std::int64_t tile = cols <= kLongestShortRow ? lanes : 1;
+    const std::int64_t tile = tile_rows<T>(cols);
     const std::int64_t rows = kBlockBytes / static_cast<std::int64_t>(sizeof(T)) / cols / tile * tile;
     return rows < tile ? tile : rows < kMostBlockRows ? rows : kMostBlockRows;
 }
 template <class T>
 constexpr std::int64_t block_size(std::int64_t cols) {
-    constexpr std::int64_t lanes = 64 / sizeof(T);
-    return tile_size<T>(cols) *
-           (cols <= kLongestShortRow ? block_rows<T>(cols) / lanes : block_rows<T>(cols));
+    return tile_size<T>(cols) * (block_rows<T>(cols) / tile_rows<T>(cols));
 }
 
 // Rows longer than this many entries are worked through in parts of that size.

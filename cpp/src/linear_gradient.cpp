@@ -103,7 +103,7 @@ public:
             rows, block.weight.data() + begin,
             {block.action.data() + begin, static_cast<T>(options_.entropy_coef), nullptr, nullptr},
             {logits, num_actions, row_stride, 1}, false, thread_scratch(scratch_bytes(num_actions)));
-        if (bad >= 0) blame(block.first + begin + bad);
+        if (bad >= 0) lower(first_bad_, block.first + begin + bad);
     }
 
     // sums[k, f] += sum_r g[r, k] x[r, f] over the block, for `cols` actions from `action` on and a range of strips.
@@ -132,11 +132,6 @@ private:
         for (std::int64_t i = 0; i < rows; ++i)
             for (std::int64_t j = 0; j < cols; ++j)
                 to[i * to_stride + j] = static_cast<double>(from[i * x.row_stride + j * x.col_stride]);
-    }
-
-    void blame(std::int64_t row) {
-        std::int64_t seen = first_bad_;
-        while (row < seen && !first_bad_.compare_exchange_weak(seen, row)) {}
     }
 
     const Matrix<const T>& features_;

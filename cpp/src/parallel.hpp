@@ -1,6 +1,7 @@
 // parallel_for, the one way to use threads. parallel.cpp is the only file that knows OpenMP.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <type_traits>
 
@@ -20,6 +21,12 @@ void parallel_for(std::int64_t count, int num_threads, Task&& task) {
     parallel_for_erased(count, num_threads, [](void* context, std::int64_t i) {
         (*static_cast<std::remove_reference_t<Task>*>(context))(i);
     }, &task);
+}
+
+// least = min(least, value), for threads that look for the first of something.
+inline void lower(std::atomic<std::int64_t>& least, std::int64_t value) {
+    std::int64_t seen = least;
+    while (value < seen && !least.compare_exchange_weak(seen, value)) {}
 }
 
 // The merge of `count` arrays of `size` doubles lying one after another, into the first: a fixed tree over the

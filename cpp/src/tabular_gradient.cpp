@@ -6,10 +6,8 @@
 #include <scorefn/gradient.hpp>
 #include <utility>
 
-#include "check.hpp"
-#include "kernels.hpp"
 #include "memory.hpp"
-#include "parallel.hpp"
+#include "rows.hpp"
 
 namespace scorefn {
 namespace {
@@ -137,7 +135,7 @@ public:
     }
 
     void require_action(std::int64_t state) {
-        if (!has_allowed_action(table, options.where, state)) blame(state);
+        if (!has_allowed_action(table, options.where, state)) lower(first_bad_, state);
     }
     void throw_if_bad() const {
         if (first_bad_ < table.rows)
@@ -149,9 +147,8 @@ private:
                     void* scratch) {
         const std::int64_t bad = kernels().of<T>().shared_gradient(
             logit_rows(table, options.where, first, count), weights, visits, options.entropy_coef,
-            {out.data + first * out.row_stride, out.cols, out.row_stride, out.col_stride}, options.accumulate,
-            scratch);
-        if (bad >= 0) blame(first + bad);
+            out_rows(out, first), options.accumulate, scratch);
+        if (bad >= 0) lower(first_bad_, first + bad);
     }
     void fill_zeros(std::int64_t first, std::int64_t count) {
         if (out.col_stride == 1 && out.row_stride == out.cols) {
@@ -160,10 +157,6 @@ private:
         }
         for (std::int64_t i = first; i < first + count; ++i)
             for (std::int64_t j = 0; j < out.cols; ++j) out(i, j) = 0;
-    }
-    void blame(std::int64_t state) {
-        std::int64_t seen = first_bad_;
-        while (state < seen && !first_bad_.compare_exchange_weak(seen, state)) {}
     }
 
     std::atomic<std::int64_t> first_bad_{table.rows};

@@ -40,11 +40,13 @@ public:
     // A fresh array of one value a row.
     Output fresh() const { return {{}, logits.leading(), logits.result_type(), Form::vector}; }
 
+    // `inputs`: what the objective reads beside the logits and the actions.
+    template <class... Inputs>
     GradientOptions options(py::handle entropy_coef, py::handle accumulate, py::handle num_threads,
-                            Weights& weights) {
+                            Inputs&... inputs) {
         const GradientOptions options =
             to_gradient_options(entropy_coef, accumulate, where_, num_threads, gradient_);
-        gradient_.keep_apart(weights);
+        gradient_.keep_apart(inputs...);
         if (options.accumulate) {
             gradient_.keep_apart(logits);
         } else {
@@ -95,8 +97,8 @@ py::object clipped_surrogate(py::handle logits, py::handle actions, py::handle o
                               py::str(clip_range).cast<std::string>());
     }
     const Output ratio = pass.fresh();
-    pass.options(entropy_coef, accumulate, num_threads, old_log_prob);
-    const GradientOptions options = pass.options(entropy_coef, accumulate, num_threads, advantages);
+    const GradientOptions options =
+        pass.options(entropy_coef, accumulate, num_threads, old_log_prob, advantages);
     ClippedSurrogate sums{};
     compute(pass.logits, [&](auto zero) {
         using T = decltype(zero);

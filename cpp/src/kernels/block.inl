@@ -71,17 +71,6 @@ SCOREFN_NO_INLINE void sum_tile(const T* z, std::int64_t n, const T* max, T* exp
     if constexpr (Want::differences) L::store_sum(sums[1].total(), out.differences);
 }
 
-// A sum of doubles that keeps what rounding loses.
-struct Compensated {
-    double sum = 0, lost = 0;
-    void add(double x) {
-        const double next = sum + x, added = next - sum;
-        lost += (sum - (next - added)) + (x - added);
-        sum = next;
-    }
-    double total() const { return sum + lost; }
-};
-
 // A long row is worked through in parts that stay in the nearest cache. Each has a maximum of its own, and its terms are
 // with respect to that: exp(z - max of the row) = exp(z - max of the part) factor.
 template <class T>
@@ -208,7 +197,7 @@ struct Block {
         constexpr double unspare = ExpConstants<T>::unspare;
         const Origin<double> origin(Lanes<double>::splat(max[0]));
         double ones = 0;
-        Compensated below, with_differences;  // times 2^spare, as those of the parts
+        Compensated<double> below, with_differences;  // times 2^spare, as those of the parts
         for (std::int64_t p = 0; p < num_parts; ++p) {
             const auto& sums = parts[p].sums;
             const double part_max = parts[p].max;

@@ -1,7 +1,5 @@
-// What GCC's vector extensions leave to chance or cannot say: conversions between float and double lanes, parts of
-// a vector, and vectors of four separate quarters. Everything here moves or converts; nothing rounds but narrow().
-
-typedef float Quarter __attribute__((vector_size(16), aligned(4), may_alias));
+// What GCC's vector extensions leave to chance or cannot say: conversions between float and double lanes, products of
+// half lanes, and parts of a vector. Nothing here rounds but narrow().
 
 SCOREFN_INLINE Doubles<double> widen(Lanes<double> a) { return {{a}}; }
 SCOREFN_INLINE Lanes<double> narrow(Doubles<double> a) { return a.part[0]; }

@@ -2,6 +2,20 @@
 // lanes in double with the rounding errors kept (Neumaier). Four vectors are first added as a tree, which costs
 // at most two roundings.
 
+// A sum of doubles, or of lanes of them, that keeps what rounding loses.
+template <class Value>
+struct Compensated {
+    Value sum{}, lost{};
+
+    SCOREFN_INLINE void add(Value x) {
+        const Value next = sum + x;
+        const Value added = next - sum;
+        lost = lost + ((sum - (next - added)) + (x - added));
+        sum = next;
+    }
+    SCOREFN_INLINE Value total() const { return sum + lost; }
+};
+
 template <class T>
 struct Sum;
 
@@ -15,15 +29,10 @@ struct Sum<float> {
 
 template <>
 struct Sum<double> {
-    Lanes<double> sum = Lanes<double>::splat(0), lost = Lanes<double>::splat(0);
+    Compensated<Lanes<double>> sum;
 
-    SCOREFN_INLINE void add(Lanes<double> x) {
-        const Lanes<double> next = sum + x;
-        const Lanes<double> added = next - sum;
-        lost = lost + ((sum - (next - added)) + (x - added));
-        sum = next;
-    }
-    SCOREFN_INLINE Doubles<double> total() const { return {{sum + lost}}; }
+    SCOREFN_INLINE void add(Lanes<double> x) { sum.add(x); }
+    SCOREFN_INLINE Doubles<double> total() const { return {{sum.total()}}; }
 };
 
 // The extent of one step along n elements: N whole vectors, or a part of one.
