@@ -24,7 +24,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FUNCTIONS = ["score_gradient", "log_softmax", "log_prob"]
-ENTRIES = 1 << 20  # of float32: what a turn works through
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,7 @@ class Constant:
     values: tuple[int, ...]
     cols: tuple[int, ...]  # none: those between the values
     threads: int
+    entries: int = 1 << 20  # of float32: what a turn works through, in whole rows
 
     def cols_for(self, values: list[int]) -> list[int]:
         """The lengths of rows to measure."""
@@ -53,6 +53,9 @@ CONSTANTS = {
     ),
     "elements_per_block": Constant(
         "rows.hpp", (1 << 13, 1 << 14, 1 << 15, 1 << 16, 1 << 17), (4, 64, 1000), CORES
+    ),
+    "shortest_shared_row": Constant(
+        "rows.hpp", (1 << 14, 1 << 15, 1 << 16, 1 << 17, 1 << 18), (), CORES, entries=1
     ),
 }
 
@@ -108,12 +111,12 @@ class Candidate:
     def __exit__(self, *error: object) -> None:
         self.process.communicate()  # the end of its input ends it
 
-    def turn(self, function: str, cols: int, threads: int) -> tuple[float, str]:
+    def turn(self, function: str, cols: int, constant: Constant) -> tuple[float, str]:
         """Nanoseconds a row, and the hash of the result."""
         assert self.process.stdin
         assert self.process.stdout
-        rows = math.ceil(ENTRIES / cols)
-        print(function, rows, cols, threads, 3, file=self.process.stdin, flush=True)
+        rows = math.ceil(constant.entries / cols)
+        print(function, rows, cols, constant.threads, 3, file=self.process.stdin, flush=True)
         nanoseconds, bits = self.process.stdout.readline().split()
         return int(nanoseconds) / rows, bits
 
@@ -131,7 +134,7 @@ def measure(candidates: dict[int, Candidate], constant: Constant, rounds: int) -
             hashes = set()
             for i in range(rounds):
                 for value in values[i % len(values) :] + values[: i % len(values)]:
-                    time, bits = candidates[value].turn(function, cols, constant.threads)
+                    time, bits = candidates[value].turn(function, cols, constant)
                     times[value].append(time)
                     hashes.add(bits)
             same_bits &= len(hashes) == 1

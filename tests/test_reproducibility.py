@@ -259,6 +259,53 @@ def test_threads_do_not_change_what_is_accumulated(function):
     assert all(same_bits(result, results[0]) for result in results)
 
 
+SHARED_COLS = 70_001  # of a row that threads share out
+
+
+@pytest.mark.parametrize("function", [*ROW_FUNCTIONS, *OBJECTIVES, "sample"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_threads_that_share_out_rows_do_not_change_their_bits(function, dtype):
+    inputs = inputs_for(2, SHARED_COLS, dtype)
+    for name in (name for name in inputs if name.startswith("logits")):
+        inputs[name][1, : SHARED_COLS // 2] = -np.inf  # whole parts without an allowed action
+        inputs[name][1, inputs["actions"][1]] = 3.0
+    wide = np.zeros((2, 2 * SHARED_COLS), dtype)
+    wide[:, ::2] = inputs["logits"]
+    options: dict[str, Any] = {"rng": 3} if function == "sample" else {}
+    for where in (None, np.arange(SHARED_COLS) % 3 != 1):
+        if where is not None:
+            inputs["actions"] = inputs["actions"] // 3 * 3
+            options["where"] = where
+        for rows in (slice(0, 1), slice(0, 2)):
+            few = take_rows(inputs, rows)
+            results = [call(function, few, num_threads=n, **options) for n in THREADS]
+            strided = call(function, {**few, "logits": wide[rows, ::2]}, num_threads=3, **options)
+            assert {sha256(x) for x in results} == {sha256(strided)}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_threads_that_share_out_a_row_write_what_one_writes(dtype):
+    inputs = inputs_for(1, SHARED_COLS, dtype)
+    expected = call("score_gradient", inputs, num_threads=1)
+    in_place = inputs["logits"].copy()
+    call("score_gradient", {**inputs, "logits": in_place}, out=in_place, num_threads=3)
+    assert same_bits(in_place, expected)
+    twice = expected.copy()
+    call("score_gradient", inputs, out=twice, accumulate=True, num_threads=3)
+    assert same_bits(twice, 2 * expected)
+
+
+def test_a_shared_row_without_an_allowed_action_is_an_error_and_one_with_nan_is_nan():
+    inputs = inputs_for(1, SHARED_COLS, np.float32)
+    inputs["logits"][0, 40_000] = np.nan
+    assert np.isnan(call("log_softmax", inputs, num_threads=3)).all()
+    inputs["logits"][:] = -np.inf
+    out = np.full_like(inputs["logits"], 7)
+    with pytest.raises(ValueError, match="has no allowed action"):
+        call("log_softmax", inputs, out=out, num_threads=3)
+    assert (out == 7).all()
+
+
 def test_out_and_accumulate_do_not_change_the_bits_of_large_gradients():
     """A fresh array may be written as the sums go, one that is given only once all is well."""
     inputs = large_parameters(9, np.float32)

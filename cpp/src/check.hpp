@@ -33,7 +33,7 @@ void require_in_range(const char* name, const IndexVector& indices, std::int64_t
 
 template <class T>
 LogitRows<T> logit_rows(const Matrix<const T>& logits, const Matrix<const bool>& where, std::int64_t first,
-                        std::int64_t count) {
+                        std::int64_t count, const Team& team = {}) {
     return {logits.data + first * logits.row_stride,
             count,
             logits.cols,
@@ -41,7 +41,8 @@ LogitRows<T> logit_rows(const Matrix<const T>& logits, const Matrix<const bool>&
             logits.col_stride,
             where ? where.data + first * where.row_stride : nullptr,
             where.row_stride,
-            where.col_stride};
+            where.col_stride,
+            team};
 }
 
 // NaN counts as allowed: it is a bad value, not a forbidden action.

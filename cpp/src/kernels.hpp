@@ -6,12 +6,21 @@
 
 namespace scorefn {
 
+// The threads that share out each long row: parallel_for_erased of parallel.hpp, as kernels know nothing of threads. Null:
+// a row is the work of the thread that calls.
+struct Team {
+    void (*parallel_for)(std::int64_t count, int num_threads, void (*run)(void*, std::int64_t),
+                         void* context) = nullptr;
+    int num_threads = 1;
+};
+
 template <class T>
 struct LogitRows {
     const T* data;
     std::int64_t rows, cols, row_stride, col_stride;
     const bool* where;  // null: every action is allowed
     std::int64_t where_row_stride, where_col_stride;
+    Team team = {};
 };
 
 template <class T>

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <scorefn/threads.hpp>
 
 #include "check.hpp"
 #include "parallel.hpp"
@@ -34,6 +35,19 @@ bool for_each_block(std::int64_t rows, std::int64_t cols, int num_threads, Block
     return good;
 }
 
+// A row shorter than this is not worth sharing out.
+#ifndef SCOREFN_SHORTEST_SHARED_ROW
+#define SCOREFN_SHORTEST_SHARED_ROW (1 << 16)
+#endif
+
+// Threads share out the rows or, if these are fewer than the threads, every row.
+inline Team team_for(std::int64_t rows, std::int64_t cols, int num_threads) {
+    if (cols < SCOREFN_SHORTEST_SHARED_ROW) return {};
+    if (num_threads == 0) num_threads = get_num_threads();
+    if (rows >= num_threads) return {};
+    return {parallel_for_erased, num_threads};
+}
+
 // Throws for the first row with an action out of range or without an allowed action.
 template <class T>
 void check_rows(const char* name, const Matrix<const T>& logits, const IndexVector* actions,
@@ -57,9 +71,10 @@ void run_rows(const Matrix<const T>& logits, const IndexVector* actions, const O
     require_logits(logits, options.where);
     if (actions) require_size("actions", actions->size, logits.rows);
     if (!options.may_write_on_error) check_rows("logits", logits, actions, options);
-    const bool good = for_each_block(logits.rows, logits.cols, options.num_threads,
+    const Team team = team_for(logits.rows, logits.cols, options.num_threads);
+    const bool good = for_each_block(logits.rows, logits.cols, team.parallel_for ? 1 : options.num_threads,
                                      [&](std::int64_t first, std::int64_t count) {
-        return block(logit_rows(logits, options.where, first, count), first,
+        return block(logit_rows(logits, options.where, first, count, team), first,
                      thread_scratch(scratch_bytes(logits.cols))) == -1;
     });
     if (good) return;
@@ -80,8 +95,8 @@ void run_rows_with_actions(const Matrix<const T>& logits, const IndexVector& act
             const std::int64_t count = std::min(kRowsLoaded, rows.rows - i);
             load(actions, first + i, count, loaded);
             if (!in_range(loaded, count, rows.cols)) return -2;
-            const std::int64_t bad =
-                block(logit_rows(logits, options.where, first + i, count), first + i, loaded, scratch);
+            const std::int64_t bad = block(logit_rows(logits, options.where, first + i, count, rows.team),
+                                           first + i, loaded, scratch);
             if (bad >= 0) return bad;
         }
         return -1;

@@ -80,6 +80,25 @@ struct PartOfRow {
     TileSums<LongRow<T>> sums;
 };
 
+// task(first entry, number of entries) for the ranges of a long row of `cols` entries that the team shares out, each
+// several whole parts.
+template <class T, class Task>
+SCOREFN_INLINE void share_out(const Team& team, std::int64_t cols, Task task) {
+    constexpr std::int64_t range = 4 * kPartSize<T>;
+    struct Work {
+        std::int64_t cols;
+        Task* task;
+    } work = {cols, &task};
+    const std::int64_t count = (cols + range - 1) / range;
+    void (*const run)(void*, std::int64_t) = [](void* context, std::int64_t i) {
+        const auto [cols, task] = *static_cast<const Work*>(context);
+        const std::int64_t first = i * range, left = cols - first;
+        (*task)(first, left < range ? left : range);
+    };
+    if (team.parallel_for) return team.parallel_for(count, team.num_threads, run, &work);
+    for (std::int64_t i = 0; i < count; ++i) run(&work, i);
+}
+
 // Rows of logits and what normalises them: max = max_j z_j and rest = sum_j exp(z_j - max) - 1, the sum of all terms but the
 // largest. Keeping 1 out of the sum is what makes log1p(rest), 1 - p and log p exact near 0 and 1.
 template <class L>
@@ -96,6 +115,7 @@ struct Block {
     std::int64_t results_stride;
     Ahead<T> ahead;       // of the first tile
     PartOfRow<T>* parts;  // of a row in several; of the only row, then
+    Team team;            // that shares these out
 
     // Of each row; of a few more, to fill a vector, anything.
     alignas(64) T max[kMostBlockRows];
@@ -135,12 +155,20 @@ struct Block {
     SCOREFN_INLINE double factor(std::int64_t col) const {
         return in_parts() ? parts[col / kPartSize<T>].factor : 1.0;
     }
+    // visit(part, its first entry, number of entries) for the parts of the row.
+    template <class Visit>
+    SCOREFN_INLINE void share_parts(Visit visit) const {
+        share_out<T>(team, cols, [&](std::int64_t first, std::int64_t count) SCOREFN_INLINE_LAMBDA {
+            for (std::int64_t i = first; i < first + count; i += kPartSize<T>)
+                visit(parts[i / kPartSize<T>], i, cols - i < kPartSize<T> ? cols - i : kPartSize<T>);
+        });
+    }
     // visit(first entry, number of entries, factor) for the parts of a tile.
     template <class Visit>
     SCOREFN_INLINE void for_each_part(Visit visit) const {
         if (!in_parts()) return visit(std::int64_t{0}, cols * L::rows, 1.0);
-        for (std::int64_t i = 0; i < cols; i += kPartSize<T>)
-            visit(i, cols - i < kPartSize<T> ? cols - i : kPartSize<T>, parts[i / kPartSize<T>].factor);
+        share_parts([&](const PartOfRow<T>& part, std::int64_t first, std::int64_t count)
+                        SCOREFN_INLINE_LAMBDA { visit(first, count, part.factor); });
     }
 
     template <class Want>
@@ -178,23 +206,20 @@ struct Block {
     }
     template <class Want>
     SCOREFN_INLINE void normalize_parts(Want) {
-        const std::int64_t num_parts = (cols + kPartSize<T> - 1) / kPartSize<T>;
-        max[0] = -kInfinity<T>;
-        for (std::int64_t p = 0; p < num_parts; ++p) {
-            const std::int64_t i = p * kPartSize<T>, n = cols - i < kPartSize<T> ? cols - i : kPartSize<T>;
-            T& part_max = parts[p].max;
-            max_of_tile<L>(logits + i, n, &part_max);
-            max[0] = max[0] < part_max ? part_max : max[0];
+        share_parts([&](PartOfRow<T>& part, std::int64_t first, std::int64_t count) SCOREFN_INLINE_LAMBDA {
+            max_of_tile<L>(logits + first, count, &part.max);
             // Nothing allowed: any number far below all others will do.
-            if (part_max == -kInfinity<T>) part_max = kLowest<T>;
-            sum_tile<L, Want>(logits + i, n, &part_max, Want::exps ? results + i : nullptr, ahead.at(i),
-                              parts[p].sums);
-        }
-        merge_parts<Want>(num_parts);
+            const T origin = part.max == -kInfinity<T> ? kLowest<T> : part.max;
+            sum_tile<L, Want>(logits + first, count, &origin, Want::exps ? results + first : nullptr,
+                              ahead.at(first), part.sums);
+        });
+        merge_parts<Want>((cols + kPartSize<T> - 1) / kPartSize<T>);
     }
     template <class Want>
     SCOREFN_NO_INLINE void merge_parts(std::int64_t num_parts) {
         constexpr double unspare = ExpConstants<T>::unspare;
+        max[0] = -kInfinity<T>;
+        for (std::int64_t p = 0; p < num_parts; ++p) max[0] = max[0] < parts[p].max ? parts[p].max : max[0];
         const Origin<double> origin(Lanes<double>::splat(max[0]));
         double ones = 0;
         Compensated<double> below, with_differences;  // times 2^spare, as those of the parts
@@ -262,6 +287,7 @@ SCOREFN_INLINE void load_block(const LogitRows<From>& in, std::int64_t first, in
     block.first = first;
     block.cols = in.cols;
     block.count = count;
+    block.team = in.team;
     if constexpr (sizeof(From) == sizeof(T)) {
         if (L::rows == 1 && in.col_stride == 1 && !in.where) {
             block.logits = in.data + first * in.row_stride;
@@ -271,6 +297,10 @@ SCOREFN_INLINE void load_block(const LogitRows<From>& in, std::int64_t first, in
     }
     block.logits = buffer;
     block.logits_stride = tile_size<T>(in.cols);
+    if (block.in_parts())
+        return share_out<T>(in.team, in.cols, [&](std::int64_t col, std::int64_t n) SCOREFN_INLINE_LAMBDA {
+            gather_tile<L>(columns(in, col, n), first, 1, buffer + col, static_cast<T*>(nullptr));
+        });
     for (int t = 0; t < block.tiles(); ++t)
         gather_tile<L>(in, first + t * L::rows, block.rows_of(t), buffer + t * block.logits_stride, spare);
 }
@@ -303,6 +333,13 @@ SCOREFN_INLINE std::int64_t map_blocks(Want want, const LogitRows<T>& in, const 
             if (bad >= 0) return bad;
             kernel(block);
             if (!out || direct) continue;
+            if (block.in_parts()) {
+                share_out<T>(in.team, in.cols, [&](std::int64_t col, std::int64_t n) SCOREFN_INLINE_LAMBDA {
+                    scatter_tile<L>(block.results + col, columns(*out, col, n), first, 1, accumulate,
+                                    static_cast<T*>(nullptr));
+                });
+                continue;
+            }
             for (int t = 0; t < block.tiles(); ++t)
                 scatter_tile<L>(block.results_of(t), *out, first + t * L::rows, block.rows_of(t), accumulate,
                                 buffers.spare);

@@ -10,16 +10,19 @@ template <class T>
 SCOREFN_INLINE void prepare_draws(const Block<LongRow<T>>& block, int row, double* up_to) {
     const T* const exps = block.results_of(row);
     const std::int64_t cols = block.cols;
-    double sum = 0, of_chunk;
-    for (std::int64_t c = 0; c < draw_chunks(cols); ++c) {
-        const std::int64_t left = cols - c * kDrawChunk;
-        Sum<T> sums[1];
-        sum_vectors<T>(left < kDrawChunk ? left : kDrawChunk, sums,
-                       [&](std::int64_t i, auto extent, auto& x)
-                           SCOREFN_INLINE_LAMBDA { x[0] = load(exps + c * kDrawChunk + i, extent, T(0)); });
-        LongRow<T>::store_sum(sums[0].total(), &of_chunk);
-        up_to[c] = sum += of_chunk * block.factor(c * kDrawChunk);
-    }
+    block.for_each_part([&](std::int64_t first, std::int64_t n, double factor) {
+        for (std::int64_t i = first; i < first + n; i += kDrawChunk) {
+            const std::int64_t left = first + n - i;
+            Sum<T> sums[1];
+            sum_vectors<T>(left < kDrawChunk ? left : kDrawChunk, sums,
+                           [&](std::int64_t j, auto extent, auto& x)
+                               SCOREFN_INLINE_LAMBDA { x[0] = load(exps + i + j, extent, T(0)); });
+            double& of_chunk = up_to[i / kDrawChunk];
+            LongRow<T>::store_sum(sums[0].total(), &of_chunk);
+            of_chunk *= factor;
+        }
+    });
+    for (std::int64_t c = 1; c < draw_chunks(cols); ++c) up_to[c] += up_to[c - 1];
 }
 template <class T>
 SCOREFN_INLINE void draw(const Block<LongRow<T>>& block, int row, const double* up_to, const double* u,

@@ -10,9 +10,10 @@ std::int64_t log_softmax(const LogitRows<T>& in, const OutRows<T>& out, void* sc
             const T* const z = block.logits_of(t);
             T* const g = block.results_of(t);
             const Lanes<T> max = L::load(block.max + t * L::rows), log_totals = L::load(totals + t * L::rows);
-            for_each_vector<T, 1>(block.cols * L::rows,
-                                  [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
-                store((load(z + i, extent, T(0)) - max) - log_totals, g + i, extent);
+            block.for_each_part([&](std::int64_t first, std::int64_t n, double) {
+                for_each_vector<T, 1>(n, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
+                    store((load(z + first + i, extent, T(0)) - max) - log_totals, g + first + i, extent);
+                });
             });
         }
         block.for_each_nan_row([&](int r) { block.fill_row(r, kNaN<T>); });

@@ -46,6 +46,21 @@ SCOREFN_INLINE void copy_allowed(const T* x, const bool* allowed, std::int64_t c
     for (std::int64_t j = 0; j < cols; ++j) z[j] = allowed[j] ? x[j] : -kInfinity<T>;
 }
 
+// Columns first .. first + count - 1.
+template <class T>
+SCOREFN_INLINE LogitRows<T> columns(LogitRows<T> in, std::int64_t first, std::int64_t count) {
+    in.data += first * in.col_stride;
+    if (in.where) in.where += first * in.where_col_stride;
+    in.cols = count;
+    return in;
+}
+template <class T>
+SCOREFN_INLINE OutRows<T> columns(OutRows<T> out, std::int64_t first, std::int64_t count) {
+    out.data += first * out.col_stride;
+    out.cols = count;
+    return out;
+}
+
 // Copies `count` rows in the tile's layout, -inf where masked. Rows that are not there are 0: any values do,
 // as long as they are values.
 template <class L, class From, class T = typename L::value_type>
