@@ -255,13 +255,14 @@ def test_a_large_table_without_an_allowed_action_is_not_written():
 
 
 @pytest.mark.parametrize(
-    ("samples", "features", "cols"), [(6_200, 1_000, 8), (1_100, 1_000, 9), (1_100, 20, 1_000)]
+    ("samples", "features", "cols"),
+    [(6_200, 1_000, 8), (1_100, 1_000, 9), (1_100, 20, 1_000), (64, 2_050, 130)],
 )
 def test_linear_gradient_of_many_parameters_is_near_the_reference(samples, features, cols):
     inputs = inputs_for(samples, cols, np.float32, features=features)
     inputs["coef"] /= np.float32(np.sqrt(features))
     expected = call("linear_gradient", inputs, module=scorefn.testing)
-    actual = call("linear_gradient", inputs)
+    actual = call("linear_gradient", inputs, num_threads=2)
     # Logits of up to 5, rounded, and exponentials within 4 ULP make each entry of a row's gradient
     # wrong by 8 ULP at most. The sums, in float64 but for a dozen roundings, add 6 ULP.
     rows = np.abs(inputs["weights"].astype(np.float64))[:, None]

@@ -106,15 +106,18 @@ public:
         if (bad >= 0) lower(first_bad_, block.first + begin + bad);
     }
 
-    // sums[k, f] += sum_r g[r, k] x[r, f] over the block, for `cols` actions from `action` on and a range of strips.
-    // `g` has room for (block_rows, cols rounded up to 8).
-    void accumulate(const Block<T>& block, std::int64_t action, std::int64_t cols, std::int64_t first_strip,
-                    std::int64_t last_strip, double* g, double* sums, std::int64_t sums_stride) const {
+    // g of the block for `cols` actions from `action` on, (block_rows, cols rounded up to 8).
+    void load_gradient(const Block<T>& block, std::int64_t action, std::int64_t cols, double* g) const {
         const std::int64_t stride = round_up(cols, kStrip);
         kernel.linear_widen(block.logits.data() + action, row_stride, block.rows, stride, g, stride);
+    }
+
+    // sums[k, f] += sum_r g[r, k] x[r, f] over the block, for a range of strips.
+    void accumulate(const Block<T>& block, const double* g, std::int64_t cols, std::int64_t first_strip,
+                    std::int64_t last_strip, double* sums, std::int64_t sums_stride) const {
         kernel.linear_accumulate(block.x.data() + first_strip * strip_size(), strip_size(),
-                                 last_strip - first_strip, g, stride, block.rows, round_up(cols, 2), sums,
-                                 sums_stride);
+                                 last_strip - first_strip, g, round_up(cols, kStrip), block.rows,
+                                 round_up(cols, 2), sums, sums_stride);
     }
 
     void throw_if_bad() const {
@@ -172,7 +175,8 @@ void sum_over_chunks(LinearGradient<T>& gradient, std::int64_t per_chunk, const 
             for (std::int64_t k = 0; k < gradient.num_actions; k += width)
                 gradient.multiply(block, 0, block.rows, k, panels.data() + k / width * panel_size);
             gradient.score_rows(block, 0, block.rows);
-            gradient.accumulate(block, 0, gradient.num_actions, 0, gradient.strips, g.data(),
+            gradient.load_gradient(block, 0, gradient.num_actions, g.data());
+            gradient.accumulate(block, g.data(), gradient.num_actions, 0, gradient.strips,
                                 sums.data() + chunk * size, stride);
         }
     });
@@ -186,45 +190,59 @@ void sum_over_chunks(LinearGradient<T>& gradient, std::int64_t per_chunk, const 
 // actions again.
 template <class T, class Sum>
 void sum_over_blocks(LinearGradient<T>& gradient, const Matrix<Sum>& sums, int num_threads) {
-    constexpr std::int64_t kActions = 24, kRows = 4;  // of a task; whole panels on every ISA
-    const std::int64_t groups = (gradient.num_actions + kActions - 1) / kActions;
-    const std::int64_t parts =
-        groups < 16 ? 16 : 1;  // of the rows or features, where there are few groups of actions
+    // What a thread goes through again and again stays in its second-level cache, 1 MiB or more: the panels of a group of
+    // actions, a group of rows, and the strips of a part of the features.
+    constexpr std::int64_t kPanelBytes = 1 << 20, kRowBytes = 1 << 19, kTileStrips = 16;
+    constexpr std::int64_t kWholePanels = 24, kMostActions = 5 * kWholePanels;  // whole ones on every ISA
+    constexpr std::int64_t kRowsScored = 4;
+    const std::int64_t feature_bytes = gradient.num_features * 8;
+    const std::int64_t group_size = std::clamp<std::int64_t>(
+        kPanelBytes / feature_bytes / kWholePanels * kWholePanels, kWholePanels, kMostActions);
+    const std::int64_t group_rows = std::max<std::int64_t>(8, kRowBytes / feature_bytes / 8 * 8);
+    const std::int64_t groups = (gradient.num_actions + group_size - 1) / group_size;
+    // Rows and features are cut in parts, too, where there are few groups of actions to share out.
+    const std::int64_t parts = groups < 16 ? 16 : 1;
     const std::int64_t width = gradient.kernel.linear_panel_width;
     const std::int64_t part_rows = round_up((gradient.block_rows + parts - 1) / parts, 8);
     const std::int64_t part_strips = (gradient.strips + parts - 1) / parts;
+    const std::int64_t tile_strips = std::min(part_strips, kTileStrips);
 
     Block<T> block = gradient.make_block();
     for (std::int64_t first = 0; first == 0 || first < gradient.num_samples; first += gradient.block_rows) {
         gradient.load_block(block, first, gradient.num_samples);
         parallel_for(groups * parts, num_threads, [&](std::int64_t task) {
-            const std::int64_t action = task / parts * kActions, begin = task % parts * part_rows;
+            const std::int64_t action = task / parts * group_size, begin = task % parts * part_rows;
+            const std::int64_t last = std::min(action + group_size, gradient.num_actions);
             const std::int64_t end = std::min(block.rows, begin + part_rows);
-            auto* const panel = static_cast<double*>(thread_scratch(gradient.num_features * width * 8));
-            for (std::int64_t k = action; k < std::min(action + kActions, gradient.num_actions); k += width) {
-                gradient.load_panel(k, panel);
-                gradient.multiply(block, begin, end, k, panel);
-            }
+            auto* const panels = static_cast<double*>(thread_scratch(feature_bytes * group_size));
+            const auto panel = [&](std::int64_t k) { return panels + (k - action) * gradient.num_features; };
+            for (std::int64_t k = action; k < last; k += width) gradient.load_panel(k, panel(k));
+            for (std::int64_t r = begin; r < end; r += group_rows)
+                for (std::int64_t k = action; k < last; k += width)
+                    gradient.multiply(block, r, std::min(end, r + group_rows), k, panel(k));
         });
-        parallel_for((block.rows + kRows - 1) / kRows, num_threads, [&](std::int64_t i) {
-            gradient.score_rows(block, i * kRows, std::min(block.rows, (i + 1) * kRows));
+        parallel_for((block.rows + kRowsScored - 1) / kRowsScored, num_threads, [&](std::int64_t i) {
+            gradient.score_rows(block, i * kRowsScored, std::min(block.rows, (i + 1) * kRowsScored));
         });
         parallel_for(groups * parts, num_threads, [&](std::int64_t task) {
-            const std::int64_t action = task / parts * kActions, strip = task % parts * part_strips;
-            const std::int64_t last_strip = std::min(gradient.strips, strip + part_strips);
-            if (strip >= last_strip) return;
-            const std::int64_t cols = std::min(kActions, gradient.num_actions - action);
+            const std::int64_t action = task / parts * group_size, strip = task % parts * part_strips;
+            const std::int64_t cols = std::min(group_size, gradient.num_actions - action);
+            const std::int64_t end = std::min(gradient.strips, strip + part_strips);
             // One strip more, lest the entries of a feature fall on few sets of a cache.
-            const std::int64_t stride = (last_strip - strip + 1) * kStrip;
+            const std::int64_t stride = (tile_strips + 1) * kStrip;
             auto* const tile =
-                static_cast<double*>(thread_scratch(kActions * (stride + gradient.block_rows) * 8));
-            std::fill_n(tile, kActions * stride, 0.0);
-            gradient.accumulate(block, action, cols, strip, last_strip, tile + kActions * stride, tile,
-                                stride);
-            for (std::int64_t f = strip * kStrip; f < std::min(last_strip * kStrip, gradient.num_features);
-                 ++f)
-                for (std::int64_t k = 0; k < cols; ++k)
-                    add(sums(f, action + k), tile[k * stride + f - strip * kStrip], first > 0);
+                static_cast<double*>(thread_scratch(group_size * (stride + gradient.block_rows) * 8));
+            double* const g = tile + group_size * stride;
+            gradient.load_gradient(block, action, cols, g);
+            for (std::int64_t s = strip; s < end; s += tile_strips) {
+                const std::int64_t last = std::min(end, s + tile_strips);
+                const std::int64_t features = std::min(last * kStrip, gradient.num_features) - s * kStrip;
+                std::fill_n(tile, group_size * stride, 0.0);
+                gradient.accumulate(block, g, cols, s, last, tile, stride);
+                for (std::int64_t f = 0; f < features; ++f)
+                    for (std::int64_t k = 0; k < cols; ++k)
+                        add(sums(s * kStrip + f, action + k), tile[k * stride + f], first > 0);
+            }
         });
     }
     gradient.throw_if_bad();
