@@ -36,11 +36,13 @@ void kl_divergence(Matrix<const T> logits_p, Matrix<const T> logits_q, Vector<T>
     };
     if (!options.may_write_on_error) check();
     const Kernels<T>& table = kernels().of<T>();
-    const bool good = for_each_block(logits_p.rows, logits_p.cols, options.num_threads,
-                                     [&](std::int64_t first, std::int64_t count) {
-        return table.kl_divergence(logit_rows(logits_p, options.where, first, count),
-                                   logit_rows(logits_q, options.where, first, count), &out[first], out.stride,
-                                   thread_scratch(scratch_bytes(logits_p.cols))) == -1;
+    const Team team = team_for(logits_p.rows, logits_p.cols, options.num_threads);
+    const bool good =
+        for_each_block(logits_p.rows, logits_p.cols, team.parallel_for ? 1 : options.num_threads,
+                       [&](std::int64_t first, std::int64_t count) {
+        return table.kl_divergence(logit_rows(logits_p, options.where, first, count, team),
+                                   logit_rows(logits_q, options.where, first, count, team), &out[first],
+                                   out.stride, thread_scratch(scratch_bytes(logits_p.cols))) == -1;
     });
     if (good) return;
     check();

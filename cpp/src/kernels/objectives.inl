@@ -59,7 +59,7 @@ private:
         select(is_nothing | is_clipped, 0.0, arm).store(derivatives);
         // (ratio - 1) - log ratio, which is never negative: an estimate of KL(old || new)
         const auto far = select(ratio == kInfinity<double>, ratio, (ratio - 1.0) - log_ratio);
-        const auto near = log_ratio * log_ratio * polynomial(0.0 - log_ratio, kKlTail);
-        select(log_ratio * log_ratio < 0.25, near, far).store(kls);
+        const auto near = log_ratio * log_ratio * polynomial(0.0 - log_ratio, KlTail<double>::c);
+        select(log_ratio * log_ratio < 4.0, near, far).store(kls);
     }
 };

@@ -75,4 +75,6 @@ largest_s = (mp.sqrt(2) - 1) / (mp.sqrt(2) + 1) * mp.mpf("1.0001")
 show("exp, float", exp_fit(float(mp.log(2) / 2) * 1.001, 4))
 show("exp, double", chebyshev_fit(exp_tail, -half_ln2, half_ln2, 10))
 show("log1p", chebyshev_fit(log_tail, mp.mpf(0), largest_s**2, 7))
-show("kl_divergence", chebyshev_fit(lambda d: exp_tail(-d), mp.mpf(-0.5), mp.mpf(0.5), 12))
+for name, degree in (("float", 9), ("double", 16)):
+    fit = chebyshev_fit(lambda d: exp_tail(-d), mp.mpf(-2), mp.mpf(2), degree)
+    show(f"kl_divergence, {name}", fit)
