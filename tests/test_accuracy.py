@@ -245,7 +245,7 @@ def kl_cases(dtype: Any) -> dict[str, tuple[Array, Array]]:
         for other in ("dominant", "equal", "spread_randomly", "ties_of_the_maximum"):
             for name in sorted(set(rows) - {"forbidden", "huge_logits"}):
                 pairs[f"{name}_{other}_{cols}"] = (rows[name], rows[other])
-        # So near that an error of one ULP in the difference of the logsumexps would be all there is.
+        # So near that one ULP of a logsumexp is more than they differ by.
         z = z.astype(dtype)
         pairs[f"shifted_{cols}"] = (z, z + dtype(100.0))
         pairs[f"one_ulp_{cols}"] = (z, np.where(np.arange(cols) == 1, np.nextafter(z, dtype(9)), z))
@@ -258,7 +258,7 @@ def kl_cases(dtype: Any) -> dict[str, tuple[Array, Array]]:
 
 
 def kl_error(z_p: Array, z_q: Array) -> float:
-    """In ULP of the divergence, however small it is: of order d^2, with d the distance of the rows."""
+    """In ULP of the divergence, which is as small as d^2, with d the distance of the rows."""
     with mpmath.workdps(80):
         exact = exact_kl_divergence(ExactRow(z_p), ExactRow(z_q))
         error = float(abs(mp(scorefn.kl_divergence(z_p, z_q)) - exact))
