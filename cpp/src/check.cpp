@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
-#include <limits>
 
 #include "parallel.hpp"
 
@@ -122,14 +121,5 @@ void throw_no_allowed_action(const char* name, std::int64_t row, const char* suf
     throw NoAllowedAction(
         {name, row, std::string(suffix) + " has no allowed action: every logit is -inf or masked"});
 }
-
-template <class T>
-bool has_allowed_action(const Matrix<const T>& logits, const Matrix<const bool>& where, std::int64_t row) {
-    for (std::int64_t j = 0; j < logits.cols; ++j)
-        if ((!where || where(row, j)) && logits(row, j) != -std::numeric_limits<T>::infinity()) return true;
-    return false;
-}
-template bool has_allowed_action(const Matrix<const float>&, const Matrix<const bool>&, std::int64_t);
-template bool has_allowed_action(const Matrix<const double>&, const Matrix<const bool>&, std::int64_t);
 
 }  // namespace scorefn

@@ -1,6 +1,7 @@
 // Checks of arguments, and the search for the row to blame.
 #pragma once
 
+#include <limits>
 #include <scorefn/errors.hpp>
 #include <scorefn/options.hpp>
 #include <string>
@@ -45,8 +46,12 @@ LogitRows<T> logit_rows(const Matrix<const T>& logits, const Matrix<const bool>&
             team};
 }
 
-// NaN counts as allowed: it is a bad value, not a forbidden action.
+// NaN counts as allowed: it is a bad value, not a forbidden action. Inline, as the first entry is mostly all it looks at.
 template <class T>
-bool has_allowed_action(const Matrix<const T>& logits, const Matrix<const bool>& where, std::int64_t row);
+bool has_allowed_action(const Matrix<const T>& logits, const Matrix<const bool>& where, std::int64_t row) {
+    for (std::int64_t j = 0; j < logits.cols; ++j)
+        if ((!where || where(row, j)) && logits(row, j) != -std::numeric_limits<T>::infinity()) return true;
+    return false;
+}
 
 }  // namespace scorefn
