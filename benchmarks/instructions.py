@@ -54,7 +54,6 @@ def call_of(function: str, cols: int, rows: int) -> Callable[[], object]:
     out, log_prob = np.empty_like(logits), rng.normal(size=rows).astype(np.float32) - 3
     arguments = {
         "kl_divergence": (logits, other),
-        "sample": (logits, 0),
         "log_prob": (logits, actions),
         "score": (logits, actions),
         "score_gradient": (logits, actions, weights),
@@ -62,7 +61,7 @@ def call_of(function: str, cols: int, rows: int) -> Callable[[], object]:
         "clipped_surrogate": (logits, actions, log_prob, weights),
     }.get(function, (logits,))
     writes = function in ("log_softmax", "softmax", "score", "score_gradient")
-    options = {"out": out} if writes else {}
+    options = {"out": out} if writes else {"rng": 0} if function == "sample" else {}
     return lambda: getattr(scorefn, function)(*arguments, num_threads=1, **options)
 
 
