@@ -503,3 +503,23 @@ def test_a_constant_feature_gives_the_sum_over_the_samples(entropy_coef, seed, r
     scale = row_gradient_scale(repeated["logits"], repeated, entropy_coef, None).sum(axis=0)
     # Both within four ULP of the terms that are added up.
     assert (np.abs(linear - shared) <= 8.0 * np.finfo(dtype).eps * scale).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("cols", [1, 2, 3, 5, 8, 9, 16, 17])
+def test_the_first_of_many_rows_without_an_allowed_action(cols: int, dtype: type) -> None:
+    """Rows without one are looked for many at a time; the result array keeps what it holds."""
+    rng = np.random.default_rng(cols)
+    logits = rng.normal(size=(300, cols)).astype(dtype)
+    logits[rng.random(logits.shape) < 0.3] = -INF
+    logits[:, -1] = 1.0
+    out = np.full_like(logits, 7.0)
+    for array in (logits, np.repeat(logits, 2, axis=1)[:, ::2]):
+        assert np.isfinite(scorefn.softmax(array, out=out)).all()
+    for row in (299, 65, 64, 63, 0):
+        logits[row] = -INF
+        out[:] = 7.0
+        for array in (logits, np.repeat(logits, 2, axis=1)[:, ::2]):
+            with pytest.raises(ValueError, match=rf"logits\[{row}\] has no allowed action"):
+                scorefn.softmax(array, out=out)
+            assert (out == 7.0).all()

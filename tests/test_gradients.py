@@ -270,6 +270,22 @@ def test_linear_gradient_of_many_parameters_is_near_the_reference(samples, featu
     assert (np.abs(actual - expected) < 14 * 2.0**-23 * sum_of_absolute_values).all()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("cols", [1, 2, 3, 4, 5])
+def test_linear_gradient_of_few_actions(cols, dtype):
+    """Rows of up to three logits lie side by side, those of more do not."""
+    inputs = inputs_for(4_109, cols, dtype, features=5)
+    inputs["weights"][::3] = 0.0
+    inputs["features"][3::9, 1] = np.nan  # without weight: contributes nothing
+    gradient = call("linear_gradient", inputs)
+    expected = call("linear_gradient", inputs, module=scorefn.testing)
+    # A sample's entries are within 8 ULP; the sums are in float64.
+    finite = np.where(np.isfinite(inputs["features"]), inputs["features"], 0.0)
+    weights = np.abs(inputs["weights"].astype(np.float64))[:, None]
+    bound = 8 * np.finfo(dtype).eps * (np.abs(finite) * weights).sum(axis=0)[:, None]
+    assert (np.abs(gradient - expected) < bound).all()
+
+
 # --- Memory ---------------------------------------------------------------------------------------
 
 # VmHWM is the peak of this program alone; ru_maxrss would start from that of its parent.

@@ -33,6 +33,21 @@ void convert(const void* data, std::int64_t stride, std::int64_t first, std::int
     }
 }
 
+// Whether 32 bits are those that -inf has first: true if there is one, and for a few other numbers.
+template <class T>
+bool may_have_minus_infinity(const T* z, std::int64_t count) {
+    constexpr std::uint32_t first_bits = sizeof(T) == 4 ? 0xff800000u : 0xfff00000u;
+    const std::int64_t words = count * static_cast<std::int64_t>(sizeof(T) / 4);
+    std::uint32_t found = 0;
+#pragma GCC unroll 4
+    for (std::int64_t i = 0; i < words; ++i) {
+        std::uint32_t word;
+        std::memcpy(&word, reinterpret_cast<const char*>(z) + 4 * i, 4);
+        found |= word == first_bits ? ~0u : 0u;
+    }
+    return found != 0;
+}
+
 }  // namespace
 
 void require_size(const char* name, std::int64_t got, std::int64_t expected) {
@@ -83,6 +98,7 @@ bool in_range(const std::int64_t* indices, std::int64_t count, std::int64_t boun
     // The sign bit of i says i < 0, that of bound - 1 - i says i >= bound.
     const auto last = static_cast<std::uint64_t>(bound) - 1;
     std::uint64_t seen = 0;
+#pragma GCC unroll 4
     for (std::int64_t i = 0; i < count; ++i) {
         const auto index = static_cast<std::uint64_t>(indices[i]);
         seen |= index | (last - index);
@@ -116,6 +132,29 @@ void require_in_range(const char* name, const IndexVector& indices, std::int64_t
     throw IndexError(
         {name, first_bad, " = " + text + " is out of range for " + std::to_string(bound) + " " + what});
 }
+
+template <class T>
+bool have_allowed_actions(const Matrix<const T>& logits, const Matrix<const bool>& where, std::int64_t first,
+                          std::int64_t count) {
+    // Rows of a cache line or less are all looked at, in one go, which is less work than the first entry of each.
+    const bool short_rows = logits.cols * sizeof(T) <= 64 && logits.col_stride == 1 && !where;
+    constexpr std::int64_t kRows = 64;
+    for (std::int64_t i = first, left = count; left > 0; i += kRows, left -= kRows) {
+        const std::int64_t rows = std::min(left, kRows);
+        const T* z = logits.data + i * logits.row_stride;
+        if (short_rows && logits.row_stride == logits.cols && !may_have_minus_infinity(z, rows * logits.cols))
+            continue;
+        for (std::int64_t r = 0; r < rows; ++r, z += logits.row_stride) {
+            const bool first_is_allowed = !where && *z != -std::numeric_limits<T>::infinity();
+            if (!first_is_allowed && !has_allowed_action(logits, where, i + r)) return false;
+        }
+    }
+    return true;
+}
+template bool have_allowed_actions(const Matrix<const float>&, const Matrix<const bool>&, std::int64_t,
+                                   std::int64_t);
+template bool have_allowed_actions(const Matrix<const double>&, const Matrix<const bool>&, std::int64_t,
+                                   std::int64_t);
 
 void throw_no_allowed_action(const char* name, std::int64_t row, const char* suffix) {
     throw NoAllowedAction(

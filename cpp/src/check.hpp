@@ -54,4 +54,9 @@ bool has_allowed_action(const Matrix<const T>& logits, const Matrix<const bool>&
     return false;
 }
 
+// Whether all rows first .. first + count - 1 have one.
+template <class T>
+bool have_allowed_actions(const Matrix<const T>& logits, const Matrix<const bool>& where, std::int64_t first,
+                          std::int64_t count);
+
 }  // namespace scorefn

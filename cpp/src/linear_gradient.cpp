@@ -23,24 +23,25 @@ struct Block {
     Zeros<T> weight;
 
     Block(std::int64_t rows, std::int64_t features, std::int64_t stride)
-        : x(rows * features), logits(rows * stride), action(rows), weight(rows) {}
+        : x(rows * features), logits(rows * stride + kStrip), action(rows), weight(rows) {}
 };
 
 template <class T>
 class LinearGradient {
 public:
     const std::int64_t num_samples, num_features, num_actions;
-    const std::int64_t strips, row_stride;  // of logits: their number, rounded up as for features
+    const std::int64_t strips, row_stride;  // of logits
     const std::int64_t block_rows;
     const Kernels<T>& kernel = kernels().of<T>();
 
     LinearGradient(const Matrix<const T>& features, const Matrix<const T>& coef, const IndexVector& actions,
-                   const RealVector& weights, const GradientOptions& options, std::int64_t block_rows)
+                   const RealVector& weights, const GradientOptions& options, std::int64_t block_rows,
+                   std::int64_t row_stride)
         : num_samples(features.rows),
           num_features(coef.rows),
           num_actions(coef.cols),
           strips((coef.rows + kStrip - 1) / kStrip),
-          row_stride(round_up(coef.cols, kStrip)),
+          row_stride(row_stride),
           block_rows(block_rows),
           features_(features),
           coef_(coef),
@@ -87,9 +88,12 @@ public:
     void score_rows(Block<T>& block, std::int64_t begin, std::int64_t end) {
         T* const logits = block.logits.data() + begin * row_stride;
         // A weight of 0 contributes 0 even where a feature is not finite. Then no logit is.
-        for (std::int64_t r = begin; r < end && options_.entropy_coef == 0; ++r) {
+        const T* const weight = block.weight.data();
+        int zeros = 0;
+        for (std::int64_t r = begin; r < end; ++r) zeros += weight[r] == 0;
+        for (std::int64_t r = begin; r < end && zeros > 0 && options_.entropy_coef == 0; ++r) {
             const T logit = block.logits[r * row_stride];
-            if (block.weight[r] != 0 || logit - logit == 0) continue;
+            if (weight[r] != 0 || logit - logit == 0) continue;
             for (std::int64_t s = 0; s < strips; ++s)
                 std::fill_n(block.x.data() + s * strip_size() + r * kStrip, kStrip, 0.0);
         }
@@ -100,7 +104,7 @@ public:
             rows.where_col_stride = where.col_stride;
         }
         const std::int64_t bad = kernel.weighted_log_prob_gradient(
-            rows, block.weight.data() + begin,
+            rows, weight + begin,
             {block.action.data() + begin, static_cast<T>(options_.entropy_coef), nullptr, nullptr},
             {logits, num_actions, row_stride, 1}, false, thread_scratch(scratch_bytes(num_actions)));
         if (bad >= 0) lower(first_bad_, block.first + begin + bad);
@@ -158,7 +162,8 @@ void add(T& entry, double sum, bool accumulate) {
 template <class T>
 void sum_over_chunks(LinearGradient<T>& gradient, std::int64_t per_chunk, const Matrix<T>& out,
                      const GradientOptions& options) {
-    const std::int64_t stride = gradient.strips * kStrip, size = stride * gradient.row_stride;
+    const std::int64_t stride = gradient.strips * kStrip, g_stride = round_up(gradient.num_actions, kStrip);
+    const std::int64_t size = stride * g_stride;
     const std::int64_t width = gradient.kernel.linear_panel_width, panel_size = gradient.num_features * width;
     const Zeros<double> panels((gradient.num_actions + width - 1) / width * panel_size);
     for (std::int64_t k = 0; k < gradient.num_actions; k += width)
@@ -168,7 +173,7 @@ void sum_over_chunks(LinearGradient<T>& gradient, std::int64_t per_chunk, const 
     const Zeros<double> sums(chunks * size);
     parallel_for(chunks, options.num_threads, [&](std::int64_t chunk) {
         Block<T> block = gradient.make_block();
-        const Zeros<double> g(gradient.block_rows * gradient.row_stride);
+        const Zeros<double> g(gradient.block_rows * g_stride);
         const std::int64_t end = std::min(gradient.num_samples, (chunk + 1) * per_chunk);
         for (std::int64_t first = chunk * per_chunk; first < end; first += gradient.block_rows) {
             gradient.load_block(block, first, end);
@@ -282,10 +287,14 @@ void linear_gradient(Matrix<const T> features, Matrix<const T> coef, IndexVector
     };
     const std::int64_t parameters = round_up(coef.rows, kStrip) * round_up(coef.cols, kStrip);
     if (parameters <= std::max(kSmallestChunk, features.rows)) {
-        LinearGradient<T> gradient(features, coef, actions, weights, options, rows_of(kOwnBlock));
+        // Rows of so few logits follow each other, as the kernels like them: what is written or read beyond one is of the
+        // next. Elsewhere they are whole vectors: threads share out the rows.
+        const std::int64_t row_stride = coef.cols < 4 ? coef.cols : round_up(coef.cols, kStrip);
+        LinearGradient<T> gradient(features, coef, actions, weights, options, rows_of(kOwnBlock), row_stride);
         return sum_over_chunks(gradient, std::max(kSmallestChunk, parameters), out, options);
     }
-    LinearGradient<T> gradient(features, coef, actions, weights, options, rows_of(kSharedBlock));
+    LinearGradient<T> gradient(features, coef, actions, weights, options, rows_of(kSharedBlock),
+                               round_up(coef.cols, kStrip));
     // The sums of this many blocks are added with as many roundings to T: half as many ULP of the sum of the
     // absolute values. That takes half the memory of sums in double, or none at all beside `out`.
     constexpr std::int64_t kMostRoundings = 12;

@@ -54,12 +54,7 @@ void check_rows(const char* name, const Matrix<const T>& logits, const IndexVect
                 const Options& options) {
     if (actions) require_in_range("actions", *actions, logits.cols, "actions", options.num_threads);
     const auto check = [&](std::int64_t first, std::int64_t count) {
-        const T* z = logits.data + first * logits.row_stride;
-        for (std::int64_t i = first; i < first + count; ++i, z += logits.row_stride) {
-            const bool first_is_allowed = !options.where && *z != -std::numeric_limits<T>::infinity();
-            if (!first_is_allowed && !has_allowed_action(logits, options.where, i)) return false;
-        }
-        return true;
+        return have_allowed_actions(logits, options.where, first, count);
     };
     if (for_each_block(logits.rows, logits.cols, options.num_threads, check)) return;
     for (std::int64_t i = 0; i < logits.rows; ++i)

@@ -46,6 +46,9 @@ SCOREFN_INLINE void add_products(DoubleVector (&sum)[Rows][V], const double* a, 
 
 template <class T>
 SCOREFN_INLINE DoubleVector load_doubles(const T* x) {
+#if SCOREFN_VECTOR_BYTES == 64
+    if constexpr (sizeof(T) == sizeof(float)) return _mm512_cvtps_pd(_mm256_loadu_ps(x));  // GCC takes five
+#endif
     typedef T Part __attribute__((vector_size(sizeof(T) * kVectorDoubles), aligned(alignof(T)), may_alias));
     return __builtin_convertvector(*reinterpret_cast<const Part*>(x), DoubleVector);
 }
@@ -63,20 +66,30 @@ void linear_widen(const T* x, std::int64_t row_stride, std::int64_t rows, std::i
                   std::int64_t to_stride) {
     using Bits = Vectors<std::int64_t>::type;
     const std::int64_t whole = cols / kVectorDoubles * kVectorDoubles, rest = cols - whole;
+    const auto widen_rows = [&](std::int64_t first, std::int64_t last, auto widen_rest)
+                                SCOREFN_INLINE_LAMBDA {
+        for (std::int64_t r = first; r < last; ++r) {
+            const T* const row = x + r * row_stride;
+            double* const to_row = to + r * to_stride;
+            for (std::int64_t k = 0; k < whole; k += kVectorDoubles)
+                *reinterpret_cast<DoubleVector*>(to_row + k) = load_doubles(row + k);
+            widen_rest(row + whole, *reinterpret_cast<DoubleVector*>(to_row + whole));
+        }
+    };
+    if (rest == 0) return widen_rows(0, rows, [](const T*, DoubleVector&) SCOREFN_INLINE_LAMBDA {});
+    // The rows that have a whole vector from their last few columns on.
+    std::int64_t full = 0;
+    if (row_stride >= cols) full = rows - (kVectorDoubles - rest + row_stride - 1) / row_stride;
+    if (full < 0) full = 0;
     Bits kept;
     for (int i = 0; i < kVectorDoubles; ++i) kept[i] = i < rest ? -1 : 0;
-    for (std::int64_t r = 0; r < rows; ++r, x += row_stride, to += to_stride) {
-        for (std::int64_t k = 0; k < whole; k += kVectorDoubles)
-            *reinterpret_cast<DoubleVector*>(to + k) = load_doubles(x + k);
-        if (rest == 0) continue;
-        auto& last = *reinterpret_cast<DoubleVector*>(to + whole);
-        if (row_stride >= cols && (rows - 1 - r) * row_stride + rest >= kVectorDoubles) {
-            last = (DoubleVector)((Bits)load_doubles(x + whole) & kept);
-        } else {
-            last = DoubleVector{};
-            for (int i = 0; i < rest; ++i) last[i] = static_cast<double>(x[whole + i]);
-        }
-    }
+    widen_rows(0, full, [&](const T* last, DoubleVector& to_last) SCOREFN_INLINE_LAMBDA {
+        to_last = (DoubleVector)((Bits)load_doubles(last) & kept);
+    });
+    widen_rows(full, rows, [&](const T* last, DoubleVector& to_last) SCOREFN_INLINE_LAMBDA {
+        to_last = DoubleVector{};
+        for (int i = 0; i < rest; ++i) to_last[i] = static_cast<double>(last[i]);
+    });
 }
 
 template <class T, int V>

@@ -48,13 +48,13 @@ def measure(
         if is_large:
             roofline.measure()
 
-    roofline.measure()
+    moved = work.bytes_moved(problem.out.itemsize)
+    roofline.move(moved)
     budget = QUICK if settings.quick else FULL
     timings = time_in_turn(solves, budget, first=first, between_rounds=between_rounds)
     measured = {
         name: Measurement(timing, ulps[name], memory[name]) for name, timing in timings.items()
     }
-    moved = work.bytes_moved(problem.out.itemsize)
     return Row(work, moved, roofline.bandwidth, measured, failed)
 
 
