@@ -15,7 +15,7 @@ Array = NDArray[Any]
 
 DTYPES = [np.float32, np.float64]
 # Around the widths of vectors, tiles and loops, and rows too long for a cache line or a page.
-LENGTHS = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 18, 31, 32, 33, 63, 64, 65, 127, 1000, 4099]
+LENGTHS = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 18, 31, 32, 33, 63, 64, 65, 128, 129, 1000, 4099]
 
 ARGUMENTS = {
     "log_softmax": ("logits",),

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -189,6 +190,32 @@ def test_out_accumulate_read_only_and_threads(
     else:
         assert same_bits(out, expected)
     assert all(same_bits(inputs[name], x) for name, x in before.items())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shift", [0.0, 300.0])  # of the logits: from within the window, and beyond
+def test_weights_of_any_size_keep_their_digits(dtype, shift):
+    """As exact as a score is, wherever the result is a normal number."""
+    info = np.finfo(dtype)
+    exponents = np.arange(info.minexp - info.nmant, info.maxexp - 1, 11)
+    logits = np.array([0.0, -3.0, -40.0, -0.8 * info.maxexp * np.log(2)]).astype(dtype)
+    rows = np.tile(logits, (exponents.size, 1)) + dtype(shift)
+    rows[:, 2] = rows[:, 1] - 37
+    for sign in (1.0, -1.0):
+        weights = np.ldexp(dtype(sign * 1.1), exponents)
+        gradient = scorefn.score_gradient(rows, np.zeros(exponents.size, int), weights)
+        for row, weight, got in zip(rows, weights, gradient, strict=True):
+            with mpmath.workdps(50):
+                terms = [mpmath.exp(mpmath.mpf(float(z)) - float(row[0])) for z in row]
+                total = mpmath.fsum(terms)
+                first = mpmath.fsum(terms[1:]) / total
+                exact = [float(weight) * x for x in (first, *(-t / total for t in terms[1:]))]
+            for x, wanted in zip(got, exact, strict=True):
+                if info.tiny < abs(wanted) < info.max:
+                    # 4 or 8 units in the last place: contract C2
+                    assert abs(float(x) - wanted) <= (4 if dtype == np.float32 else 8) * np.spacing(
+                        dtype(abs(wanted))
+                    )
 
 
 def test_float64_weights_of_float32_logits_keep_their_digits():

@@ -8,10 +8,8 @@ template <class T>
 void log_prob(Matrix<const T> logits, IndexVector actions, Vector<T> out, const Options& options) {
     require_size("out", out.size, logits.rows);
     const Kernels<T>& table = kernels().of<T>();
-    run_rows_with_actions(
-        logits, actions, options,
-        [&](const LogitRows<T>& rows, std::int64_t first, const std::int64_t* loaded, void* scratch) {
-        return table.log_prob(rows, loaded, &out[first], out.stride, scratch);
+    run_rows(logits, &actions, options, [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) {
+        return table.log_prob(rows, from(actions, first), &out[first], out.stride, scratch);
     });
 }
 
@@ -37,9 +35,8 @@ void kl_divergence(Matrix<const T> logits_p, Matrix<const T> logits_q, Vector<T>
     if (!options.may_write_on_error) check();
     const Kernels<T>& table = kernels().of<T>();
     const Team team = team_for(logits_p.rows, logits_p.cols, options.num_threads);
-    const bool good =
-        for_each_block(logits_p.rows, logits_p.cols, team.parallel_for ? 1 : options.num_threads,
-                       [&](std::int64_t first, std::int64_t count) {
+    const bool good = for_each_task(logits_p.rows, logits_p.cols, team.parallel_for ? 1 : options.num_threads,
+                                    [&](std::int64_t first, std::int64_t count) {
         return table.kl_divergence(logit_rows(logits_p, options.where, first, count, team),
                                    logit_rows(logits_q, options.where, first, count, team), &out[first],
                                    out.stride, thread_scratch(scratch_bytes(logits_p.cols))) == -1;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstring>
 
 #include "parallel.hpp"
 
@@ -13,39 +12,14 @@ std::string shape(std::int64_t rows, std::int64_t cols) {
     return "(" + std::to_string(rows) + ", " + std::to_string(cols) + ")";
 }
 
-// What was read before is not read again after.
-inline void compiler_barrier() { asm volatile("" ::: "memory"); }
-
 template <class From, class To>
 void convert(const void* data, std::int64_t stride, std::int64_t first, std::int64_t count, To* out) {
-    // Read once, then used: another thread may be changing the array.
-    constexpr std::int64_t kAtATime = 256;
-    From copy[kAtATime];
-    const From* x = static_cast<const From*>(data) + first * stride;
-    for (; count > 0; x += kAtATime * stride, out += kAtATime, count -= kAtATime) {
-        const std::int64_t n = std::min(kAtATime, count);
-        if (stride == 1)
-            std::memcpy(copy, x, static_cast<std::size_t>(n) * sizeof(From));
-        else
-            for (std::int64_t i = 0; i < n; ++i) copy[i] = x[i * stride];
-        compiler_barrier();
-        for (std::int64_t i = 0; i < n; ++i) out[i] = static_cast<To>(copy[i]);
+    const From* const x = static_cast<const From*>(data) + first * stride;
+    if (stride != 1) {
+        for (std::int64_t i = 0; i < count; ++i) out[i] = static_cast<To>(x[i * stride]);
+        return;
     }
-}
-
-// Whether 32 bits are those that -inf has first: true if there is one, and for a few other numbers.
-template <class T>
-bool may_have_minus_infinity(const T* z, std::int64_t count) {
-    constexpr std::uint32_t first_bits = sizeof(T) == 4 ? 0xff800000u : 0xfff00000u;
-    const std::int64_t words = count * static_cast<std::int64_t>(sizeof(T) / 4);
-    std::uint32_t found = 0;
-#pragma GCC unroll 4
-    for (std::int64_t i = 0; i < words; ++i) {
-        std::uint32_t word;
-        std::memcpy(&word, reinterpret_cast<const char*>(z) + 4 * i, 4);
-        found |= word == first_bits ? ~0u : 0u;
-    }
-    return found != 0;
+    for (std::int64_t i = 0; i < count; ++i) out[i] = static_cast<To>(x[i]);
 }
 
 }  // namespace
@@ -71,19 +45,6 @@ void require_logits(const Matrix<const T>& logits, const Matrix<const bool>& whe
 template void require_logits(const Matrix<const float>&, const Matrix<const bool>&);
 template void require_logits(const Matrix<const double>&, const Matrix<const bool>&);
 
-void load(const IndexVector& v, std::int64_t first, std::int64_t count, std::int64_t* out) {
-    switch (v.type) {
-        case IntegerType::i8: return convert<std::int8_t>(v.data, v.stride, first, count, out);
-        case IntegerType::i16: return convert<std::int16_t>(v.data, v.stride, first, count, out);
-        case IntegerType::i32: return convert<std::int32_t>(v.data, v.stride, first, count, out);
-        case IntegerType::i64: return convert<std::int64_t>(v.data, v.stride, first, count, out);
-        case IntegerType::u8: return convert<std::uint8_t>(v.data, v.stride, first, count, out);
-        case IntegerType::u16: return convert<std::uint16_t>(v.data, v.stride, first, count, out);
-        case IntegerType::u32: return convert<std::uint32_t>(v.data, v.stride, first, count, out);
-        case IntegerType::u64: return convert<std::uint64_t>(v.data, v.stride, first, count, out);
-    }
-}
-
 template <class T>
 void load(const RealVector& v, std::int64_t first, std::int64_t count, T* out) {
     if (v.is_float64)
@@ -94,38 +55,26 @@ void load(const RealVector& v, std::int64_t first, std::int64_t count, T* out) {
 template void load(const RealVector&, std::int64_t, std::int64_t, float*);
 template void load(const RealVector&, std::int64_t, std::int64_t, double*);
 
-bool in_range(const std::int64_t* indices, std::int64_t count, std::int64_t bound) {
-    // The sign bit of i says i < 0, that of bound - 1 - i says i >= bound.
-    const auto last = static_cast<std::uint64_t>(bound) - 1;
-    std::uint64_t seen = 0;
-#pragma GCC unroll 4
-    for (std::int64_t i = 0; i < count; ++i) {
-        const auto index = static_cast<std::uint64_t>(indices[i]);
-        seen |= index | (last - index);
-    }
-    return seen >> 63 == 0;
-}
-
 void require_in_range(const char* name, const IndexVector& indices, std::int64_t bound, const char* what,
                       int num_threads) {
-    constexpr std::int64_t kRange = 1 << 16, kChunk = 512;
+    constexpr std::int64_t kRange = 1 << 16;
+    const KernelTable& table = kernels();
     std::atomic<std::int64_t> first_bad{indices.size};
     parallel_for((indices.size + kRange - 1) / kRange, num_threads, [&](std::int64_t range) {
-        std::int64_t chunk[kChunk];
-        const std::int64_t end = std::min(indices.size, (range + 1) * kRange);
-        for (std::int64_t first = range * kRange; first < end; first += kChunk) {
-            const std::int64_t count = std::min(kChunk, end - first);
-            load(indices, first, count, chunk);
-            if (in_range(chunk, count, bound)) continue;
-            std::int64_t i = 0;
-            while (i + 1 < count && in_range(chunk + i, 1, bound)) ++i;
-            lower(first_bad, first + i);
-            return;
+        std::int64_t first = range * kRange, count = std::min(kRange, indices.size - first);
+        if (table.indices_are_in_range(indices, first, count, bound)) return;
+        while (count > 1) {  // the first bad one is in this half or the other
+            const std::int64_t half = count / 2;
+            if (table.indices_are_in_range(indices, first, half, bound))
+                first += half, count -= half;
+            else
+                count = half;
         }
+        lower(first_bad, first);
     });
     if (first_bad == indices.size) return;
     std::int64_t value;
-    load(indices, first_bad, 1, &value);
+    kernels().load_indices(indices, first_bad, 1, bound, &value);
     const std::string text = indices.type == IntegerType::u64
                                  ? std::to_string(static_cast<std::uint64_t>(value))
                                  : std::to_string(value);
@@ -138,11 +87,12 @@ bool have_allowed_actions(const Matrix<const T>& logits, const Matrix<const bool
                           std::int64_t count) {
     // Rows of a cache line or less are all looked at, in one go, which is less work than the first entry of each.
     const bool short_rows = logits.cols * sizeof(T) <= 64 && logits.col_stride == 1 && !where;
-    constexpr std::int64_t kRows = 64;
+    constexpr std::int64_t kRows = 512;
     for (std::int64_t i = first, left = count; left > 0; i += kRows, left -= kRows) {
         const std::int64_t rows = std::min(left, kRows);
         const T* z = logits.data + i * logits.row_stride;
-        if (short_rows && logits.row_stride == logits.cols && !may_have_minus_infinity(z, rows * logits.cols))
+        if (short_rows && logits.row_stride == logits.cols &&
+            !kernels().of<T>().has_minus_infinity(z, rows * logits.cols))
             continue;
         for (std::int64_t r = 0; r < rows; ++r, z += logits.row_stride) {
             const bool first_is_allowed = !where && *z != -std::numeric_limits<T>::infinity();

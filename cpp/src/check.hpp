@@ -17,13 +17,9 @@ void require_shape(const char* name, std::int64_t rows, std::int64_t cols, std::
 template <class T>
 void require_logits(const Matrix<const T>& logits, const Matrix<const bool>& where);
 
-// Elements first .. first + count - 1, as int64 and as real numbers. Each is read once; an integer above 2^63 - 1
-// comes out negative.
-void load(const IndexVector& indices, std::int64_t first, std::int64_t count, std::int64_t* out);
+// Elements first .. first + count - 1, each read once.
 template <class T>
 void load(const RealVector& values, std::int64_t first, std::int64_t count, T* out);
-
-bool in_range(const std::int64_t* indices, std::int64_t count, std::int64_t bound);
 
 // Throws IndexError at the first index outside [0, bound): "<name>[3] = 7 is out of range for 5 <what>".
 void require_in_range(const char* name, const IndexVector& indices, std::int64_t bound, const char* what,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <scorefn/views.hpp>
 
 namespace scorefn {
 
@@ -27,32 +28,31 @@ template <class T>
 struct OutRows {
     T* data;
     std::int64_t cols, row_stride, col_stride;
+    bool is_streamed = false;  // so large that no cache should hold it
 };
 
-// What the gradient of any objective takes and gives for each row, in arrays without gaps.
+// What the gradient of any objective takes and gives for each row, and the sum over all rows that it adds to.
 template <class T>
 struct GradientRows {
-    const std::int64_t* actions;
-    T entropy_coef;
-    T* log_prob;  // null if not wanted, as is
-    T* entropy;
+    IndexVector actions;
+    double entropy_coef;
+    Vector<T> log_prob, entropy;  // no data: not wanted
+    double* objective = nullptr;
 };
 
 // The same for the clipped ratio.
 template <class T>
 struct ClippedRows {
-    const T* old_log_prob;
-    const T* advantages;
+    RealVector old_log_prob, advantages;
     double low, high;
-    T* ratio;
-    double* objective;
+    Vector<T> ratio;
     double* kl;
-    bool* clipped;
+    double* clipped;  // how many are
 };
 
 // The macros are for benchmarks/calibrate.py, which measures other values.
 #ifndef SCOREFN_LONGEST_SHORT_ROW
-#define SCOREFN_LONGEST_SHORT_ROW 64
+#define SCOREFN_LONGEST_SHORT_ROW 128
 #endif
 #ifndef SCOREFN_BLOCK_BYTES
 #define SCOREFN_BLOCK_BYTES (1 << 13)
@@ -67,16 +67,9 @@ constexpr std::int64_t tile_rows(std::int64_t cols) {
     return cols <= kLongestShortRow ? 64 / sizeof(T) : 1;
 }
 
-// Entries of a tile, whole vectors of 64 bytes.
-template <class T>
-constexpr std::int64_t tile_size(std::int64_t cols) {
-    constexpr std::int64_t lanes = 64 / sizeof(T);
-    return cols <= kLongestShortRow ? cols * lanes : (cols + lanes - 1) / lanes * lanes;
-}
-
 // A block is as many rows as fill so many bytes, at least a tile: it and its results stay in the nearest cache.
 constexpr std::int64_t kBlockBytes = SCOREFN_BLOCK_BYTES;
-constexpr std::int64_t kMostBlockRows = 256;
+constexpr std::int64_t kMostBlockRows = 1024;
 
 template <class T>
 constexpr std::int64_t block_rows(std::int64_t cols) {
@@ -84,28 +77,34 @@ constexpr std::int64_t block_rows(std::int64_t cols) {
     const std::int64_t rows = kBlockBytes / static_cast<std::int64_t>(sizeof(T)) / cols / tile * tile;
     return rows < tile ? tile : rows < kMostBlockRows ? rows : kMostBlockRows;
 }
-template <class T>
-constexpr std::int64_t block_size(std::int64_t cols) {
-    return tile_size<T>(cols) * (block_rows<T>(cols) / tile_rows<T>(cols));
-}
 
 // Rows longer than this many entries are worked through in parts of that size.
 template <class T>
 constexpr std::int64_t kPartSize = kBlockBytes / static_cast<std::int64_t>(sizeof(T));
-constexpr std::int64_t kPartBytes = 256;  // of what is known of a part
 
-// Bytes of scratch memory that any kernel on rows of this length needs, aligned to 64.
-constexpr std::int64_t scratch_bytes(std::int64_t cols) {
-    return (3 * block_size<double>(cols) + 16) * 8 + (cols / kPartSize<double> + 2) * kPartBytes;
+// Scratch memory of a kernel, aligned to 64 bytes: the logits of a block, what becomes of them, where in a tile the entries
+// of each row are, and what is known of the parts of a row; all that twice.
+constexpr std::int64_t kPartBytes = 64;
+constexpr std::int64_t block_bytes(std::int64_t cols) {
+    const std::int64_t floats = block_rows<float>(cols) * cols, doubles = block_rows<double>(cols) * cols;
+    return (floats > 2 * doubles ? floats + 15 : 2 * doubles + 15) / 16 * 64;
 }
+constexpr std::int64_t spread_bytes(std::int64_t cols) {
+    return cols <= kLongestShortRow ? (cols * 80 + 63) / 64 * 64 : 0;
+}
+constexpr std::int64_t buffer_bytes(std::int64_t cols) {
+    return 2 * block_bytes(cols) + spread_bytes(cols) + (cols / kPartSize<double> + 1) * kPartBytes;
+}
+constexpr std::int64_t scratch_bytes(std::int64_t cols) { return 2 * buffer_bytes(cols); }
 
-// Each returns the first row that has no allowed action, or -1. `actions` are known to be in range.
+// What works on rows returns the first one that has no allowed action, or -2 if an action is out of range, or -1.
 template <class T>
 struct Kernels {
+    bool (*has_minus_infinity)(const T* x, std::int64_t count);
     std::int64_t (*log_softmax)(const LogitRows<T>&, const OutRows<T>&, void* scratch);
     std::int64_t (*softmax)(const LogitRows<T>&, const OutRows<T>&, void* scratch);
     std::int64_t (*logsumexp)(const LogitRows<T>&, T* out, std::int64_t stride, void* scratch);
-    std::int64_t (*log_prob)(const LogitRows<T>&, const std::int64_t* actions, T* out, std::int64_t stride,
+    std::int64_t (*log_prob)(const LogitRows<T>&, const IndexVector& actions, T* out, std::int64_t stride,
                              void* scratch);
     std::int64_t (*entropy)(const LogitRows<T>&, T* out, std::int64_t stride, void* scratch);
     std::int64_t (*kl_divergence)(const LogitRows<T>& p, const LogitRows<T>& q, T* out, std::int64_t stride,
@@ -113,11 +112,13 @@ struct Kernels {
     std::int64_t (*sample)(const LogitRows<T>&, const std::uint64_t (&key)[2], std::int64_t row_offset,
                            const OutRows<std::int64_t>& actions, const OutRows<T>& log_probs, T* entropies,
                            std::int64_t entropy_stride, void* scratch);
-    std::int64_t (*weighted_log_prob_gradient)(const LogitRows<T>&, const T* weights, const GradientRows<T>&,
-                                               const OutRows<T>&, bool accumulate, void* scratch);
+    // weights null: all are 1
+    std::int64_t (*weighted_log_prob_gradient)(const LogitRows<T>&, const RealVector* weights,
+                                               const GradientRows<T>&, const OutRows<T>&, bool accumulate,
+                                               void* scratch);
     std::int64_t (*clipped_ratio_gradient)(const LogitRows<T>&, const ClippedRows<T>&, const GradientRows<T>&,
                                            const OutRows<T>&, bool accumulate, void* scratch);
-    // weight_sums: of each tile of rows, tile_rows(cols) numbers for each action; of the last one too.
+    // weight_sums: (rows, cols)
     std::int64_t (*shared_gradient)(const LogitRows<T>&, const double* weight_sums, const double* visits,
                                     double entropy_coef, const OutRows<T>&, bool accumulate, void* scratch);
     void (*linear_widen)(const T* x, std::int64_t row_stride, std::int64_t rows, std::int64_t cols,
@@ -133,6 +134,12 @@ struct Kernels {
 
 struct KernelTable {
     const char* isa;
+    // Elements first .. first + count - 1 to `out`, each read once; whether all are in [0, bound). An integer above 2^63 - 1
+    // comes out negative.
+    bool (*load_indices)(const IndexVector& indices, std::int64_t first, std::int64_t count,
+                         std::int64_t bound, std::int64_t* out);
+    bool (*indices_are_in_range)(const IndexVector& indices, std::int64_t first, std::int64_t count,
+                                 std::int64_t bound);
     Kernels<float> f32;
     Kernels<double> f64;
 

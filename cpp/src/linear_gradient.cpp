@@ -56,9 +56,8 @@ public:
     void load_block(Block<T>& block, std::int64_t first, std::int64_t end) {
         block.first = first;
         block.rows = std::min(block_rows, end - first);
-        load(actions_, first, block.rows, block.action.data());
         load(weights_, first, block.rows, block.weight.data());
-        if (!in_range(block.action.data(), block.rows, num_actions)) {
+        if (!kernels().load_indices(actions_, first, block.rows, num_actions, block.action.data())) {
             actions_changed_ = true;
             std::fill_n(block.action.data(), block.rows, 0);
         }
@@ -76,12 +75,12 @@ public:
     void multiply(const Block<T>& block, std::int64_t begin, std::int64_t end, std::int64_t action,
                   const double* panel) const {
         const T* next = features_.data + (block.first + begin + block_rows) * features_.row_stride;
-        const bool is_streamed =
+        const bool is_contiguous =
             action == 0 && features_.row_stride == num_features && features_.col_stride == 1;
         kernel.linear_logits(block.x.data() + begin * kStrip, strip_size(), end - begin, num_features, panel,
                              std::min(kernel.linear_panel_width, num_actions - action),
                              block.logits.data() + begin * row_stride + action, row_stride,
-                             is_streamed ? next : nullptr);
+                             is_contiguous ? next : nullptr);
     }
 
     // g in the place of the logits of the block's rows begin .. end - 1.
@@ -103,10 +102,11 @@ public:
             rows.where_row_stride = where.row_stride;
             rows.where_col_stride = where.col_stride;
         }
+        const IndexVector actions(block.action.data() + begin, end - begin);
+        const RealVector weights(weight + begin, end - begin);
         const std::int64_t bad = kernel.weighted_log_prob_gradient(
-            rows, weight + begin,
-            {block.action.data() + begin, static_cast<T>(options_.entropy_coef), nullptr, nullptr},
-            {logits, num_actions, row_stride, 1}, false, thread_scratch(scratch_bytes(num_actions)));
+            rows, &weights, {actions, options_.entropy_coef, {}, {}}, {logits, num_actions, row_stride, 1},
+            false, thread_scratch(scratch_bytes(num_actions)));
         if (bad >= 0) lower(first_bad_, block.first + begin + bad);
     }
 

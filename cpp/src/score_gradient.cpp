@@ -11,17 +11,11 @@ void run(const Matrix<const T>& logits, const IndexVector& actions, const RealVe
     require_shape("out", out.rows, out.cols, logits.rows, logits.cols);
     if (weights) require_size("weights", weights->size, logits.rows);
     const Kernels<T>& table = kernels().of<T>();
-    run_rows_with_actions(
-        logits, actions, options,
-        [&](const LogitRows<T>& rows, std::int64_t first, const std::int64_t* loaded, void* scratch) {
-        T loaded_weights[kRowsLoaded];
-        if (weights)
-            load(*weights, first, rows.rows, loaded_weights);
-        else
-            std::fill_n(loaded_weights, rows.rows, T(1));
-        const GradientRows<T> of_rows = {loaded, static_cast<T>(options.entropy_coef), nullptr, nullptr};
-        return table.weighted_log_prob_gradient(rows, loaded_weights, of_rows, out_rows(out, first),
-                                                options.accumulate, scratch);
+    run_rows(logits, &actions, options, [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) {
+        const GradientRows<T> of_rows = {from(actions, first), options.entropy_coef, {}, {}};
+        const RealVector of_weights = weights ? from(*weights, first) : RealVector();
+        return table.weighted_log_prob_gradient(rows, weights ? &of_weights : nullptr, of_rows,
+                                                out_rows(out, first), options.accumulate, scratch);
     });
 }
 

@@ -71,7 +71,7 @@ private:
                                                  std::int64_t* buffer) {
         if (v.type == IntegerType::i64 && v.stride == 1)
             return static_cast<const std::int64_t*>(v.data) + first;
-        load(v, first, count, buffer);
+        kernels().load_indices(v, first, count, 0, buffer);
         return buffer;
     }
 
@@ -81,7 +81,8 @@ private:
     const std::int64_t num_states_, num_actions_;
 };
 
-// Where the sums of a range of states lie: tiles as the kernel wants them, then the visits of each state. A sample of
+// Where the sums of a range of states lie: those of the weights, (states, actions), then the visits of each state. Which
+// states are visited is known tile by tile, as many as the kernel takes at a time. A sample of
 // weight 0 contributes nothing, and so is no visit, unless there is an entropy to count.
 struct Layout {
     const std::int64_t tile_rows, cols, tiles;  // tile_rows is a power of 2
@@ -93,10 +94,7 @@ struct Layout {
     std::int64_t states() const { return tiles * tile_rows; }
     std::int64_t size() const { return states() * (cols + 1); }
     std::int64_t tile_of(std::int64_t state) const { return state >> log2_tile_rows; }
-    std::int64_t weight(std::int64_t state, std::int64_t action) const {
-        const std::int64_t row = state & -tile_rows;
-        return row * cols + action * tile_rows + (state - row);
-    }
+    std::int64_t weight(std::int64_t state, std::int64_t action) const { return state * cols + action; }
     std::int64_t visits(std::int64_t state) const { return states() * cols + state; }
 };
 

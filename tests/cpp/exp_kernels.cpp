@@ -12,14 +12,34 @@
 namespace {
 
 #include "kernels/lanes.inl"
+#include "kernels/native.inl"
 #include "kernels/exp.inl"
 
 template <class T>
-void exp_below_all(const T* z, T max, std::int64_t count, T* scaled) {
-    const Origin<T> origin(Lanes<T>::splat(max));
+bool within(const T* z, std::int64_t count, T* e) {
+    Window<T> window;
     for (std::int64_t i = 0; i < count; i += kExpStep)
         for (int k = 0; k < kExpStep; k += kLockstep * Lanes<T>::size)
-            exp_below(Lanes<T, kLockstep>::load(z + i + k), origin).scaled.store(scaled + i + k);
+            exp_within(Lanes<T, kLockstep>::load(z + i + k), window).store(e + i + k);
+    return window.holds();
+}
+template <class T>
+void from(const T* z, T max, std::int64_t count, T* e, T& shift, int& power) {
+    using C = ExpConstants<T>;
+    using Int = typename IntegerOf<T>::type;
+    const Origin<T> origin(max);
+    shift = origin.shift;
+    power = static_cast<int>(static_cast<Int>(origin.bias - C::bias + C::bits_of_round));
+    for (std::int64_t i = 0; i < count; i += kExpStep)
+        for (int k = 0; k < kExpStep; k += kLockstep * Lanes<T>::size)
+            exp_from(Lanes<T, kLockstep>::load(z + i + k), origin).store(e + i + k);
+}
+template <class T>
+constexpr ExpOf<T> exp_of() {
+    using C = ExpConstants<T>;
+    constexpr T ln2 = C::ln2_high + C::ln2_low;
+    // A little inside: n is z / ln 2, rounded.
+    return {within<T>, from<T>, -(C::window + T(0.499)) * ln2, (C::window - T(0.501)) * ln2, C::nothing};
 }
 
 }  // namespace
@@ -28,5 +48,4 @@ void exp_below_all(const T* z, T max, std::int64_t count, T* scaled) {
 #define JOIN(x) JOIN_(x)
 
 extern const ExpKernels JOIN(SCOREFN_ISA_NAME);
-const ExpKernels JOIN(SCOREFN_ISA_NAME) = {exp_below_all<float>, exp_below_all<double>,
-                                           ExpConstants<float>::unspare, ExpConstants<double>::unspare};
+const ExpKernels JOIN(SCOREFN_ISA_NAME) = {exp_of<float>(), exp_of<double>()};

@@ -6,10 +6,24 @@
 // Counts are multiples of this.
 constexpr std::int64_t kExpStep = 64;
 
+template <class T>
+struct ExpOf {
+    // e[i] = exp(z[i]), or 0 if that is far below 1; whether all are within the window, without which e is nothing.
+    bool (*within)(const T* z, std::int64_t count, T* e);
+    // e[i] = 2^power exp(z[i] - shift) for z[i] <= max; sets both.
+    void (*from)(const T* z, T max, std::int64_t count, T* e, T& shift, int& power);
+    T lowest, highest, nothing;  // the window's ends, and from where on down e is 0
+};
+
 struct ExpKernels {
-    // scaled[i] = exp(z[i] - max) / unspare for z[i] <= max
-    void (*of_floats)(const float* z, float max, std::int64_t count, float* scaled);
-    void (*of_doubles)(const double* z, double max, std::int64_t count, double* scaled);
-    float unspare_float;
-    double unspare_double;
+    ExpOf<float> of_floats;
+    ExpOf<double> of_doubles;
+
+    template <class T>
+    const ExpOf<T>& of() const {
+        if constexpr (sizeof(T) == sizeof(float))
+            return of_floats;
+        else
+            return of_doubles;
+    }
 };

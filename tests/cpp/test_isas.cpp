@@ -43,7 +43,7 @@ std::vector<T> all_results(const Kernels<T>& kernels, std::int64_t num_rows, std
     std::vector<std::int64_t> actions(n), drawn(n);
     std::vector<double> visits(n, 3.0);
     std::vector<T> weights(n), old_log_probs(n);
-    std::vector<double> weight_sums((n + 15) / 16 * 16 * static_cast<std::size_t>(cols));  // of whole tiles
+    std::vector<double> weight_sums(size);
     for (std::size_t i = 0; i < n; ++i) {
         actions[i] = static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(cols));
         weights[i] = i % 4 == 3 ? T(0) : logit(random);
@@ -63,7 +63,9 @@ std::vector<T> all_results(const Kernels<T>& kernels, std::int64_t num_rows, std
     CHECK(kernels.log_softmax(rows, out, scratch) == -1), keep(matrix);
     CHECK(kernels.softmax(rows, out, scratch) == -1), keep(matrix);
     CHECK(kernels.logsumexp(rows, vector.data(), 1, scratch) == -1), keep(vector);
-    CHECK(kernels.log_prob(rows, actions.data(), vector.data(), 1, scratch) == -1), keep(vector);
+    const IndexVector taken(actions.data(), num_rows);
+    const RealVector of_weights(weights.data(), num_rows), of_old_log_probs(old_log_probs.data(), num_rows);
+    CHECK(kernels.log_prob(rows, taken, vector.data(), 1, scratch) == -1), keep(vector);
     CHECK(kernels.entropy(rows, vector.data(), 1, scratch) == -1), keep(vector);
     CHECK(kernels.kl_divergence(rows, other, vector.data(), 1, scratch) == -1), keep(vector);
     std::vector<T> entropies(n);
@@ -72,25 +74,22 @@ std::vector<T> all_results(const Kernels<T>& kernels, std::int64_t num_rows, std
     keep(vector), keep(entropies);
     for (const std::int64_t action : drawn) all.push_back(static_cast<T>(action));
     for (const double entropy_coef : {0.0, 0.5}) {
-        const auto coef = static_cast<T>(entropy_coef);
-        CHECK(kernels.weighted_log_prob_gradient(
-                  rows, weights.data(), {actions.data(), coef, nullptr, nullptr}, out, false, scratch) == -1);
+        CHECK(kernels.weighted_log_prob_gradient(rows, &of_weights, {taken, entropy_coef, {}, {}}, out, false,
+                                                 scratch) == -1);
         keep(matrix);
-        const GradientRows<T> of_rows{actions.data(), coef, vector.data(), entropies.data()};
-        CHECK(kernels.weighted_log_prob_gradient(rows, weights.data(), of_rows, out, true, scratch) == -1);
-        keep(matrix), keep(vector), keep(entropies);
+        double objective = 0, kl = 0, clipped = 0;
+        // Of a sum that is NaN only that it is one: these go no further.
+        const auto keep_sum = [&](double x) { all.push_back(x == x ? static_cast<T>(x) : T(-1)); };
+        const GradientRows<T> of_rows{
+            taken, entropy_coef, {vector.data(), num_rows, 1}, {entropies.data(), num_rows, 1}, &objective};
+        CHECK(kernels.weighted_log_prob_gradient(rows, &of_weights, of_rows, out, true, scratch) == -1);
+        keep(matrix), keep(vector), keep(entropies), keep_sum(objective);
         std::vector<T> ratio(n);
-        std::vector<double> objective(n), kl(n);
-        const std::unique_ptr<bool[]> clipped(new bool[n]);
-        const ClippedRows<T> of_ratio{old_log_probs.data(), weights.data(),   0.8,       1.2,
-                                      ratio.data(),         objective.data(), kl.data(), clipped.get()};
+        const ClippedRows<T> of_ratio{
+            of_old_log_probs, of_weights, 0.8, 1.2, {ratio.data(), num_rows, 1}, &kl, &clipped};
         CHECK(kernels.clipped_ratio_gradient(rows, of_ratio, of_rows, out, false, scratch) == -1);
         keep(matrix), keep(vector), keep(entropies), keep(ratio);
-        for (std::size_t i = 0; i < n; ++i) {
-            // Of a NaN only that it is one: these go into sums and no further.
-            const auto add = [&](double x) { all.push_back(x == x ? static_cast<T>(x) : T(-1)); };
-            add(objective[i]), add(kl[i]), add(clipped[i] ? 1 : 0);
-        }
+        keep_sum(objective), keep_sum(kl), keep_sum(clipped);
         CHECK(kernels.shared_gradient(rows, weight_sums.data(), visits.data(), entropy_coef, out, true,
                                       scratch) == -1);
         keep(matrix);
@@ -131,7 +130,7 @@ template <class T>
 void test_same_bits() {
     const auto tables = supported_tables();
     for (const std::int64_t cols :
-         {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 18, 31, 32, 33, 63, 64, 65, 127, 1000, 4099}) {
+         {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 18, 31, 32, 33, 63, 64, 65, 128, 129, 1000, 4099}) {
         const std::vector<T> expected = all_results(tables[0]->of<T>(), 37, cols);
         CHECK(std::any_of(expected.begin(), expected.end(), [](T x) { return x != 0 && std::isfinite(x); }));
         for (const KernelTable* table : tables) {

@@ -1,32 +1,44 @@
-// exp(z - max) for many z <= max: 2^n exp(r) with n = round((z - max) / ln 2), |r| <= ln(2) / 2.
-// z - max rounded would not do: half an ulp of a difference near -100 is 32 ulp of its exp. So max is split once, into
-// N ln 2 + rest, and r = z - (n + N) ln 2 - rest, where every difference is exact or small.
+// exp(z) = 2^n exp(r) with n = round(z / ln 2) and r = z - n ln 2, |r| <= ln(2) / 2.
+//
+// What a row needs is its exponentials up to a factor. So no logit is shifted by the largest of its row as long as all
+// logits of the row lie within a window where no exponential, no sum of them and no quotient of 1 and such a sum leaves
+// the normal numbers: softmax is then one pass, and the exponentials know nothing of rows. Other rows take theirs with respect to
+// their largest logit (Origin). Which it is depends on the row alone.
 
 template <class T>
 struct ExpConstants;
 template <>
 struct ExpConstants<float> {
-    static constexpr float lowest = -132.4f;     // n = -191, where the bits of 2^(n + spare) are those of 0
-    static constexpr float far = 265.0f;         // z - max is exact from twice -lowest on (Sterbenz's lemma)
-    static constexpr float round = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
+    static constexpr int window = 64;            // n from -64 to 63
+    static constexpr float nothing = -176.0f;    // e^(this - the lowest of the window) < 2^-189
+    static constexpr float round = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer n
+    static constexpr std::uint32_t bits_of_round = 0x4b400000;  // those of n + round are n more
     static constexpr float log2e = 1.44269504088896341f;
-    static constexpr float ln2_high = 0.693115234375f;  // 13 bits: times n + N it is exact
-    static constexpr float ln2_low = 3.1946184945309417e-05f;
-    static constexpr int bias = 127, mantissa = 23, spare = 64;
-    static constexpr float unspare = 0x1p-64f;
+    // ln 2 in two parts of 14 and 15 bits: n times the first is exact up to |n| = 1023, times the second up to 511.
+    static constexpr float ln2_high = 0.693115234375f, ln2_low = 3.1946226954460144e-05f;
+    static constexpr int bias = 127, mantissa = 23;
     static constexpr int terms = 5;
     static constexpr float tail[terms] = {0.49999994f, 0.1666652f, 0.041668393f, 0.008368781f, 0.0013814467f};
+    // Of rows beyond the window:
+    static constexpr float shift_from =
+        265.0f;  // z - max is exact where it counts from there on (Sterbenz's lemma)
+    static constexpr float lowest = -130.9f;  // less than this below the largest counts as this: 0, but for z
+    static constexpr int spare = 64;  // a factor 2^64 keeps even the smallest normal, with all its digits:
+                                      // they may be many, and their sum is then what counts
+    static constexpr float unspare = 0x1p-64f;
+    // A weight between these may be divided by any sum of exponentials: the quotient is a normal number.
+    static constexpr float smallest_weight = 0x1p-40f, largest_weight = 0x1p60f;
 };
 template <>
 struct ExpConstants<double> {
-    static constexpr double lowest = -797.8;
-    static constexpr double far = 1596.0;
+    static constexpr int window = 512;
+    static constexpr double nothing = -1152.0;
     static constexpr double round = 6755399441055744.0;  // 1.5 * 2^52
+    static constexpr std::uint64_t bits_of_round = 0x4338000000000000;
     static constexpr double log2e = 1.4426950408889634074;
-    static constexpr double ln2_high = 0.69314718036912381649;  // 32 bits
-    static constexpr double ln2_low = 1.9082149292705877e-10;
-    static constexpr int bias = 1023, mantissa = 52, spare = 128;
-    static constexpr double unspare = 0x1p-128;
+    static constexpr double ln2_high = 0.69314718036912381649,
+                            ln2_low = 1.9082149292705572e-10;  // 32, 43 bits
+    static constexpr int bias = 1023, mantissa = 52;
     static constexpr int terms = 11;
     static constexpr double tail[terms] = {0.5,
                                            0.16666666666666671,
@@ -39,6 +51,10 @@ struct ExpConstants<double> {
                                            2.7557273643110297e-07,
                                            2.5105217004720745e-08,
                                            2.0914686968086876e-09};
+    static constexpr double shift_from = 1596.0, lowest = -796.0;
+    static constexpr int spare = 128;
+    static constexpr double unspare = 0x1p-128;
+    static constexpr double smallest_weight = 0x1p-400, largest_weight = 0x1p400;
 };
 
 // c[0] + c[1] x + c[2] x^2 + ... by Horner's rule for pairs of terms: half as long a chain of operations that wait for one
@@ -54,60 +70,80 @@ SCOREFN_INLINE Lanes<T, N> polynomial(Lanes<T, N> x, const T (&c)[Terms]) {
     return sum;
 }
 
-// What exp(z - max) needs to know of max, in every lane.
-template <class T>
-struct Origin {
-    using C = ExpConstants<T>;
-    using Int = typename IntegerOf<T>::type;
-    Lanes<T> shift;   // max if it is far from 0: then z - shift is exact and takes the place of z; else 0
-    Lanes<T> max;     // max - shift
-    Lanes<T> lowest;  // of z - shift: exp is 0 from there on down
-    Lanes<T> round;   // adding it rounds to an integer and adds N
-    Lanes<T> rest;    // max - shift - N ln 2
-    Lanes<Int>
-        bias;  // bias + spare - N in its last bits: what turns those of n + N into the exponent of 2^(n + spare)
-
-    SCOREFN_INLINE explicit Origin(Lanes<T> largest) {
-        const Mask<T> is_near = largest * largest < C::far * C::far;
-        shift = select(is_near, T(0), largest);
-        max = select(is_near, largest, T(0));
-        lowest = max + C::lowest;
-        round = max * C::log2e + C::round;
-        const Lanes<T> n = round - C::round;
-        rest = (max - n * C::ln2_high) - n * C::ln2_low;
-        bias = Int(C::bias + C::spare) - bits<Int>(round);
-    }
-};
-
+// exp(r) for |r| <= ln(2) / 2
 template <class T, int N>
-SCOREFN_INLINE Lanes<T, N> at_least(Lanes<T> lowest, Lanes<T, N> a) {  // a NaN stays one
-    for (int p = 0; p < a.parts; ++p)
-        a.part[p] = a.part[p] < lowest.part[p % kParts] ? lowest.part[p % kParts] : a.part[p];
-    return a;
+SCOREFN_INLINE Lanes<T, N> exp_reduced(Lanes<T, N> r) {
+    return T(1) + (r + r * r * polynomial(r, ExpConstants<T>::tail));
 }
 
 template <class T, int N>
-struct Exp {
-    Lanes<T, N> scaled;  // 2^spare exp(z - max), which keeps even the smallest normal, with all its digits:
-                         // they may be many, and their sum is then what counts
-    Lanes<T, N> difference;  // z - max, rounded; never below ExpConstants<T>::lowest
-};
-template <class T, int N>
-SCOREFN_INLINE Exp<T, N> exp_below(Lanes<T, N> z, const Origin<T>& origin) {
+SCOREFN_INLINE Lanes<T, N> at_least(T lowest, Lanes<T, N> a) {  // a NaN stays one
+    return select(a < lowest, lowest, a);
+}
+
+// Which n have been seen, those of logits that are as good as -inf left out.
+template <class T>
+struct Window {
     using C = ExpConstants<T>;
-    using Int = typename IntegerOf<T>::type;
-    z = at_least(origin.lowest, z - origin.shift);
-    const Lanes<T, N> difference = z - origin.max;
-    const Lanes<T, N> rounded = difference * C::log2e + origin.round;
+    using Unsigned = typename UnsignedOf<T>::type;
+    Lanes<Unsigned> seen = Lanes<Unsigned>::splat(0);  // n + window of all, each bit that any has
+
+    SCOREFN_INLINE bool holds() const { return !any(seen & ~Unsigned(2 * C::window - 1)); }
+};
+
+// exp(z) if z is within the window, 0 if it is far below.
+template <class T, int N>
+SCOREFN_INLINE Lanes<T, N> exp_within(Lanes<T, N> z, Window<T>& window) {
+    using C = ExpConstants<T>;
+    using Unsigned = typename Window<T>::Unsigned;
+    constexpr Unsigned zero = C::bits_of_round;
+    const Lanes<T, N> rounded = z * C::log2e + C::round;
     const Lanes<T, N> n = rounded - C::round;
-    const Lanes<T, N> r = (z - n * C::ln2_high) - (n * C::ln2_low + origin.rest);
-    const Lanes<T, N> exp_r = T(1) + (r + r * r * polynomial(r, C::tail));
-    const Lanes<T, N> power = bits<T>((bits<Int>(rounded) + origin.bias) << Int(C::mantissa));
-    return {exp_r * power, difference};
+    // Both products are exact within the window.
+    const Lanes<T, N> r = minus_exact_product(minus_exact_product(z, n, C::ln2_high), n, C::ln2_low);
+    const auto is_nothing = z <= C::nothing;  // no NaN is
+    const auto n_bits = bits<Unsigned>(rounded);
+    const auto e = bits<Unsigned>(exp_reduced(r)) + (n_bits << Unsigned(C::mantissa));
+    const auto places = select(is_nothing, Unsigned(0), n_bits + Unsigned(C::window - zero));
+    for (int k = 0; k < N; ++k) window.seen = window.seen | places[k];
+    return bits<T>(select(is_nothing, Unsigned(0), e));
+}
+
+// What exp needs to know of the largest logit of a row beyond the window.
+template <class T>
+struct Origin {
+    using C = ExpConstants<T>;
+    using Unsigned = typename Window<T>::Unsigned;
+    T shift;        // max if it is far from 0: then z - shift is exact and takes the place of z; else 0
+    T max;          // max - shift
+    T lowest;       // of z - shift, if it is not -inf
+    Unsigned bias;  // what turns the bits of n + round into the exponent of 2^(n - N + spare), N that of max
+
+    SCOREFN_INLINE explicit Origin(T largest) {
+        const bool is_near = largest * largest < C::shift_from * C::shift_from;
+        shift = is_near ? T(0) : largest;
+        max = is_near ? largest : T(0);
+        lowest = max + C::lowest;
+        bias = Unsigned(C::bias + C::spare) -
+               bits<Unsigned>(Lanes<T>::splat(max * C::log2e + C::round)).part[0][0];
+    }
+};
+
+// 2^spare exp(z - shift - N ln 2), 0 only for -inf; NaN if z is NaN or +inf.
+template <class T, int N>
+SCOREFN_INLINE Lanes<T, N> exp_from(Lanes<T, N> z, const Origin<T>& origin) {
+    using C = ExpConstants<T>;
+    using Unsigned = typename Window<T>::Unsigned;
+    const Lanes<T, N> x = at_least(origin.lowest, z - origin.shift);
+    const Lanes<T, N> rounded = x * C::log2e + C::round;
+    const Lanes<T, N> n = rounded - C::round;
+    const Lanes<T, N> r = (x - n * C::ln2_high) - n * C::ln2_low;
+    const auto power = bits<T>((bits<Unsigned>(rounded) + origin.bias) << Unsigned(C::mantissa));
+    return select(z != -kInfinity<T>, exp_reduced(r) * power, T(0));
 }
 
 // exp(x) for x <= 0. The only rounding of a subnormal result is that of the last product.
 template <class T, int N>
 SCOREFN_INLINE Lanes<T, N> exp_nonpositive(Lanes<T, N> x) {
-    return exp_below(x, Origin<T>(Lanes<T>::splat(0))).scaled * ExpConstants<T>::unspare;
+    return exp_from(x, Origin<T>(T(0))) * ExpConstants<T>::unspare;
 }

@@ -3,150 +3,142 @@
 //     w (onehot(a) - p)_j - c p_j (log p_j + H)
 // Entry a is w (1 - p_a) with 1 - p_a taken from the sum of the other actions. A forbidden action has 0.
 
-// One value of each row of a block.
+// Which of the actions are forbidden: those of e = 0, if they are not just far below all others.
 template <class T>
-struct GradientValues {
-    alignas(64) T weight[kMostBlockRows];   // w / total
-    alignas(64) T entropy[kMostBlockRows];  // c / total
-    alignas(64) T log_total[kMostBlockRows];
-    alignas(64) T h[kMostBlockRows];
-    alignas(64) T at_action[kMostBlockRows];
-};
-
-// The forms of an entry.
-struct Plain {};
-struct NotFinite {};
-struct WithEntropy {};
-
-// Those of a tile.
-template <class L, class T = typename L::value_type>
-struct Scales {
-    Lanes<T> weight, entropy, max, log_total, h;
-
-    SCOREFN_INLINE Scales(const Block<L>& block, const GradientValues<T>& values, int r, double factor)
-        : weight(scaled(L::load(values.weight + r), factor)),
-          entropy(scaled(L::load(values.entropy + r), factor)),
-          max(L::load(block.max + r)),
-          log_total(L::load(values.log_total + r)),
-          h(L::load(values.h + r)) {}
-
-    template <class Z>
-    SCOREFN_INLINE Lanes<T> entry(Lanes<T> e, Z, Plain) const {
-        return T(0) - e * weight;
-    }
-    // A term with e = 0 has none of a weight that is not finite.
-    template <class Z>
-    SCOREFN_INLINE Lanes<T> entry(Lanes<T> e, Z, NotFinite) const {
-        return select(e == T(0), T(0), T(0) - e * weight);
-    }
-    template <class Z>
-    SCOREFN_INLINE Lanes<T> entry(Lanes<T> e, Z z, WithEntropy) const {
-        const auto log_p = (z() - max) - log_total;
-        return select(e == T(0), T(0), (T(0) - e * weight) - e * entropy * (log_p + h));
-    }
-};
-
-template <class T, class Form>
-SCOREFN_INLINE void fill_gradient(const Block<LongRow<T>>& block, const std::int64_t* actions,
-                                  const GradientValues<T>& values, Form form) {
-    for (int r = 0; r < block.count; ++r) {
-        T* const g = block.results_of(r);
-        block.for_each_part([&](std::int64_t first, std::int64_t n, double factor) {
-            const Scales<LongRow<T>> scales(block, values, r, factor);
-            const T* const z = block.logits_of(r) + first;
-            T* const part = g + first;
-            for_each_vector<T, 1>(n, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
-                const auto logits = [&] { return load(z + i, extent, T(0)); };
-                store(scales.entry(load(part + i, extent, T(0)), logits, form), part + i, extent);
-            });
-        });
-        g[actions[r]] = values.at_action[r];
-    }
-}
-template <class T, class Form>
-SCOREFN_INLINE void fill_gradient(const Block<ShortRows<T>>& block, const std::int64_t* actions,
-                                  const GradientValues<T>& values, Form form) {
-    constexpr int rows = ShortRows<T>::rows;
-    for (int t = 0; t < block.tiles(); ++t) {
-        const Scales<ShortRows<T>> scales(block, values, t * rows, 1.0);
-        const T* const z = block.logits_of(t);
-        T* const g = block.results_of(t);
-        const auto action = lanes_of<T>(actions + t * rows, block.rows_of(t));
-        const auto at_action = Lanes<T>::load(values.at_action + t * rows);
-        auto col = Mask<T>::splat(0);
-        for (std::int64_t i = 0; i < block.cols * rows; i += rows) {
-            const auto logits = [&] { return Lanes<T>::load(z + i); };
-            const auto value = scales.entry(Lanes<T>::load(g + i), logits, form);
-            select(action == col, at_action, value).store(g + i);
-            col = col + typename IntegerOf<T>::type(1);
-        }
-    }
+SCOREFN_NO_INLINE Lanes<T> zero_where_forbidden(const Group<T>& rows, const Actions<T>& actions,
+                                                Lanes<T> at_action) {
+    return select(rows.at(actions, rows.z()) == -kInfinity<T>, T(0), at_action);
 }
 
-// With differences: what the entropy, the log-probs and an objective that depends on them need.
-template <class Want, class Objective, class T>
-std::int64_t gradient_rows(Want want, const LogitRows<T>& in, const Objective& objective,
-                           const GradientRows<T>& rows, const OutRows<T>& out, bool accumulate,
-                           void* scratch) {
-    return map_blocks(want, in, &out, accumulate, scratch, [&](const auto& block) {
-        const std::int64_t* const actions = rows.actions + block.first;
-        GradientValues<T> values;
-        alignas(64) T z_a[kMostBlockRows], exp_a[kMostBlockRows], w[kMostBlockRows];
-        logits_of_actions(block, actions, z_a);
-        entries_of_actions(block, actions, [&](int t) { return block.results_of(t); }, exp_a);
-        if (block.in_parts()) exp_a[0] = static_cast<T>(exp_a[0] * block.factor(actions[0]));
+// Weights that a sum of exponentials is not to divide: the quotient may be no normal number.
+template <class T>
+SCOREFN_INLINE Mask<T> is_extreme(Lanes<T> w) {
+    using C = ExpConstants<T>;
+    const auto size = select(w < T(0), T(0) - w, w);
+    const auto is_usual = (Lanes<T>::splat(C::smallest_weight) < size) & (size < C::largest_weight);
+    return (is_usual ^ Mask<T>::splat(-1)) & (w != T(0));
+}
 
-        alignas(64) T log_probs[kMostBlockRows];
-        if constexpr (Want::differences) {
-            block.for_each_row_vector([&](int r) {
-                const auto log_totals = log_total(block, r);
-                log_totals.store(values.log_total + r);
-                log_prob(block, r, z_a, log_totals).store(log_probs + r);
-                entropy(block, r, log_totals).store(values.h + r);
-            });
-            if (rows.log_prob) store_rows(log_probs, block.count, rows.log_prob + block.first, 1);
-            if (rows.entropy) store_rows(values.h, block.count, rows.entropy + block.first, 1);
-        }
-        objective.coefficients(log_probs, block.first, block.count, w);
-
-        auto not_finite = Mask<T>::splat(0);
-        block.for_each_row_vector([&](int r) {
-            const auto e = Lanes<T>::load(exp_a + r), sum = total(block, r);
-            const auto weight = Lanes<T>::load(w + r) / sum;
-            auto at_action = others(block, r, e) * weight;
-            if constexpr (Want::differences) {
-                const auto entropy = rows.entropy_coef / sum;
-                entropy.store(values.entropy + r);
-                const auto log_p_and_h = Lanes<T>::load(log_probs + r) + Lanes<T>::load(values.h + r);
-                at_action = at_action - select(e == T(0), T(0), e * entropy * log_p_and_h);
-            }
-            weight.store(values.weight + r);
-            select(Lanes<T>::load(z_a + r) == -kInfinity<T>, T(0), at_action).store(values.at_action + r);
-            not_finite = not_finite | (weight - weight != T(0));
-        });
-        if (Want::differences && rows.entropy_coef != 0)
-            fill_gradient(block, actions, values, WithEntropy{});
-        else if (any(not_finite))
-            fill_gradient(block, actions, values, NotFinite{});
-        else
-            fill_gradient(block, actions, values, Plain{});
-        block.for_each_nan_row(
-            [&](int r) { block.fill_row(r, rows.entropy_coef == 0 && w[r] == 0 ? T(0) : kNaN<T>); });
+// Where w / total leaves the normal numbers w p need not. Nor does e times the power of 2 next to the root of w / total, nor
+// what is left of w / total.
+template <class T, class Rows>
+SCOREFN_NO_INLINE void extreme_weighted_scores(Rows& rows, const Actions<T>& actions, Lanes<T> at_action,
+                                               Lanes<T> w, Doubles<T> inverse, Lanes<T> scale) {
+    using Bits = std::uint64_t;
+    const auto weight = widen(w);
+    Doubles<T> root;
+    for (int p = 0; p < root.count; ++p) {
+        const auto exponents = [](Lanes<double> x) SCOREFN_INLINE_LAMBDA {
+            return (bits<Bits>(x) & Bits(0x7ff0000000000000)) >> Bits(1);
+        };
+        const auto half = exponents(weight.part[p]) + exponents(inverse.part[p]);
+        root.part[p] = bits<double>(half & Bits(0x7ff0000000000000));
+    }
+    const auto apart = is_extreme(w);
+    const auto first = select(apart, narrow(root), T(1));
+    const auto second = select(apart, narrow(weight / root * inverse), scale);
+    const T* const exps = rows.e();
+    rows.map({first, second}, actions, at_action,
+             [&](std::int64_t i, auto extent, auto& v) SCOREFN_INLINE_LAMBDA {
+        const auto e = load(exps + i, extent, T(0));
+        return select(e == T(0), T(0), T(0) - e * v[0] * v[1]);  // 0 even times a weight that is not finite
     });
 }
 
+// w (onehot(a) - p)
+template <class T, class Rows>
+SCOREFN_OFTEN_INLINE void weighted_scores(Rows& rows, const Actions<T>& actions, const Others<T>& exps,
+                                          Lanes<T> w) {
+    const auto inverse = 1.0 / exps.total();
+    const auto scale = narrow(widen(w) * inverse);
+    auto at_action = narrow(exps.sum * inverse * widen(w));
+    if (any_zero(exps.e_a)) at_action = zero_where_forbidden(rows, actions, at_action);
+    if (any(is_extreme(w))) return extreme_weighted_scores(rows, actions, at_action, w, inverse, scale);
+    const T* const e = rows.e();
+    rows.map({scale}, actions, at_action, [&](std::int64_t i, auto extent, auto& v) SCOREFN_INLINE_LAMBDA {
+        return T(0) - load(e + i, extent, T(0)) * v[0];
+    });
+}
+
+// w (onehot(a) - p)_j - c p_j (log p_j + H), where log p_j + H = (z_j - max) - m with m = sum_k p_k (z_k - max): that is 0
+// where it should be, as log p_j + H from two roundings would not.
+template <class T, class Rows>
+SCOREFN_OFTEN_INLINE void weighted_scores_and_entropy(Rows& rows, const Actions<T>& actions,
+                                                      const Others<T>& exps, const Peak<T>& peak, Lanes<T> w,
+                                                      T c) {
+    const auto inverse = 1.0 / exps.total();
+    const auto p = narrow(inverse), m = narrow(peak.differences / peak.total());
+    const auto p_a = narrow(widen(exps.e_a) * inverse);
+    const auto score = narrow(exps.sum * inverse * widen(w));
+    const auto bonus = p_a * (c * ((rows.at(actions, rows.z()) - peak.max) - m));
+    auto at_action = select(exps.e_a == T(0), score, score - bonus);
+    if (any_zero(exps.e_a)) at_action = zero_where_forbidden(rows, actions, at_action);
+    const T *const e_of = rows.e(), *const z_of = rows.z();
+    rows.map({p, w, peak.max, m}, actions, at_action,
+             [&](std::int64_t i, auto extent, auto& v) SCOREFN_INLINE_LAMBDA {
+        const auto e = load(e_of + i, extent, T(0));
+        const auto log_p_and_h = (load(z_of + i, extent, T(0)) - v[2]) - v[3];
+        return select(e == T(0), T(0), T(0) - e * v[0] * (v[1] + c * log_p_and_h));
+    });
+}
+
+// Without entropies: what neither the entropy bonus, nor an objective that depends on log-probs, nor a caller asks for.
+template <class Objective, class T>
+std::int64_t gradient_rows(const LogitRows<T>& in, Objective objective, const GradientRows<T>& given,
+                           const OutRows<T>& out, bool accumulate, void* scratch) {
+    return map_groups(in, &out, accumulate, false, scratch, [&](auto& rows) SCOREFN_INLINE_LAMBDA {
+        Actions<T> actions;
+        if (!rows.load(actions, given.actions)) return;
+        const Lanes<T> w = objective.coefficients(rows);
+        weighted_scores(rows.results(), actions, rows.without(actions), w);
+        rows.for_each_bad_row([&](int r) { rows.fill_row(r, lane(w, r) == 0 ? T(0) : kNaN<T>); });
+    });
+}
+template <class Objective, class T>
+std::int64_t gradient_rows_with_entropies(const LogitRows<T>& in, Objective objective,
+                                          const GradientRows<T>& given, const OutRows<T>& out,
+                                          bool accumulate, void* scratch) {
+    const T c = static_cast<T>(given.entropy_coef);
+    SumOfRows<T> entropies;
+    const std::int64_t stopped_at =
+        map_groups(in, &out, accumulate, true, scratch, [&](auto& rows) SCOREFN_INLINE_LAMBDA {
+        Actions<T> actions;
+        if (!rows.load(actions, given.actions)) return;
+        const Peak<T> peak = rows.template peak<true>();
+        const Others<T> exps = rows.without(actions);
+        const Lanes<T> h = entropy(rows, peak), log_p = log_prob(rows, actions, exps);
+        if (given.entropy.data)
+            store_rows(h, rows.first(), rows.count, given.entropy.data, given.entropy.stride);
+        if (given.log_prob.data)
+            store_rows(log_p, rows.first(), rows.count, given.log_prob.data, given.log_prob.stride);
+        const Lanes<T> w = objective.coefficients(rows, log_p);
+        if (c != 0) {
+            entropies.add(widen(h), rows.count);
+            weighted_scores_and_entropy(rows.results(), actions, exps, peak, w, c);
+        } else {
+            weighted_scores(rows.results(), actions, exps, w);
+        }
+        rows.for_each_bad_row([&](int r) { rows.fill_row(r, c == 0 && lane(w, r) == 0 ? T(0) : kNaN<T>); });
+    });
+    objective.finish();
+    if (given.objective) *given.objective += given.entropy_coef * canonical(fold_sum(entropies.sum));
+    return stopped_at;
+}
+
 template <class T>
-std::int64_t weighted_log_prob_gradient(const LogitRows<T>& in, const T* weights, const GradientRows<T>& rows,
-                                        const OutRows<T>& out, bool accumulate, void* scratch) {
-    const WeightedLogProb<T> objective{weights};
-    if (rows.entropy_coef != 0 || rows.log_prob || rows.entropy)
-        return gradient_rows(Wants<true, true>{}, in, objective, rows, out, accumulate, scratch);
-    return gradient_rows(Wants<true, false>{}, in, objective, rows, out, accumulate, scratch);
+std::int64_t weighted_log_prob_gradient(const LogitRows<T>& in, const RealVector* weights,
+                                        const GradientRows<T>& given, const OutRows<T>& out, bool accumulate,
+                                        void* scratch) {
+    const WeightedLogProb<T> objective{weights, given.objective, {}};
+    if (given.entropy_coef != 0 || given.log_prob.data || given.entropy.data)
+        return gradient_rows_with_entropies(in, objective, given, out, accumulate, scratch);
+    return gradient_rows(in, objective, given, out, accumulate, scratch);
 }
 
 template <class T>
 std::int64_t clipped_ratio_gradient(const LogitRows<T>& in, const ClippedRows<T>& clipped,
-                                    const GradientRows<T>& rows, const OutRows<T>& out, bool accumulate,
+                                    const GradientRows<T>& given, const OutRows<T>& out, bool accumulate,
                                     void* scratch) {
-    return gradient_rows(Wants<true, true>{}, in, ClippedRatio<T>{clipped}, rows, out, accumulate, scratch);
+    return gradient_rows_with_entropies(in, ClippedRatio<T>{clipped, given.objective, {}, {}, {}}, given, out,
+                                        accumulate, scratch);
 }

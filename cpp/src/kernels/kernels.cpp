@@ -16,11 +16,20 @@ namespace {
 #include "lanes.inl"
 #include "native.inl"
 #include "sums.inl"
+#include "inputs.inl"
 #include "exp.inl"
-#include "log1p.inl"
-#include "transpose.inl"
+#include "log_ratio.inl"
+#include "stream.inl"
+#include "memory.inl"
 #include "tile.inl"
+#include "spread.inl"
+#include "rows.inl"
+#include "parts.inl"
 #include "block.inl"
+#include "group.inl"
+#include "short_rows.inl"
+#include "long_rows.inl"
+#include "map_groups.inl"
 #include "softmax.inl"
 #include "categorical.inl"
 #include "kl_divergence.inl"
@@ -33,7 +42,8 @@ namespace {
 
 template <class T>
 constexpr Kernels<T> table() {
-    return {log_softmax<T>,
+    return {has_minus_infinity<T>,
+            log_softmax<T>,
             softmax<T>,
             logsumexp<T>,
             log_prob<T>,
@@ -57,7 +67,7 @@ constexpr Kernels<T> table() {
 #define SCOREFN_TABLE(x) SCOREFN_TABLE_(x)
 
 extern const KernelTable SCOREFN_TABLE(SCOREFN_ISA_NAME);
-const KernelTable SCOREFN_TABLE(SCOREFN_ISA_NAME) = {SCOREFN_STRING(SCOREFN_ISA_NAME), table<float>(),
-                                                     table<double>()};
+const KernelTable SCOREFN_TABLE(SCOREFN_ISA_NAME) = {SCOREFN_STRING(SCOREFN_ISA_NAME), load_indices,
+                                                     indices_are_in_range, table<float>(), table<double>()};
 
 }  // namespace scorefn

@@ -36,155 +36,201 @@ struct KlTail<double> {
                                    1.6333298636090429e-16};
 };
 
-// What a + b loses where it is rounded to `sum` (Knuth).
-template <class T, int N>
-SCOREFN_INLINE Lanes<T, N> lost_in(Lanes<T, N> sum, Lanes<T, N> a, Lanes<T, N> b) {
-    const auto added = sum - a;
-    return (a - (sum - added)) + (b - added);
-}
-
-// What the terms need to know of each row of a block.
+// What the terms need to know of each row of a group.
 template <class T>
 struct KlRows {
-    alignas(64) T c[kMostBlockRows], c_low[kMostBlockRows];  // for logits without the shift of their Origin
-    // Of exp(z - max) 2^spare: to 2^spare p total_p and 2^spare q total_p.
-    alignas(64) T scale_p[kMostBlockRows], scale_q[kMostBlockRows];
+    // What is taken from the logits before anything else, without an error: the largest, where that is far from 0, or 0.
+    Lanes<T> shift_p, shift_q;
+    Lanes<T> c, c_low;          // of what is left
+    Lanes<T> scale_p, scale_q;  // of exponentials: to p total and q total
+    Doubles<T> total;           // from 1 to 2
 
-    template <class L>
-    SCOREFN_INLINE KlRows(const Block<L>& p, const Block<L>& q) {
-        p.for_each_row_vector([&](int r) {
-            const Origin<T> origin_p(Lanes<T>::load(p.max + r)), origin_q(Lanes<T>::load(q.max + r));
-            const auto max_p = widen(origin_p.max), minus_max_q = -1.0 * widen(origin_q.max);
-            const auto rest_p = Doubles<T>::load(p.rest + r), rest_q = Doubles<T>::load(q.rest + r);
-            const auto log_ratio = log1p_nonnegative(rest_p) - log1p_nonnegative(rest_q);
-            Doubles<T> sum, lost;
-            for (int i = 0; i < sum.count; ++i) {
-                const auto a = max_p.part[i], b = minus_max_q.part[i], max = a + b;
-                sum.part[i] = max + log_ratio.part[i];
-                lost.part[i] = lost_in(max, a, b) + lost_in(sum.part[i], max, log_ratio.part[i]);
-            }
-            const auto rounded = narrow(sum);
-            rounded.store(c + r);
-            narrow((sum - widen(rounded)) + lost).store(c_low + r);
-            Lanes<T>::splat(1).store(scale_p + r);
-            narrow((1.0 + rest_p) / (1.0 + rest_q)).store(scale_q + r);
-        });
+    SCOREFN_INLINE KlRows(const Peak<T>& p, const Peak<T>& q)
+        : shift_p(far_part(p.max)), shift_q(far_part(q.max)) {
+        using Bits = std::uint64_t;
+        const auto max_p = widen(p.max - shift_p), minus_max_q = widen(shift_q - q.max);
+        const auto log_quotient = p.log_total() - q.log_total();
+        Doubles<T> sum, lost;
+        for (int i = 0; i < sum.count; ++i) {
+            const auto a = max_p.part[i], b = minus_max_q.part[i], max = a + b;
+            sum.part[i] = max + log_quotient.part[i];
+            lost.part[i] = lost_in(max, a, b) + lost_in(sum.part[i], max, log_quotient.part[i]);
+            const auto mantissa = bits<Bits>(p.total().part[i]) & Bits(0x000fffffffffffff);
+            total.part[i] = bits<double>(mantissa | Bits(0x3ff0000000000000));
+        }
+        c = narrow(sum);
+        c_low = narrow((sum - widen(c)) + lost);
+        scale_p = narrow(total / p.total()), scale_q = narrow(total / q.total());
+    }
+
+private:
+    SCOREFN_INLINE static Lanes<T> far_part(Lanes<T> max) {
+        using C = ExpConstants<T>;
+        return select(max * max < C::shift_from * C::shift_from, T(0), max);
     }
 };
 
-// The sums over the terms q_j - p_j + p_j d_j and over p_j d_j of the rows of a tile.
-template <class L>
-struct KlSums {
-    double terms[L::rows], products[L::rows];
+// sum = q - p + p d and product = p d of as many entries, times the total of p
+template <class T>
+struct KlTerms {
+    Lanes<T> shift_p, shift_q, c, c_low, scale_p, scale_q;
+
+    template <int N>
+    SCOREFN_INLINE void of(Lanes<T, N> z_p, Lanes<T, N> z_q, Lanes<T, N> e_p, Lanes<T, N> e_q,
+                           Lanes<T, N>& sum, Lanes<T, N>& product) const {
+        const auto p = e_p * scale_p, q = e_q * scale_q;
+        const auto a = z_p - shift_p, b = T(0) - (z_q - shift_q), both = a + b;
+        const auto lost = lost_in(both, a, b);
+        const auto d = (both - c) + (select(lost == lost, lost, T(0)) - c_low);  // inf where z_q is -inf
+        product = select(p == T(0), T(0), p * d);
+        const auto near = p * (d * d * polynomial(d, KlTail<T>::c));
+        sum = select(d * d < T(4), near, (q - p) + product);
+    }
 };
 
-template <class L, class T = typename L::value_type>
-SCOREFN_NO_INLINE void sum_kl_terms(const T* z_p, const T* z_q, std::int64_t n, const T* max_p,
-                                    const T* max_q, const KlRows<T>& rows, int row, double* terms,
-                                    double* products) {
-    const Origin<T> origin_p(L::load(max_p)), origin_q(L::load(max_q));
-    const Lanes<T> c = L::load(rows.c + row), c_low = L::load(rows.c_low + row);
-    const Lanes<T> scale_p = L::load(rows.scale_p + row), scale_q = L::load(rows.scale_q + row);
+// The sums over both, of the rows of two groups.
+template <class T>
+struct KlSums {
+    Doubles<T> terms, products;
+};
+
+template <class T, class Tile>
+SCOREFN_NO_INLINE KlSums<T> kl_sums(const TileRows<T, Tile>& p, const TileRows<T, Tile>& q,
+                                    const KlRows<T>& rows) {
+    constexpr int width = Tile::width;
+    const Tile& tile = p.tile;
+    Lanes<T> shift_p[width], shift_q[width], c[width], c_low[width], scale_p[width], scale_q[width];
+    tile.spread(rows.shift_p, shift_p), tile.spread(rows.shift_q, shift_q);
+    tile.spread(rows.c, c), tile.spread(rows.c_low, c_low);
+    tile.spread(rows.scale_p, scale_p), tile.spread(rows.scale_q, scale_q);
+    Sum<T> sums[2];
+    sum_slices<T>(tile, sums, [&](std::int64_t slice, auto& x) SCOREFN_INLINE_LAMBDA {
+        Lanes<T> z_p[width], z_q[width], e_p[width], e_q[width];
+        tile.load(p.z(), slice, -kInfinity<T>, z_p), tile.load(q.z(), slice, -kInfinity<T>, z_q);
+        tile.load(p.e(), slice, T(0), e_p), tile.load(q.e(), slice, T(0), e_q);
+        for (int i = 0; i < width; ++i)
+            KlTerms<T>{shift_p[i], shift_q[i], c[i], c_low[i], scale_p[i], scale_q[i]}.of(
+                z_p[i], z_q[i], e_p[i], e_q[i], x[0][i], x[1][i]);
+    });
+    return {sums[0].total(), sums[1].total()};
+}
+
+template <class T>
+SCOREFN_NO_INLINE void kl_sums_of_row(const T* z_p, const T* z_q, const T* e_p, const T* e_q, std::int64_t n,
+                                      const KlTerms<T>& row, double& terms, double& products) {
     Sum<T> sums[2];
     sum_vectors<T>(n, sums, [&](std::int64_t i, auto extent, auto& x) SCOREFN_INLINE_LAMBDA {
-        const auto logit_p = load(z_p + i, extent, -kInfinity<T>),
-                   logit_q = load(z_q + i, extent, -kInfinity<T>);
-        const auto p = exp_below(logit_p, origin_p).scaled * scale_p;
-        const auto q = exp_below(logit_q, origin_q).scaled * scale_q;
-        const auto a = logit_p - origin_p.shift, b = (logit_q - origin_q.shift) * T(-1), sum = a + b;
-        const auto lost = lost_in(sum, a, b);
-        const auto d = (sum - c) + (select(lost == lost, lost, T(0)) - c_low);  // inf where z_q is -inf
-        const auto product = select(p == T(0), T(0), p * d);
-        const auto near = p * (d * d * polynomial(d, KlTail<T>::c));
-        x[0] = select(d * d < T(4), near, (q - p) + product);
-        x[1] = product;
+        row.of(load(z_p + i, extent, -kInfinity<T>), load(z_q + i, extent, -kInfinity<T>),
+               load(e_p + i, extent, T(0)), load(e_q + i, extent, T(0)), x[0], x[1]);
     });
-    L::store_sum(sums[0].total(), terms);
-    L::store_sum(sums[1].total(), products);
+    terms = fold_sum(sums[0].total()), products = fold_sum(sums[1].total());
 }
-
-template <class L, class T = typename L::value_type>
-SCOREFN_INLINE void sum_kl_tile(const Block<L>& p, const Block<L>& q, int tile, const KlRows<T>& rows,
-                                KlSums<L>& out) {
-    const T *const z_p = p.logits_of(tile), *const z_q = q.logits_of(tile);
-    const int row = tile * L::rows;
-    const auto sum = [&](std::int64_t first, std::int64_t n, double* terms, double* products) {
-        sum_kl_terms<L>(z_p + first, z_q + first, n, p.max + row, q.max + row, rows, row, terms, products);
-    };
-    if (!p.in_parts()) return sum(0, p.cols * L::rows, out.terms, out.products);
-    // What the parts held of exp(z - max) is no longer needed.
-    p.share_parts([&](PartOfRow<T>& part, std::int64_t first, std::int64_t n)
-                      SCOREFN_INLINE_LAMBDA { sum(first, n, part.sums.below, part.sums.differences); });
-    Compensated<double> terms, products;
-    for (std::int64_t i = 0; i * kPartSize<T> < p.cols; ++i) {
-        terms.add(p.parts[i].sums.below[0]);
-        products.add(p.parts[i].sums.differences[0]);
-    }
-    out.terms[0] = terms.total();
-    out.products[0] = products.total();
-}
-
-template <class L, class T = typename L::value_type>
-SCOREFN_INLINE void kl_divergence_of_block(const Block<L>& p, const Block<L>& q, T* out) {
-    constexpr T unspare = ExpConstants<T>::unspare;
-    constexpr int most_tries = 5;
-    KlRows<T> rows(p, q);
-    for (int t = 0; t < p.tiles(); ++t) {
-        bool again = true;  // rows whose sums are good get the same ones
-        for (int tries = 0; again && tries < most_tries; ++tries) {
-            KlSums<L> sums;
-            sum_kl_tile(p, q, t, rows, sums);
-            again = false;
-            for (int i = 0; i < p.rows_of(t); ++i) {
-                const int r = t * L::rows + i;
-                const double scale = unspare / rows.scale_p[r] / (1.0 + p.rest[r]);
-                const double sum = sums.terms[i] * scale, epsilon = sums.products[i] * scale - sum;
-                if (sum == kInfinity<double>) {
-                    out[r] = kInfinity<T>;
-                    if (rows.scale_p[r] == unspare) continue;
-                    again = true;  // the sum may have overflowed only because of the scale
-                    rows.scale_p[r] = unspare;
-                    rows.scale_q[r] *= unspare;
-                } else {
-                    // sum + epsilon + log(1 - epsilon)
-                    out[r] = static_cast<T>(sum - epsilon * epsilon * (0.5 + epsilon * (1.0 / 3.0)));
-                    if (!(8.0 * epsilon * epsilon > sum)) continue;
-                    again = true;
-                    rows.c_low[r] += static_cast<T>(epsilon);
-                }
-            }
+template <class T>
+SCOREFN_NO_INLINE KlSums<T> kl_sums(const LongRows<T>& p, const LongRows<T>& q, const KlRows<T>& rows) {
+    const std::int64_t cols = p.block.cols;
+    double terms[Lanes<T>::size] = {}, products[Lanes<T>::size] = {};
+    for (int r = 0; r < p.count; ++r) {
+        const auto of_row = [&](Lanes<T> values)
+                                SCOREFN_INLINE_LAMBDA { return Lanes<T>::splat(lane(values, r)); };
+        const KlTerms<T> row = {of_row(rows.shift_p), of_row(rows.shift_q), of_row(rows.c),
+                                of_row(rows.c_low),   of_row(rows.scale_p), of_row(rows.scale_q)};
+        const std::int64_t start = r * cols;
+        const T *const z_p = p.z() + start, *const z_q = q.z() + start, *const e_p = p.e() + start,
+                       *const e_q = q.e() + start;
+        if (!has_parts<T>(cols)) {
+            kl_sums_of_row(z_p, z_q, e_p, e_q, cols, row, terms[r], products[r]);
+            continue;
         }
+        // What the parts held is no longer needed.
+        PartOfRow<T>* const parts = p.block.buffers.parts;
+        for_each_part(p.block.in.team, cols, parts, [&](PartOfRow<T>& part, std::int64_t i, std::int64_t n) {
+            kl_sums_of_row(z_p + i, z_q + i, e_p + i, e_q + i, n, row, part.sums.below,
+                           part.sums.differences);
+        });
+        Compensated<double> all_terms, all_products;
+        for (std::int64_t i = 0; i < number_of_parts<T>(cols); ++i)
+            all_terms.add(parts[i].sums.below), all_products.add(parts[i].sums.differences);
+        terms[r] = all_terms.total(), products[r] = all_products.total();
     }
-    p.for_each_nan_row([&](int r) { out[r] = kNaN<T>; });
-    q.for_each_nan_row([&](int r) { out[r] = kNaN<T>; });
+    return {Doubles<T>::load(terms), Doubles<T>::load(products)};
+}
+
+// The divergence from the two sums, each divided by the total: epsilon is what rounding leaves of 1 - sum_j q_j.
+template <class D>
+SCOREFN_INLINE D divergence(D sum, D epsilon) {
+    return sum - epsilon * epsilon * (0.5 + epsilon * (1.0 / 3.0));  // sum + epsilon + log(1 - epsilon)
+}
+
+// The divergences of rows some of which have to be corrected until their sums are good. Others get the same sums again.
+template <class T, class Rows>
+SCOREFN_NO_INLINE Lanes<T> corrected_divergences(const Rows& p, const Rows& q, KlRows<T> rows) {
+    constexpr int most_tries = 5, size = Lanes<T>::size;
+    constexpr T unspare = ExpConstants<T>::unspare;
+    T out[size] = {};
+    for (int tries = 0; tries < most_tries; ++tries) {
+        const KlSums<T> sums = kl_sums(p, q, rows);
+        double terms[size], products[size], total[size];
+        T c_low[size], scale_p[size], scale_q[size];
+        sums.terms.store(terms), sums.products.store(products), rows.total.store(total);
+        rows.c_low.store(c_low), rows.scale_p.store(scale_p), rows.scale_q.store(scale_q);
+        bool again = false;
+        for (int r = 0; r < p.count; ++r) {
+            const double sum = terms[r] / total[r], epsilon = products[r] / total[r] - sum;
+            if (sum == kInfinity<double>) {
+                out[r] = kInfinity<T>;
+                if (total[r] < 1.0) continue;
+                // It may have overflowed in T.
+                scale_p[r] *= unspare, scale_q[r] *= unspare, total[r] *= static_cast<double>(unspare);
+                again = true;
+                continue;
+            }
+            out[r] = static_cast<T>(divergence(sum, epsilon));
+            if (!(8.0 * epsilon * epsilon > sum)) continue;
+            c_low[r] += static_cast<T>(epsilon);
+            again = true;
+        }
+        if (!again) break;
+        rows.c_low = Lanes<T>::load(c_low), rows.total = Doubles<T>::load(total);
+        rows.scale_p = Lanes<T>::load(scale_p), rows.scale_q = Lanes<T>::load(scale_q);
+    }
+    return Lanes<T>::load(out);
+}
+template <class T, class Rows>
+SCOREFN_INLINE Lanes<T> divergences(const Rows& p, const Rows& q, const KlRows<T>& rows) {
+    const KlSums<T> sums = kl_sums(p, q, rows);
+    const auto sum = sums.terms / rows.total, epsilon = sums.products / rows.total - sum;
+    auto is_rough = Mask<double>::splat(0);
+    for (int i = 0; i < sum.count; ++i)
+        is_rough = is_rough | (sum.part[i] == kInfinity<double>) |
+                   (sum.part[i] < 8.0 * epsilon.part[i] * epsilon.part[i]);
+    return any(is_rough) ? corrected_divergences(p, q, rows) : narrow(divergence(sum, epsilon));
 }
 
 template <class T>
 std::int64_t kl_divergence(const LogitRows<T>& in_p, const LogitRows<T>& in_q, T* out, std::int64_t stride,
                            void* scratch) {
-    const BlockBuffers<T> buffers(scratch, in_p.cols);
-    const auto run = [&](auto layout) -> std::int64_t {
-        using L = decltype(layout);
-        const std::int64_t most = block_rows<T>(in_p.cols);
-        Block<L> p, q;
-        p.parts = q.parts = buffers.parts;
+    const std::int64_t cols = in_p.cols, most = block_rows<T>(cols);
+    Block<T> p(in_p, scratch), q(in_q, Buffers<T>(scratch, cols).more);
+    const auto run = [&](auto make_group) SCOREFN_NO_INLINE_LAMBDA -> std::int64_t {
         for (std::int64_t first = 0; first < in_p.rows; first += most) {
             const int count = static_cast<int>(in_p.rows - first < most ? in_p.rows - first : most);
-            load_block(in_p, first, count, buffers.logits, buffers.results, p);
-            load_block(in_q, first, count, buffers.results, buffers.spare, q);
-            p.ahead = {in_p.data + (first + most) * in_p.row_stride,
-                       in_q.data + (first + most) * in_q.row_stride};
-            if (p.in_parts()) p.ahead = p.ahead.at(kPartSize<T> - in_p.cols);
-            q.ahead = p.ahead;
-            p.normalize(Wants<false, false>{});
-            q.normalize(Wants<false, false>{});
-            const std::int64_t bad_p = p.bad_row(EveryRow{}), bad_q = q.bad_row(EveryRow{});
-            if (bad_p >= 0 || bad_q >= 0) return bad_p >= 0 ? bad_p : bad_q;
-            alignas(64) T kl[kMostBlockRows];
-            kl_divergence_of_block(p, q, kl);
-            store_rows(kl, count, out + first * stride, stride);
+            p.load(first, count, true), q.load(first, count, true);
+            for (int row = 0; row < count; row += Lanes<T>::size) {
+                auto rows_p = make_group(p, row), rows_q = make_group(q, row);
+                const KlRows<T> rows(rows_p.template peak<false>(), rows_q.template peak<false>());
+                if (p.stopped_at != -1) return p.stopped_at;
+                if (q.stopped_at != -1) return q.stopped_at;
+                const Lanes<T> kl = rows_q.with_nan(rows_p.with_nan(divergences(rows_p, rows_q, rows)));
+                store_rows(kl, rows_p.first(), rows_p.count, out, stride);
+            }
         }
         return -1;
     };
-    return in_p.cols <= kLongestShortRow ? run(ShortRows<T>{}) : run(LongRow<T>{});
+    if (!is_short(cols))
+        return run([](Block<T>& block, int row) SCOREFN_INLINE_LAMBDA { return LongRows<T>(block, row); });
+    return with_tile<T>(cols, [&](const auto& tile) SCOREFN_INLINE_LAMBDA {
+        using Tile = std::decay_t<decltype(tile)>;
+        return run([&](Block<T>& block, int row)
+                       SCOREFN_INLINE_LAMBDA { return TileRows<T, Tile>(block, row, tile); });
+    });
 }

@@ -13,6 +13,13 @@
 
 #define SCOREFN_NO_INLINE __attribute__((noinline))
 #define SCOREFN_INLINE_LAMBDA __attribute__((always_inline))
+#define SCOREFN_NO_INLINE_LAMBDA __attribute__((noinline))
+// Where the code is several instructions a vector, and a call costs little beside it.
+#if SCOREFN_VECTOR_BYTES == 64
+#define SCOREFN_OFTEN_INLINE SCOREFN_INLINE
+#else
+#define SCOREFN_OFTEN_INLINE SCOREFN_NO_INLINE
+#endif
 
 constexpr int kParts = 64 / SCOREFN_VECTOR_BYTES;
 
@@ -33,6 +40,21 @@ template <>
 struct IntegerOf<std::int32_t> : IntegerOf<float> {};
 template <>
 struct IntegerOf<std::int64_t> : IntegerOf<double> {};
+template <class T>
+struct UnsignedOf;
+template <>
+struct UnsignedOf<float> {
+    using type = std::uint32_t;
+};
+template <>
+struct UnsignedOf<double> {
+    using type = std::uint64_t;
+};
+
+template <class T>
+constexpr T kInfinity = static_cast<T>(__builtin_inf());
+template <class T>
+constexpr T kNaN = static_cast<T>(__builtin_nan(""));
 
 template <class T>
 struct Vectors {
@@ -101,16 +123,17 @@ SCOREFN_LANEWISE(>>)
 SCOREFN_LANEWISE(^)
 #undef SCOREFN_LANEWISE
 
-#define SCOREFN_COMPARISON(op)                                                \
-    template <class T, int N>                                                 \
-    SCOREFN_INLINE Mask<T, N> operator op(Lanes<T, N> a, Lanes<T, N> b) {     \
-        Mask<T, N> r;                                                         \
-        for (int p = 0; p < a.parts; ++p) r.part[p] = a.part[p] op b.part[p]; \
-        return r;                                                             \
-    }                                                                         \
-    template <class T, int N>                                                 \
-    SCOREFN_INLINE Mask<T, N> operator op(Lanes<T, N> a, T b) {               \
-        return a op Lanes<T, N>::splat(b);                                    \
+#define SCOREFN_COMPARISON(op)                                                          \
+    template <class T, int N, int M>                                                    \
+    SCOREFN_INLINE Mask<T, N> operator op(Lanes<T, N> a, Lanes<T, M> b) {               \
+        static_assert(M == N || M == 1, "as many lanes, or one for each");              \
+        Mask<T, N> r;                                                                   \
+        for (int p = 0; p < a.parts; ++p) r.part[p] = a.part[p] op b.part[p % b.parts]; \
+        return r;                                                                       \
+    }                                                                                   \
+    template <class T, int N>                                                           \
+    SCOREFN_INLINE Mask<T, N> operator op(Lanes<T, N> a, T b) {                         \
+        return a op Lanes<T, N>::splat(b);                                              \
     }
 SCOREFN_COMPARISON(<)
 SCOREFN_COMPARISON(<=)
@@ -209,4 +232,9 @@ SCOREFN_INLINE double fold_sum(Lanes<double> a) {
     double x[8];
     a.store(x);
     return ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]));
+}
+template <class T>
+SCOREFN_INLINE double fold_sum(Doubles<T> a) {
+    for (int p = 1; p < a.count; ++p) a.part[0] = a.part[0] + a.part[p];
+    return fold_sum(a.part[0]);
 }

@@ -1,4 +1,4 @@
-"""Print the polynomial coefficients used in exp.inl, log1p.inl and kl_divergence.inl.
+"""Print the polynomial coefficients used in exp.inl, log_ratio.inl and kl_divergence.inl.
 
 Each is the Chebyshev interpolant (within a hair of the minimax polynomial) of a function that is
 smooth once its leading terms are divided out, computed with 60 digits by mpmath and rounded once.
@@ -71,10 +71,11 @@ def show(name, fit):
 
 
 half_ln2 = mp.log(2) / 2 * mp.mpf("1.0001")
-largest_s = (mp.sqrt(2) - 1) / (mp.sqrt(2) + 1) * mp.mpf("1.0001")
+largest_s = mp.mpf(1) / 5 * mp.mpf("1.002")  # m is at most 3 / 2
 show("exp, float", exp_fit(float(mp.log(2) / 2) * 1.001, 4))
 show("exp, double", chebyshev_fit(exp_tail, -half_ln2, half_ln2, 10))
-show("log1p", chebyshev_fit(log_tail, mp.mpf(0), largest_s**2, 7))
+show("log_ratio, float", chebyshev_fit(log_tail, mp.mpf(0), largest_s**2, 3))
+show("log_ratio, double", chebyshev_fit(log_tail, mp.mpf(0), largest_s**2, 7))
 for name, degree in (("float", 9), ("double", 16)):
     fit = chebyshev_fit(lambda d: exp_tail(-d), mp.mpf(-2), mp.mpf(2), degree)
     show(f"kl_divergence, {name}", fit)

@@ -1,6 +1,13 @@
 // Sums over many vectors that lose no digits, however many there are: float lanes are added up in double, double
-// lanes in double with the rounding errors kept (Neumaier). Four vectors are first added as a tree, which costs
-// at most two roundings.
+// lanes in double with the rounding errors kept (Neumaier). Two vectors are added before, at the cost of one
+// rounding.
+
+// What a + b loses where it is rounded to `sum` (Knuth).
+template <class T, int N>
+SCOREFN_INLINE Lanes<T, N> lost_in(Lanes<T, N> sum, Lanes<T, N> a, Lanes<T, N> b) {
+    const auto added = sum - a;
+    return (a - (sum - added)) + (b - added);
+}
 
 // A sum of doubles, or of lanes of them, that keeps what rounding loses.
 template <class Value>
@@ -50,6 +57,13 @@ template <class T>
 SCOREFN_INLINE Lanes<T> load(const T* x, Part part, T fill) {
     return load_partial(x, part.count, fill);
 }
+// From memory into the nearest cache. Only the address counts: it may lie beyond the end of an array.
+template <int N, class T>
+SCOREFN_INLINE void fetch(const T* x, Whole<N>) {
+    for (int k = 0; k < N; ++k) __builtin_prefetch(x + k * Lanes<T>::size);
+}
+template <class T>
+SCOREFN_INLINE void fetch(const T*, Part) {}
 template <int N, class T>
 SCOREFN_INLINE void store(Lanes<T, N> a, T* x, Whole<N>) {
     a.store(x);
@@ -57,6 +71,21 @@ SCOREFN_INLINE void store(Lanes<T, N> a, T* x, Whole<N>) {
 template <class T>
 SCOREFN_INLINE void store(Lanes<T> a, T* x, Part part) {
     store_partial(a, x, part.count);
+}
+// Doubles from and to an array of them, or of floats.
+SCOREFN_INLINE Lanes<double> load_doubles(const double* x, Whole<1> extent) { return load(x, extent, 0.0); }
+SCOREFN_INLINE Lanes<double> load_doubles(const double* x, Part part) { return load(x, part, 0.0); }
+SCOREFN_INLINE Lanes<double> load_doubles(const float* x, Whole<1>) { return load_widened(x); }
+SCOREFN_INLINE Lanes<double> load_doubles(const float* x, Part part) {
+    return load_partial_widened(x, part.count);
+}
+template <class Extent>
+SCOREFN_INLINE void store_doubles(Lanes<double> a, double* x, Extent extent) {
+    store(a, x, extent);
+}
+SCOREFN_INLINE void store_doubles(Lanes<double> a, float* x, Whole<1>) { store_narrowed(a, x); }
+SCOREFN_INLINE void store_doubles(Lanes<double> a, float* x, Part part) {
+    store_partial_narrowed(a, x, part.count);
 }
 // step(i, extent) along n elements, i its first element.
 template <class T, int Lockstep = kLockstep, class Step>
@@ -68,7 +97,8 @@ SCOREFN_INLINE void for_each_vector(std::int64_t n, Step step) {
     if (i < n) step(i, Part{n - i});
 }
 
-// S sums along n elements: term(i, extent, x) sets x[0 .. S - 1] to the terms of elements i, i + 1, ...
+// S sums along n elements: term(i, extent, x) sets x[0 .. S - 1] to the terms of elements i, i + 1, ... Two vectors are added
+// before they are widened, so that one rounding is that of T.
 template <class T, int S, class Term>
 SCOREFN_INLINE void sum_vectors(std::int64_t n, Sum<T> (&sums)[S], Term term) {
     constexpr std::int64_t size = Lanes<T>::size;
@@ -87,8 +117,21 @@ SCOREFN_INLINE void sum_vectors(std::int64_t n, Sum<T> (&sums)[S], Term term) {
             for (int s = 0; s < S; ++s)
                 for (int j = 0; j < kLockstep; ++j) x[s][k + j] = together[s][j];
         }
-        for (int s = 0; s < S; ++s) sums[s].add((x[s][0] + x[s][1]) + (x[s][2] + x[s][3]));
+        for (int s = 0; s < S; ++s) {
+            sums[s].add(x[s][0] + x[s][1]);
+            sums[s].add(x[s][2] + x[s][3]);
+        }
     }
     for (; i + size <= n; i += size) add_one(i, Whole<1>{});
     if (i < n) add_one(i, Part{n - i});
+}
+
+// The same over the slices of a tile, for all its rows at once: term(slice, x) sets x[s] to the slice's terms of sum s.
+template <class T, int S, class Tile, class Term>
+SCOREFN_INLINE void sum_slices(const Tile& tile, Sum<T> (&sums)[S], Term term) {
+    for (std::int64_t slice = 0; slice < tile.slices(); ++slice) {
+        Lanes<T> x[S][Tile::width];
+        term(slice, x);
+        for (int s = 0; s < S; ++s) tile.add_to(sums[s], x[s]);
+    }
 }

@@ -1,128 +1,228 @@
-// A tile is what a kernel works on at a time: one long row (lane = column), or as many short rows as there are
-// lanes (lane = row), transposed. The formulas are the same for both; only a reduction over a row differs, and
-// where an entry lies. Which layout a row gets depends on its length alone, never on the batch (contract C1).
+// A tile is as many short rows as a vector has lanes, one after the other without gaps. What is one value a row is one
+// vector, lane = row. The entries are read in slices of columns, such that a reduction over each row takes no more than
+// additions (or the like) of whole vectors and, once for several slices, a fold of those lanes that belong to one row.
 
+// 16 bytes of a row: 4 floats or 2 doubles.
 template <class T>
-struct LongRow {
-    using value_type = T;
-    static constexpr int rows = 1;
-    static SCOREFN_INLINE std::int64_t offset(int, std::int64_t col) { return col; }
-    // A value of each row, in every lane of it.
-    static SCOREFN_INLINE Lanes<T> load(const T* x) { return Lanes<T>::splat(x[0]); }
-    // Over the lanes of a row.
-    static SCOREFN_INLINE void store_max(Lanes<T> a, T* x) { x[0] = fold_max(a); }
-    static SCOREFN_INLINE void store_sum(Doubles<T> a, double* x) {
-        for (int p = 1; p < a.count; ++p) a.part[0] = a.part[0] + a.part[p];
-        x[0] = fold_sum(a.part[0]);
+constexpr int kQuarter = 16 / sizeof(T);
+template <class T>
+constexpr int kPartLanes = SCOREFN_VECTOR_BYTES / sizeof(T);
+
+// Quarter q of the result is at x + q * stride.
+#if SCOREFN_VECTOR_BYTES >= 32
+SCOREFN_INLINE __m256 load_two_quarters(const float* x, std::int64_t stride) {
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(x)), _mm_loadu_ps(x + stride), 1);
+}
+SCOREFN_INLINE __m256d load_two_quarters(const double* x, std::int64_t stride) {
+    return _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(x)), _mm_loadu_pd(x + stride), 1);
+}
+#endif
+#if SCOREFN_VECTOR_BYTES == 64
+// By halves: that takes less work than one quarter after the other.
+SCOREFN_INLINE __m512 load_quarters(const float* x, std::int64_t stride) {
+    return _mm512_insertf32x8(_mm512_castps256_ps512(load_two_quarters(x, stride)),
+                              load_two_quarters(x + 2 * stride, stride), 1);
+}
+SCOREFN_INLINE __m512d load_quarters(const double* x, std::int64_t stride) {
+    return _mm512_insertf64x4(_mm512_castpd256_pd512(load_two_quarters(x, stride)),
+                              load_two_quarters(x + 2 * stride, stride), 1);
+}
+#elif SCOREFN_VECTOR_BYTES == 32
+template <class T>
+SCOREFN_INLINE typename Vectors<T>::type load_quarters(const T* x, std::int64_t stride) {
+    return load_two_quarters(x, stride);
+}
+#else
+template <class T>
+SCOREFN_INLINE typename Vectors<T>::type load_quarters(const T* x, std::int64_t) {
+    return *reinterpret_cast<const typename Vectors<T>::unaligned*>(x);
+}
+#endif
+
+// Lane i of each part of the result is lane index(i) of those of a and b, one after the other.
+template <class T, class Index, int... I>
+SCOREFN_INLINE Lanes<T> shuffle(Lanes<T> a, Lanes<T> b, Index index, std::integer_sequence<int, I...>) {
+    for (int p = 0; p < kParts; ++p) a.part[p] = __builtin_shufflevector(a.part[p], b.part[p], index(I)...);
+    return a;
+}
+template <class T, class Index>
+SCOREFN_INLINE Lanes<T> shuffle(Lanes<T> a, Lanes<T> b, Index index) {
+    return shuffle(a, b, index, std::make_integer_sequence<int, kPartLanes<T>>{});
+}
+
+// Within each quarter: runs of so many lanes of the lower (upper) half of a and of b by turns.
+template <int Run, class T>
+SCOREFN_INLINE Lanes<T> zip_low(Lanes<T> a, Lanes<T> b) {
+    return shuffle(a, b, [](int i) constexpr {
+        constexpr int q = kQuarter<T>;
+        return i / q * q + i % q / (2 * Run) * Run + i % Run + i / Run % 2 * kPartLanes<T>;
+    });
+}
+template <int Run, class T>
+SCOREFN_INLINE Lanes<T> zip_high(Lanes<T> a, Lanes<T> b) {
+    return shuffle(a, b, [](int i) constexpr {
+        constexpr int q = kQuarter<T>;
+        return i / q * q + q / 2 + i % q / (2 * Run) * Run + i % Run + i / Run % 2 * kPartLanes<T>;
+    });
+}
+// Lane I of each quarter in all lanes of it.
+template <int I, class T>
+SCOREFN_INLINE Lanes<T> spread_lane(Lanes<T> a) {
+    return shuffle(a, a, [](int i) constexpr { return i / kQuarter<T> * kQuarter<T> + I; });
+}
+
+// 0, 1, 2, ...
+template <class T>
+SCOREFN_INLINE Mask<T> each_lane() {
+    using Int = typename IntegerOf<T>::type;
+    constexpr Int lanes[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    return Mask<T>::load(lanes);
+}
+template <class T>
+SCOREFN_INLINE Mask<T> starts_of_rows(std::int64_t cols) {
+    return each_lane<T>() * static_cast<typename IntegerOf<T>::type>(cols);
+}
+
+// Rows of 16 bytes or more. A slice is as many columns as 16 bytes have: vector i has the entries of rows i, i + width,
+// i + 2 width and i + 3 width, a quarter each. The last slice may share columns with the one before.
+template <class T>
+struct WideTile {
+    static constexpr int width = kQuarter<T>;
+    std::int64_t cols;
+    Mask<T> is_new;  // the lanes of the last slice with columns that no other has
+
+    SCOREFN_INLINE explicit WideTile(std::int64_t cols) : cols(cols) {
+        typename IntegerOf<T>::type lanes[Lanes<T>::size];
+        for (int i = 0; i < Lanes<T>::size; ++i) lanes[i] = i % width < shared(slices() - 1) ? 0 : -1;
+        is_new = Mask<T>::load(lanes);
+    }
+    SCOREFN_INLINE std::int64_t slices() const { return (cols + width - 1) / width; }
+    // How many columns of the slice are in the one before, too.
+    SCOREFN_INLINE std::int64_t shared(std::int64_t slice) const {
+        return cols < (slice + 1) * width ? (slice + 1) * width - cols : 0;
+    }
+
+    SCOREFN_INLINE void load(const T* rows, std::int64_t slice, T fill, Lanes<T> (&x)[width]) const {
+        const T* const first = rows + first_column(slice);
+        for (int i = 0; i < width; ++i)
+            for (int p = 0; p < kParts; ++p)
+                x[i].part[p] = load_quarters(first + (i + p * kPartLanes<T>)*cols, width * cols);
+        if (shared(slice) > 0)
+            for (auto& row : x) row = select(is_new, row, fill);
+    }
+    // The column of the first lane, and that of every lane of a vector counted from there.
+    SCOREFN_INLINE std::int64_t first_column(std::int64_t slice) const {
+        return slice * width - shared(slice);
+    }
+    SCOREFN_INLINE static Mask<T> further_columns(int) {
+        typename IntegerOf<T>::type lanes[Lanes<T>::size];
+        for (int i = 0; i < Lanes<T>::size; ++i) lanes[i] = i % width;
+        return Mask<T>::load(lanes);
+    }
+    // One value a row, in all lanes of the row.
+    template <class V>
+    SCOREFN_INLINE static void spread(Lanes<V> values, Lanes<V> (&x)[width]) {
+        x[0] = spread_lane<0>(values), x[1] = spread_lane<1>(values);
+        if constexpr (width == 4) x[2] = spread_lane<2>(values), x[3] = spread_lane<3>(values);
+    }
+    // op over the lanes of each row.
+    template <class Op>
+    SCOREFN_INLINE static Lanes<T> fold(const Lanes<T> (&x)[width], Op op) {
+        const auto a = op(zip_low<1>(x[0], x[1]), zip_high<1>(x[0], x[1]));
+        if constexpr (width == 2) {
+            return a;
+        } else {
+            const auto b = op(zip_low<1>(x[2], x[3]), zip_high<1>(x[2], x[3]));
+            return op(zip_low<2>(a, b), zip_high<2>(a, b));
+        }
+    }
+    // The sum of each row, with one rounding of T.
+    SCOREFN_INLINE static void add_to(Sum<T>& sum, const Lanes<T> (&x)[width]) {
+        const auto a = zip_low<1>(x[0], x[1]) + zip_high<1>(x[0], x[1]);
+        if constexpr (width == 2) {
+            sum.add(a);
+        } else {
+            const auto b = zip_low<1>(x[2], x[3]) + zip_high<1>(x[2], x[3]);
+            sum.add(zip_low<2>(a, b)), sum.add(zip_high<2>(a, b));
+        }
+    }
+    // The columns of a slice, lane = row.
+    SCOREFN_INLINE static void transpose(Lanes<T> (&x)[width]) {
+        const auto low = zip_low<1>(x[0], x[1]), high = zip_high<1>(x[0], x[1]);
+        if constexpr (width == 2) {
+            x[0] = low, x[1] = high;
+        } else {
+            const auto low2 = zip_low<1>(x[2], x[3]), high2 = zip_high<1>(x[2], x[3]);
+            x[0] = zip_low<2>(low, low2), x[1] = zip_high<2>(low, low2);
+            x[2] = zip_low<2>(high, high2), x[3] = zip_high<2>(high, high2);
+        }
     }
 };
 
-template <class T>
-struct ShortRows {
-    using value_type = T;
-    static constexpr int rows = Lanes<T>::size;
-    static SCOREFN_INLINE std::int64_t offset(int row, std::int64_t col) { return col * rows + row; }
-    static SCOREFN_INLINE Lanes<T> load(const T* x) { return Lanes<T>::load(x); }
-    static SCOREFN_INLINE void store_max(Lanes<T> a, T* x) { a.store(x); }
-    static SCOREFN_INLINE void store_sum(Doubles<T> a, double* x) { a.store(x); }
+// Rows of Cols entries, fewer than 16 bytes: the only slice has all columns, lane = row.
+template <class T, int Cols>
+struct NarrowTile {
+    static constexpr int width = Cols;
+    SCOREFN_INLINE explicit NarrowTile(std::int64_t) {}
+    SCOREFN_INLINE static constexpr std::int64_t slices() { return 1; }
+    SCOREFN_INLINE static constexpr std::int64_t shared(std::int64_t) { return 0; }
+
+    SCOREFN_INLINE static void load(const T* rows, std::int64_t, T, Lanes<T> (&x)[width]) {
+        using Vector = typename Vectors<T>::type;
+        constexpr int n = kPartLanes<T>;
+        for (int p = 0; p < kParts; ++p, rows += Cols * n) {
+            Vector v[Cols];
+            for (int k = 0; k < Cols; ++k)
+                v[k] = *reinterpret_cast<const typename Vectors<T>::unaligned*>(rows + k * n);
+            x[0].part[p] = column<0>(v, std::make_integer_sequence<int, n>{});
+            if constexpr (Cols > 1) x[1].part[p] = column<1>(v, std::make_integer_sequence<int, n>{});
+            if constexpr (Cols > 2) x[2].part[p] = column<2>(v, std::make_integer_sequence<int, n>{});
+        }
+    }
+    SCOREFN_INLINE static std::int64_t first_column(std::int64_t) { return 0; }
+    SCOREFN_INLINE static Mask<T> further_columns(int i) {
+        return Mask<T>::splat(static_cast<typename IntegerOf<T>::type>(i));
+    }
+    template <class V>
+    SCOREFN_INLINE static void spread(Lanes<V> values, Lanes<V> (&x)[width]) {
+        for (auto& column : x) column = values;
+    }
+    template <class Op>
+    SCOREFN_INLINE static Lanes<T> fold(const Lanes<T> (&x)[width], Op op) {
+        Lanes<T> all = x[0];
+        for (int k = 1; k < Cols; ++k) all = op(all, x[k]);
+        return all;
+    }
+    SCOREFN_INLINE static void add_to(Sum<T>& sum, const Lanes<T> (&x)[width]) {
+        if constexpr (Cols == 2)
+            sum.add(x[0] + x[1]);
+        else
+            for (auto& column : x) sum.add(column);
+    }
+    SCOREFN_INLINE static void transpose(Lanes<T> (&)[width]) {}
+
+private:
+    // Entries K, K + Cols, K + 2 Cols, ... of Cols vectors.
+    template <int K, class Vector, int... I>
+    SCOREFN_INLINE static Vector column(const Vector (&v)[Cols], std::integer_sequence<int, I...>) {
+        static_assert(Cols <= 3, "from at most three vectors");
+        constexpr int n = sizeof...(I), two = Cols > 1 ? 2 * n : n;
+        const Vector first =
+            __builtin_shufflevector(v[0], v[Cols > 1 ? 1 : 0], (I * Cols + K < two ? I * Cols + K : -1)...);
+        if constexpr (Cols <= 2)
+            return first;
+        else
+            return __builtin_shufflevector(first, v[2], (I * Cols + K < two ? I : I * Cols + K - n)...);
+    }
 };
 
-template <class T>
-constexpr T kInfinity = static_cast<T>(__builtin_inf());
-template <class T>
-constexpr T kLowest =
-    sizeof(T) == sizeof(float) ? static_cast<T>(-__FLT_MAX__) : static_cast<T>(-__DBL_MAX__);
-template <class T>
-constexpr T kNaN = static_cast<T>(__builtin_nan(""));
-
-// One NaN for all: which NaN an operation gives, and so its bits, may depend on the ISA.
-template <class T>
-SCOREFN_INLINE T canonical(T x) {
-    return x == x ? x : kNaN<T>;
-}
-
-template <class T>
-SCOREFN_INLINE void copy_allowed(const T* x, const bool* allowed, std::int64_t cols, T* z) {
-    for (std::int64_t j = 0; j < cols; ++j) z[j] = allowed[j] ? x[j] : -kInfinity<T>;
-}
-
-// Columns first .. first + count - 1.
-template <class T>
-SCOREFN_INLINE LogitRows<T> columns(LogitRows<T> in, std::int64_t first, std::int64_t count) {
-    in.data += first * in.col_stride;
-    if (in.where) in.where += first * in.where_col_stride;
-    in.cols = count;
-    return in;
-}
-template <class T>
-SCOREFN_INLINE OutRows<T> columns(OutRows<T> out, std::int64_t first, std::int64_t count) {
-    out.data += first * out.col_stride;
-    out.cols = count;
-    return out;
-}
-
-// Copies `count` rows in the tile's layout, -inf where masked. Rows that are not there are 0: any values do,
-// as long as they are values.
-template <class L, class From, class T = typename L::value_type>
-SCOREFN_NO_INLINE void gather_one_by_one(const LogitRows<From>& in, std::int64_t row, int count, T* z) {
-    for (std::int64_t j = 0; count < L::rows && j < in.cols * L::rows; ++j) z[j] = T(0);
-    for (int r = 0; r < count; ++r) {
-        const std::int64_t i = row + r;
-        const From* const x = in.data + i * in.row_stride;
-        for (std::int64_t j = 0; j < in.cols; ++j) z[L::offset(r, j)] = static_cast<T>(x[j * in.col_stride]);
-        if (!in.where) continue;
-        const bool* const allowed = in.where + i * in.where_row_stride;
-        for (std::int64_t j = 0; j < in.cols; ++j)
-            if (!allowed[j * in.where_col_stride]) z[L::offset(r, j)] = -kInfinity<T>;
+// visit(tile) with the kind of tile that rows of this length make.
+template <class T, class Visit>
+SCOREFN_INLINE auto with_tile(std::int64_t cols, Visit visit) {
+    if (cols == 1) return visit(NarrowTile<T, 1>(cols));
+    if constexpr (kQuarter<T> == 4) {
+        if (cols == 2) return visit(NarrowTile<T, 2>(cols));
+        if (cols == 3) return visit(NarrowTile<T, 3>(cols));
     }
-}
-template <class L, class From, class T = typename L::value_type>
-SCOREFN_INLINE void gather_tile(const LogitRows<From>& in, std::int64_t row, int count, T* z, T* buffer) {
-    if constexpr (sizeof(From) == sizeof(T)) {
-        const T* const x = in.data + row * in.row_stride;
-        if (in.col_stride == 1 && count == L::rows && (!in.where || in.where_col_stride == 1)) {
-            if (!in.where) {
-                if (L::rows > 1 && transpose_in(x, in.row_stride, in.cols, z)) return;
-            } else {
-                T* const rows = L::rows > 1 ? buffer : z;
-                for (int r = 0; r < L::rows; ++r)
-                    copy_allowed(x + r * in.row_stride, in.where + (row + r) * in.where_row_stride, in.cols,
-                                 rows + r * in.cols);
-                if (L::rows > 1) transpose_in(buffer, in.cols, in.cols, z);
-                return;
-            }
-        }
-    }
-    gather_one_by_one<L>(in, row, count, z);
-}
-
-// The way back; overwrites `g` if it accumulates.
-template <class L, class T>
-SCOREFN_NO_INLINE void scatter_one_by_one(const T* g, const OutRows<T>& out, std::int64_t row, int count,
-                                          bool accumulate) {
-    for (int r = 0; r < count; ++r) {
-        T* const x = out.data + (row + r) * out.row_stride;
-        for (std::int64_t j = 0; j < out.cols; ++j) {
-            T& entry = x[j * out.col_stride];
-            entry = accumulate ? entry + g[L::offset(r, j)] : g[L::offset(r, j)];
-        }
-    }
-}
-template <class L, class T>
-SCOREFN_INLINE void scatter_tile(T* g, const OutRows<T>& out, std::int64_t row, int count, bool accumulate,
-                                 T* buffer) {
-    if constexpr (L::rows > 1) {
-        T* const x = out.data + row * out.row_stride;
-        if (out.col_stride == 1 && count == L::rows) {
-            if (!accumulate) {
-                if (transpose_out(g, x, out.row_stride, out.cols)) return;
-            } else if (transpose_in(x, out.row_stride, out.cols, buffer)) {
-                for (std::int64_t i = 0; i < out.cols * L::rows; i += L::rows)
-                    (Lanes<T>::load(buffer + i) + Lanes<T>::load(g + i)).store(g + i);
-                transpose_out(g, x, out.row_stride, out.cols);
-                return;
-            }
-        }
-    }
-    scatter_one_by_one<L>(g, out, row, count, accumulate);
+    return visit(WideTile<T>(cols));
 }

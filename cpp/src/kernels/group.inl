@@ -1,0 +1,153 @@
+// Groups of rows: what a kernel asks of them, one value a row, is in the lanes of vectors, lane = row. The rows of a tile
+// and long rows answer alike.
+
+// sum_j e_j
+template <class T>
+struct Total {
+    Doubles<T> sum;
+
+    SCOREFN_INLINE Doubles<T> total() const { return sum; }
+};
+// e_a of an action and the sum of the others
+template <class T>
+struct Others {
+    Doubles<T> sum;
+    Lanes<T> e_a;
+
+    SCOREFN_INLINE Doubles<T> total() const { return sum + widen(e_a); }
+};
+// The largest logit, its e_max and the sum of the others; sum_j e_j (z_j - max), if asked for.
+template <class T>
+struct Peak {
+    Lanes<T> max, e_max;
+    Doubles<T> rest, differences;
+
+    SCOREFN_INLINE Doubles<T> total() const { return rest + widen(e_max); }
+    // log sum_k exp(z_k - max)
+    SCOREFN_INLINE Doubles<T> log_total() const { return log_ratio(rest, widen(e_max)); }
+};
+
+template <class T>
+SCOREFN_INLINE T lane(Lanes<T> x, int i) {
+    T lanes[Lanes<T>::size];
+    x.store(lanes);
+    return lanes[i];
+}
+// What is the same for all groups.
+template <class T>
+struct Group {
+    Block<T>& block;
+    const int row, count;  // within the block
+    bool any_bad = false;
+    bool is_bad[Lanes<T>::size];
+
+    SCOREFN_INLINE Group(Block<T>& block, int row)
+        : block(block),
+          row(row),
+          count(block.count - row < Lanes<T>::size ? block.count - row : Lanes<T>::size) {}
+
+    SCOREFN_INLINE std::int64_t first() const { return block.first + row; }
+    SCOREFN_INLINE const T* z() const { return block.z + row * block.cols; }
+    SCOREFN_INLINE T* e() const { return block.e + row * block.cols; }
+    SCOREFN_INLINE T* to() const { return block.to + row * block.cols; }
+
+    // Whether all of them are in range.
+    SCOREFN_INLINE bool load(Actions<T>& actions, const IndexVector& from) {
+        if (actions.load(from, first(), count, block.cols)) return true;
+        block.stopped_at = -2;
+        return false;
+    }
+
+    // Of each row of x, the entry of its action.
+    SCOREFN_INLINE Lanes<T> at(const Actions<T>& actions, const T* x) const {
+        T entries[Lanes<T>::size] = {};
+        for (int r = 0; r < count; ++r) entries[r] = x[r * block.cols + actions.index[r]];
+        return Lanes<T>::load(entries);
+    }
+
+    SCOREFN_INLINE bool is_bad_row(int r) const { return any_bad && is_bad[r]; }
+    // visit(r) for the rows without a distribution: those with a NaN or +inf, and those without an allowed action.
+    template <class Visit>
+    SCOREFN_INLINE void for_each_bad_row(Visit visit) const {
+        if (!any_bad) return;
+        for (int r = 0; r < count; ++r)
+            if (is_bad[r]) visit(r);
+    }
+    SCOREFN_INLINE Lanes<T> with_nan(Lanes<T> values) const {
+        return any_bad ? nan_in_bad_rows(values) : values;
+    }
+    SCOREFN_INLINE void fill_row(int r, T value) const {
+        for (std::int64_t j = 0; j < block.cols; ++j) to()[r * block.cols + j] = value;
+    }
+
+    // e of the largest logits, those of far rows as they have it.
+    SCOREFN_INLINE Lanes<T> exps_of(Lanes<T> max) const {
+        Window<T> window;
+        const auto e_max = exp_within(max, window);
+        return block.any_far ? far_exps_of(e_max) : e_max;
+    }
+
+protected:
+    // What measure() finds; again, if a row without a sum was only far below the window. Another such row has no allowed
+    // action, and one whose sum is NaN has a NaN or +inf: they are bad.
+    template <class Measure>
+    SCOREFN_INLINE auto settled(Measure measure) {
+        auto values = measure();
+        const auto total = values.total();
+        bool are_good = true;
+        for (const auto& part : total.part) are_good = are_good & all_positive(part);
+        if (!are_good && repair(total)) values = again(measure);
+        return values;
+    }
+
+private:
+    template <class Measure>
+    SCOREFN_NO_INLINE static auto again(const Measure& measure) {
+        return measure();
+    }
+    // Whether there is something else to be measured.
+    SCOREFN_NO_INLINE bool repair(Doubles<T> total) {
+        double totals[Lanes<T>::size];
+        total.store(totals);
+        bool changed = false;
+        any_bad = false;
+        for (int r = 0; r < count; ++r) {
+            is_bad[r] = !(totals[r] > 0);
+            if (!is_bad[r]) continue;
+            if (block.has_action(row + r) && totals[r] == 0 && !(block.any_far && block.is_far[row + r])) {
+                block.make_far(row + r);
+                changed = true, is_bad[r] = false;
+                continue;
+            }
+            any_bad = true;
+            const bool needs_action = !block.visits || block.visits[first() + r] != 0;
+            if (needs_action && block.stopped_at == -1 && !block.has_action(row + r))
+                block.stopped_at = first() + r;
+        }
+        return changed;
+    }
+    SCOREFN_NO_INLINE Lanes<T> nan_in_bad_rows(Lanes<T> values) const {
+        T lanes[Lanes<T>::size];
+        values.store(lanes);
+        for_each_bad_row([&](int r) { lanes[r] = kNaN<T>; });
+        return Lanes<T>::load(lanes);
+    }
+    SCOREFN_NO_INLINE Lanes<T> far_exps_of(Lanes<T> e_max) const {
+        T lanes[Lanes<T>::size];
+        e_max.store(lanes);
+        for (int r = 0; r < count; ++r)
+            if (block.is_far[row + r]) lanes[r] = block.far_e_max[row + r];
+        return Lanes<T>::load(lanes);
+    }
+};
+
+// One value of each row to an array; a NaN as the one.
+template <class T>
+SCOREFN_INLINE void store_rows(Lanes<T> x, std::int64_t first, int count, T* out, std::int64_t stride) {
+    x = select(x == x, x, kNaN<T>);
+    out += first * stride;
+    if (stride == 1 && count == Lanes<T>::size) return x.store(out);
+    T lanes[Lanes<T>::size];
+    x.store(lanes);
+    for (int r = 0; r < count; ++r) out[r * stride] = lanes[r];
+}

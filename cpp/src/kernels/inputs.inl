@@ -1,0 +1,127 @@
+// Actions and weights, read where they lie, and looks at the arguments before a call writes anything.
+
+constexpr std::int64_t kBytesAhead = 4096;
+
+// The sign bit of i says i < 0, that of bound - 1 - i says i >= bound.
+using Indices = Lanes<std::uint64_t>;
+SCOREFN_INLINE Indices signs_of(Indices index, std::int64_t bound) {
+    return index | (static_cast<std::uint64_t>(bound) - 1 - index);
+}
+SCOREFN_INLINE bool are_good(Indices signs) { return !any(signs & (std::uint64_t{1} << 63)); }
+
+// visit(x) with the elements from `first` on, of their type.
+template <class Visit>
+SCOREFN_INLINE bool with_integers(const IndexVector& v, std::int64_t first, Visit visit) {
+    const auto as = [&](auto integer) SCOREFN_INLINE_LAMBDA {
+        return visit(static_cast<const decltype(integer)*>(v.data) + first * v.stride);
+    };
+    switch (v.type) {
+        case IntegerType::i8: return as(std::int8_t{});
+        case IntegerType::i16: return as(std::int16_t{});
+        case IntegerType::i32: return as(std::int32_t{});
+        case IntegerType::i64: return as(std::int64_t{});
+        case IntegerType::u8: return as(std::uint8_t{});
+        case IntegerType::u16: return as(std::uint16_t{});
+        case IntegerType::u32: return as(std::uint32_t{});
+        case IntegerType::u64: return as(std::uint64_t{});
+    }
+    return false;
+}
+bool load_indices(const IndexVector& v, std::int64_t first, std::int64_t count, std::int64_t bound,
+                  std::int64_t* out) {
+    return with_integers(v, first, [&](const auto* x) {
+        if (v.stride == 1)
+            for (std::int64_t i = 0; i < count; ++i) out[i] = static_cast<std::int64_t>(x[i]);
+        else
+            for (std::int64_t i = 0; i < count; ++i) out[i] = static_cast<std::int64_t>(x[i * v.stride]);
+        asm volatile("" ::: "memory");  // what was read before is not read again
+        std::uint64_t signs = 0;
+        for (std::int64_t i = 0; i < count; ++i) {
+            const auto index = static_cast<std::uint64_t>(out[i]);
+            signs |= index | (static_cast<std::uint64_t>(bound) - 1 - index);
+        }
+        return signs >> 63 == 0;
+    });
+}
+bool indices_are_in_range(const IndexVector& v, std::int64_t first, std::int64_t count, std::int64_t bound) {
+    return with_integers(v, first, [&](const auto* x) {
+        bool good = true;
+        std::int64_t i = 0;
+        if (sizeof(*x) == 8 && v.stride == 1) {
+            auto signs = Indices::splat(0);
+            for (; i + Indices::size <= count; i += Indices::size) {
+                __builtin_prefetch(reinterpret_cast<const char*>(x + i) + kBytesAhead);
+                signs = signs | signs_of(Indices::load(reinterpret_cast<const std::uint64_t*>(x + i)), bound);
+            }
+            good = are_good(signs);
+        }
+        for (; i < count; ++i)
+            good &= static_cast<std::uint64_t>(static_cast<std::int64_t>(x[i * v.stride])) <
+                    static_cast<std::uint64_t>(bound);
+        return good;
+    });
+}
+
+// The actions of as many rows as there are lanes; 0 for rows that are not there. Each is read once, as another thread may be
+// changing them.
+template <class T>
+struct Actions {
+    alignas(64) std::int64_t index[Lanes<T>::size];
+
+    // Whether all are in [0, bound).
+    SCOREFN_INLINE bool load(const IndexVector& v, std::int64_t first, std::int64_t count,
+                             std::int64_t bound) {
+        if (v.type == IntegerType::i64 && v.stride == 1 && count >= Lanes<T>::size) {
+            constexpr int vectors = Lanes<T>::size / Indices::size;
+            const auto* const from = static_cast<const std::uint64_t*>(v.data) + first;
+            auto* const to = reinterpret_cast<std::uint64_t*>(index);
+            Indices read[vectors], signs = Indices::splat(0);
+            for (int k = 0; k < vectors; ++k) read[k] = Indices::load(from + k * Indices::size);
+            asm volatile("" ::: "memory");  // what was read before is not read again
+            for (int k = 0; k < vectors; ++k) {
+                read[k].store(to + k * Indices::size);
+                signs = signs | signs_of(read[k], bound);
+            }
+            return are_good(signs);
+        }
+        const std::int64_t n = count < Lanes<T>::size ? count : Lanes<T>::size;
+        for (std::int64_t i = n; i < Lanes<T>::size; ++i) index[i] = 0;
+        return load_indices(v, first, n, bound, index);
+    }
+    SCOREFN_INLINE Mask<T> lanes() const { return narrow_integers<T>(index); }
+};
+
+// The weights of as many rows as there are lanes; 0 for rows that are not there.
+template <class T>
+SCOREFN_INLINE Lanes<T> load_reals(const RealVector& v, std::int64_t first, std::int64_t count) {
+    constexpr int size = Lanes<T>::size;
+    if (v.stride == 1 && v.is_float64 == (sizeof(T) == sizeof(double)) && count >= size)
+        return Lanes<T>::load(static_cast<const T*>(v.data) + first);
+    T values[size];
+    for (int i = 0; i < size; ++i) {
+        const std::int64_t at = (first + i) * v.stride;
+        values[i] = i >= count     ? T(0)
+                    : v.is_float64 ? static_cast<T>(static_cast<const double*>(v.data)[at])
+                                   : static_cast<T>(static_cast<const float*>(v.data)[at]);
+    }
+    return Lanes<T>::load(values);
+}
+
+// Whether any of them is -inf.
+template <class T>
+bool has_minus_infinity(const T* x, std::int64_t count) {
+    constexpr std::int64_t size = Lanes<T>::size, ahead = kBytesAhead / static_cast<std::int64_t>(sizeof(T));
+    Lanes<T> least[4];
+    for (auto& m : least) m = Lanes<T>::splat(0);
+    const auto smaller = [](Lanes<T> a, Lanes<T> b)
+                             SCOREFN_INLINE_LAMBDA { return select(a < b, a, b); };  // b if NaN
+    std::int64_t i = 0;
+    for (; i + 4 * size <= count; i += 4 * size) {
+        fetch(x + ahead + i, Whole<4>{});
+        for (int k = 0; k < 4; ++k) least[k] = smaller(Lanes<T>::load(x + i + k * size), least[k]);
+    }
+    for (; i + size <= count; i += size) least[0] = smaller(Lanes<T>::load(x + i), least[0]);
+    if (i < count) least[0] = smaller(load_partial(x + i, count - i, T(0)), least[0]);
+    const auto all = smaller(smaller(least[0], least[1]), smaller(least[2], least[3]));
+    return any(all == Lanes<T>::splat(-kInfinity<T>));
+}

@@ -1,0 +1,169 @@
+// A group of long rows, one after the other.
+template <class T>
+struct LongRows : Group<T> {
+    using Group<T>::Group, Group<T>::block, Group<T>::row, Group<T>::count, Group<T>::z, Group<T>::e,
+        Group<T>::to;
+    using Int = typename IntegerOf<T>::type;
+    static constexpr int size = Lanes<T>::size;
+
+    SCOREFN_INLINE LongRows& results() { return *this; }
+
+    SCOREFN_INLINE Total<T> sum() {
+        return this->settled([&]() SCOREFN_INLINE_LAMBDA { return measure_sum(); });
+    }
+    SCOREFN_INLINE Others<T> without(const Actions<T>& actions) {
+        return this->settled([&]() SCOREFN_INLINE_LAMBDA { return measure_without(actions); });
+    }
+    template <bool Differences>
+    SCOREFN_INLINE Peak<T> peak() {
+        return this->settled([&]() SCOREFN_INLINE_LAMBDA { return measure_peak<Differences>(); });
+    }
+
+    template <int N, class Entry>
+    SCOREFN_INLINE void map(const RowValues<T> (&values)[N], Entry entry) {
+        set_each(values, [&](int, std::int64_t, std::int64_t i, auto extent, const Lanes<T>(&v)[N])
+                             SCOREFN_INLINE_LAMBDA { return entry(i, extent, v); });
+    }
+    template <int N, class Entry>
+    SCOREFN_INLINE void map(const RowValues<T> (&values)[N], const Actions<T>& actions, Lanes<T> at_action,
+                            Entry entry) {
+        T at[size];
+        at_action.store(at);
+        const Mask<T> lanes = each_lane<T>();
+        set_each(values, [&](int r, std::int64_t col, std::int64_t i, auto extent, const Lanes<T>(&v)[N])
+                             SCOREFN_INLINE_LAMBDA {
+            auto results = entry(i, extent, v);
+            const std::int64_t place = actions.index[r] - col;
+            if (static_cast<std::uint64_t>(place) < size)
+                results =
+                    select(lanes == Mask<T>::splat(static_cast<Int>(place)), Lanes<T>::splat(at[r]), results);
+            return results;
+        });
+    }
+
+private:
+    SCOREFN_NO_INLINE Total<T> measure_sum() const {
+        double sum[size];
+        fill(sum, 1.0);
+        if (has_parts<T>(block.cols)) {
+            sum_parts();
+            sum[0] = merge_sums(parts(), num_parts());
+        } else {
+            for (int r = 0; r < count; ++r) sum[r] = sum_of_row(e_of(r), block.cols);
+        }
+        return {Doubles<T>::load(sum)};
+    }
+    SCOREFN_NO_INLINE Others<T> measure_without(const Actions<T>& actions) const {
+        double sum[size];
+        T e_a[size];
+        fill(sum, 1.0), fill(e_a, T(1));
+        if (has_parts<T>(block.cols)) sum_parts();
+        for (int r = 0; r < count; ++r) {
+            const std::int64_t a = actions.index[r];
+            e_a[r] = e_of(r)[a];
+            sum[r] = has_parts<T>(block.cols) ? parts_without(a) : sum_of_row_without(e_of(r), block.cols, a);
+        }
+        return {Doubles<T>::load(sum), Lanes<T>::load(e_a)};
+    }
+    template <bool Differences>
+    SCOREFN_NO_INLINE Peak<T> measure_peak() const {
+        T max[size], e_max[size];
+        double rest[size], differences[size];
+        fill(max, T(0)), fill(e_max, T(1)), fill(rest, 0.0), fill(differences, 0.0);
+        if (has_parts<T>(block.cols)) {
+            measure_parts([&](PartOfRow<T>& part, std::int64_t first, std::int64_t n) {
+                part.max = max_of_row(z() + first, n);
+                Window<T> window;
+                part.e_max = block.any_far ? exp_from(block.far_max[row], part.max)
+                                           : exp_within(Lanes<T>::splat(part.max), window).part[0][0];
+                part.sums = sums_of_row<Differences>(z() + first, e() + first, n, part.max, part.e_max);
+            });
+            const auto apart = merge_apart<Differences>(parts(), num_parts());
+            max[0] = apart.max, e_max[0] = apart.e_max, rest[0] = apart.rest,
+            differences[0] = apart.differences;
+        } else {
+            for (int r = 0; r < count; ++r) max[r] = max_of_row(z_of(r), block.cols);
+            this->exps_of(Lanes<T>::load(max)).store(e_max);
+            for (int r = 0; r < count; ++r) {
+                const auto sums = sums_of_row<Differences>(z_of(r), e_of(r), block.cols, max[r], e_max[r]);
+                rest[r] = sums.rest(static_cast<double>(e_max[r])), differences[r] = sums.differences;
+            }
+        }
+        return {Lanes<T>::load(max), Lanes<T>::load(e_max), Doubles<T>::load(rest),
+                Doubles<T>::load(differences)};
+    }
+
+    SCOREFN_INLINE const T* z_of(int r) const { return z() + r * block.cols; }
+    SCOREFN_INLINE T* e_of(int r) const { return e() + r * block.cols; }
+    SCOREFN_INLINE PartOfRow<T>* parts() const { return block.buffers.parts; }
+    SCOREFN_INLINE std::int64_t num_parts() const { return number_of_parts<T>(block.cols); }
+    template <class V>
+    SCOREFN_INLINE static void fill(V (&x)[size], V value) {
+        for (auto& v : x) v = value;
+    }
+
+    // measure(part, its first entry, number of entries) for all parts, after their exponentials.
+    template <class Measure>
+    SCOREFN_INLINE void measure_parts(Measure measure) const {
+        if (block.parts_have_exps) return for_each_part(block.in.team, block.cols, parts(), measure);
+        block.parts_have_exps = true;
+        if (!block.any_far) {
+            for_each_part(block.in.team, block.cols, parts(),
+                          [&](PartOfRow<T>& part, std::int64_t first, std::int64_t n) {
+                const T* const x = z() + first;
+                part.is_far = !exps(x, n, e() + first, x + n);
+                if (!part.is_far) measure(part, first, n);
+            });
+            bool is_far = false;
+            for (std::int64_t p = 0; p < num_parts(); ++p) is_far = is_far || parts()[p].is_far;
+            if (!is_far) return;
+            block.any_far = block.is_far[row] = true;  // the only row
+            block.far_max[row] = max_of_row(z(), block.cols);
+            block.far_e_max[row] = exp_from(block.far_max[row], block.far_max[row]);
+        }
+        for_each_part(block.in.team, block.cols, parts(),
+                      [&](PartOfRow<T>& part, std::int64_t first, std::int64_t n) {
+            exps_from(block.far_max[row], z() + first, n, e() + first);
+            measure(part, first, n);
+        });
+    }
+    SCOREFN_INLINE void sum_parts() const {
+        if (block.parts_have_sums) return;
+        measure_parts([&](PartOfRow<T>& part, std::int64_t first, std::int64_t n) {
+            part.sum = sum_of_row(e() + first, n);
+        });
+        block.parts_have_sums = true;
+    }
+    SCOREFN_INLINE double parts_without(std::int64_t action) const {
+        const std::int64_t p = action / kPartSize<T>, first = p * kPartSize<T>, left = block.cols - first;
+        const std::int64_t n = left < kPartSize<T> ? left : kPartSize<T>;
+        return merge_sums(parts(), num_parts(), p, sum_of_row_without(e() + first, n, action - first));
+    }
+
+    // entry(row, column, entry of all rows, extent, v)
+    template <int N, class Entry>
+    SCOREFN_INLINE void set_each(const RowValues<T> (&values)[N], Entry entry) {
+        T all[N][size];
+        for (int k = 0; k < N; ++k) values[k].lanes.store(all[k]);
+        for (int r = 0; r < count; ++r) {
+            Lanes<T> v[N];
+            for (int k = 0; k < N; ++k) v[k] = Lanes<T>::splat(all[k][r]);
+            const std::int64_t start = r * block.cols;
+            T* const results = to() + start;
+            const auto set_range = [&](std::int64_t first, std::int64_t n) SCOREFN_INLINE_LAMBDA {
+                const auto value = [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
+                    return entry(r, first + i, start + first + i, extent, v);
+                };
+                if (block.is_streamed && !this->any_bad)
+                    return block.stream.put(row * block.cols + start + first, n, value);
+                for_each_vector<T, 1>(n, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
+                    store(value(i, extent), results + first + i, extent);
+                });
+            };
+            if (has_parts<T>(block.cols))
+                share_out<T>(block.in.team, block.cols, set_range);
+            else
+                set_range(0, block.cols);
+        }
+    }
+};

@@ -1,0 +1,86 @@
+// A row of many entries is worked through in parts that stay in the nearest cache, and that several threads may share out.
+
+template <class T>
+struct PartOfRow {
+    T max, e_max;
+    SumsApart sums;
+    double sum;  // of the exponentials, if parts_have_sums
+    bool is_far;
+};
+
+template <class T>
+SCOREFN_INLINE bool has_parts(std::int64_t cols) {
+    return cols > kPartSize<T>;
+}
+template <class T>
+SCOREFN_INLINE std::int64_t number_of_parts(std::int64_t cols) {
+    return (cols + kPartSize<T> - 1) / kPartSize<T>;
+}
+
+// task(first entry, number of entries) for the ranges of a row of `cols` entries that the team shares out, each several
+// whole parts.
+template <class T, class Task>
+SCOREFN_INLINE void share_out(const Team& team, std::int64_t cols, Task task) {
+    constexpr std::int64_t range = 4 * kPartSize<T>;
+    struct Work {
+        std::int64_t cols;
+        Task* task;
+    } work = {cols, &task};
+    const std::int64_t count = (cols + range - 1) / range;
+    void (*const run)(void*, std::int64_t) = [](void* context, std::int64_t i) {
+        const auto [cols, task] = *static_cast<const Work*>(context);
+        const std::int64_t first = i * range, left = cols - first;
+        (*task)(first, left < range ? left : range);
+    };
+    if (team.parallel_for) return team.parallel_for(count, team.num_threads, run, &work);
+    for (std::int64_t i = 0; i < count; ++i) run(&work, i);
+}
+// visit(part, its first entry, number of entries)
+template <class T, class Visit>
+SCOREFN_INLINE void for_each_part(const Team& team, std::int64_t cols, PartOfRow<T>* parts, Visit visit) {
+    share_out<T>(team, cols, [&](std::int64_t first, std::int64_t n) SCOREFN_INLINE_LAMBDA {
+        for (std::int64_t i = first; i < first + n; i += kPartSize<T>)
+            visit(parts[i / kPartSize<T>], i, first + n - i < kPartSize<T> ? first + n - i : kPartSize<T>);
+    });
+}
+
+// The sum of the parts' sums, with one of them as if it were another.
+template <class T>
+SCOREFN_NO_INLINE double merge_sums(const PartOfRow<T>* parts, std::int64_t count, std::int64_t changed = -1,
+                                    double instead = 0) {
+    Compensated<double> sum;
+    for (std::int64_t p = 0; p < count; ++p) sum.add(p == changed ? instead : parts[p].sum);
+    return sum.total();
+}
+
+// What is known of a row that is kept apart from its largest logit.
+template <class T>
+struct Apart {
+    T max, e_max;
+    double rest, differences;
+};
+template <bool Differences, class T>
+SCOREFN_NO_INLINE Apart<T> merge_apart(const PartOfRow<T>* parts, std::int64_t count) {
+    T max = -kInfinity<T>, e_max = T(0);
+    for (std::int64_t p = 0; p < count; ++p)
+        if (max < parts[p].max) max = parts[p].max, e_max = parts[p].e_max;
+    SumsApart all = {};
+    Compensated<double> below, differences;
+    for (std::int64_t p = 0; p < count; ++p) {
+        const SumsApart& sums = parts[p].sums;
+        const double total = sums.below + sums.num_largest * static_cast<double>(parts[p].e_max);
+        if (parts[p].e_max == e_max) {
+            all.num_largest += sums.num_largest;
+            below.add(sums.below);
+        } else {
+            below.add(total);
+        }
+        if (!Differences || total == 0) continue;
+        // z - max = (z - max of the part) + (max of the part - max)
+        const double shift = static_cast<double>(parts[p].max) - static_cast<double>(max);
+        differences.add(sums.differences);
+        differences.add(total * (shift < kLowestDifference<T> ? kLowestDifference<T> : shift));
+    }
+    all.below = below.total();
+    return {max, e_max, all.rest(static_cast<double>(e_max)), differences.total()};
+}
