@@ -34,7 +34,7 @@ class Constant:
     values: tuple[int, ...]
     cols: tuple[int, ...]  # none: those between the values
     threads: int
-    entries: int = 1 << 20  # of float32: what a turn works through, in whole rows
+    entries: tuple[int, ...] = (1 << 20,)  # of float32: what a turn works through, in whole rows
 
     def cols_for(self, values: list[int]) -> list[int]:
         """The lengths of rows to measure."""
@@ -47,15 +47,22 @@ class Constant:
 
 CORES = len(os.sched_getaffinity(0))
 CONSTANTS = {
-    "longest_short_row": Constant("kernels.hpp", (16, 32, 64, 128), (), 1),
+    "longest_short_row": Constant("kernels.hpp", (32, 64, 128, 256), (), 1),
     "block_bytes": Constant(
         "kernels.hpp", (1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15), (4, 18, 64, 1000, 10000), 1
     ),
-    "elements_per_block": Constant(
+    "elements_per_task": Constant(
         "rows.hpp", (1 << 13, 1 << 14, 1 << 15, 1 << 16, 1 << 17), (4, 64, 1000), CORES
     ),
     "shortest_shared_row": Constant(
-        "rows.hpp", (1 << 14, 1 << 15, 1 << 16, 1 << 17, 1 << 18), (), CORES, entries=1
+        "rows.hpp", (1 << 14, 1 << 15, 1 << 16, 1 << 17, 1 << 18), (), CORES, entries=(1,)
+    ),
+    "least_streamed_bytes": Constant(
+        "rows.hpp",
+        (1 << 23, 1 << 24, 1 << 25, 1 << 26, 1 << 27),
+        (64,),
+        CORES,
+        entries=tuple(1 << n for n in range(20, 26)),
     ),
 }
 
@@ -111,12 +118,11 @@ class Candidate:
     def __exit__(self, *error: object) -> None:
         self.process.communicate()  # the end of its input ends it
 
-    def turn(self, function: str, cols: int, constant: Constant) -> tuple[float, str]:
+    def turn(self, function: str, rows: int, cols: int, threads: int) -> tuple[float, str]:
         """Nanoseconds a row, and the hash of the result."""
         assert self.process.stdin
         assert self.process.stdout
-        rows = math.ceil(constant.entries / cols)
-        print(function, rows, cols, constant.threads, 3, file=self.process.stdin, flush=True)
+        print(function, rows, cols, threads, 3, file=self.process.stdin, flush=True)
         nanoseconds, bits = self.process.stdout.readline().split()
         return int(nanoseconds) / rows, bits
 
@@ -127,14 +133,19 @@ def measure(candidates: dict[int, Candidate], constant: Constant, rounds: int) -
     ratios: dict[int, list[float]] = {value: [] for value in values}
     same_bits = True
     print(f"\nns a row, float32, threads: {constant.threads}; median of {rounds} turns\n")
-    print(f"{'function':16}{'K':>7}" + "".join(f"{value:>11}" for value in values) + "   best")
+    print(
+        f"{'function':16}{'rows':>9}{'K':>7}"
+        + "".join(f"{value:>11}" for value in values)
+        + "   best"
+    )
     for function in FUNCTIONS:
-        for cols in constant.cols_for(values):
+        for entries, cols in itertools.product(constant.entries, constant.cols_for(values)):
+            rows = math.ceil(entries / cols)
             times: dict[int, list[float]] = {value: [] for value in values}
             hashes = set()
             for i in range(rounds):
                 for value in values[i % len(values) :] + values[: i % len(values)]:
-                    time, bits = candidates[value].turn(function, cols, constant)
+                    time, bits = candidates[value].turn(function, rows, cols, constant.threads)
                     times[value].append(time)
                     hashes.add(bits)
             same_bits &= len(hashes) == 1
@@ -143,9 +154,9 @@ def measure(candidates: dict[int, Candidate], constant: Constant, rounds: int) -
             for value in values:
                 ratios[value].append(median[value] / median[best])
             cells = "".join(f"{median[value]:11.2f}" for value in values)
-            print(f"{function:16}{cols:7}{cells}   {best}", flush=True)
+            print(f"{function:16}{rows:9}{cols:7}{cells}   {best}", flush=True)
     mean = {value: statistics.geometric_mean(ratios[value]) for value in values}
-    print(f"{'over the best':23}" + "".join(f"{mean[value]:11.3f}" for value in values), end="")
+    print(f"{'over the best':32}" + "".join(f"{mean[value]:11.3f}" for value in values), end="")
     print(f"   {min(mean, key=mean.__getitem__)}")
     print(f"bits of the results: {'the same' if same_bits else 'NOT the same'} for all values")
 
