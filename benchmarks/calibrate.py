@@ -5,7 +5,7 @@ calibrate.cpp is linked with each. All of them then run side by side, a turn eac
 that whatever else the machine does meets them alike; what counts is the median over the turns.
 
     calibrate.py --constant block_bytes --values 4096 8192 16384
-    calibrate.py --constant longest_short_row --folder /tmp/builds  # builds once, for many runs
+    calibrate.py --constant longest_short_row --folder builds  # builds once, for many runs
 """
 
 from __future__ import annotations
