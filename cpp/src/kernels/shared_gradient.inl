@@ -2,11 +2,11 @@
 // with action j and v = the number of samples, not counting those that contribute nothing:
 //     s_j (1 - p_j) - p_j (sum_{k != j} s_k) - c v p_j (log p_j + H)
 // so its cost does not grow with the number of samples. A row that no sample visits has gradient 0. All in double: the
-// terms may cancel.
+// terms may cancel. As in gradient.inl, log p_j + H = (z_j - max) - m with m = sum_k p_k (z_k - max).
 
-// Of each row: sum_j s_j, the largest e and the sum of the others, 1 / total; max, log total, H and c v.
+// Of each row: sum_j s_j, the largest e and the sum of the others, 1 / total; max, m and c v.
 struct SharedRow {
-    Lanes<double> sum, e_max, rest, inverse, max, log_total, h, scale;
+    Lanes<double> sum, e_max, rest, inverse, max, m, scale;
 };
 
 template <bool Entropy, class T, class Extent>
@@ -16,8 +16,8 @@ SCOREFN_INLINE void shared_gradient_of_entries(const SharedRow& row, const T* z,
     const auto others = select(e_j == row.e_max, row.rest, row.rest + (row.e_max - e_j));
     auto value = s_j * (others * row.inverse) - e_j * row.inverse * (row.sum - s_j);
     if constexpr (Entropy) {
-        const auto log_p = (z_j - row.max) - row.log_total;
-        value = select(e_j == 0.0, value, value - row.scale * (e_j * row.inverse) * (log_p + row.h));
+        const auto log_p_and_h = (z_j - row.max) - row.m;
+        value = select(e_j == 0.0, value, value - row.scale * (e_j * row.inverse) * log_p_and_h);
     }
     value = select(value == value, value, kNaN<double>);
     store_doubles(select(z_j == -kInfinity<double>, 0.0, value), to, extent);
@@ -30,12 +30,11 @@ std::int64_t shared_gradient_of_rows(const LogitRows<T>& in, const double* weigh
     return map_groups(in, &out, accumulate, true, scratch, [&](auto& rows) SCOREFN_INLINE_LAMBDA {
         const Peak<T> peak = rows.template peak<Entropy>();
         const auto inverse = 1.0 / peak.total(), e_max = widen(peak.e_max), max = widen(peak.max);
-        const auto log_total = Entropy ? peak.log_total() : peak.rest;
-        const auto h = Entropy ? log_total - peak.differences * inverse : peak.rest;
+        const auto m = peak.differences * inverse;
         constexpr int size = Lanes<T>::size;
-        double of_e_max[size], of_rest[size], of_inverse[size], of_max[size], of_log_total[size], of_h[size];
+        double of_e_max[size], of_rest[size], of_inverse[size], of_max[size], of_m[size];
         e_max.store(of_e_max), peak.rest.store(of_rest), inverse.store(of_inverse);
-        max.store(of_max), log_total.store(of_log_total), h.store(of_h);
+        max.store(of_max), m.store(of_m);
         for (int r = 0; r < rows.count; ++r) {
             const std::int64_t start = r * in.cols;
             const double* const s = weight_sums + rows.first() * in.cols + start;
@@ -45,8 +44,7 @@ std::int64_t shared_gradient_of_rows(const LogitRows<T>& in, const double* weigh
                                    all(of_rest[r]),
                                    all(of_inverse[r]),
                                    all(of_max[r]),
-                                   all(of_log_total[r]),
-                                   all(of_h[r]),
+                                   all(of_m[r]),
                                    all(entropy_coef * visits[rows.first() + r])};
             for_each_vector<double, 1>(in.cols, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
                 shared_gradient_of_entries<Entropy>(row, rows.z() + start + i, rows.e() + start + i, s + i,
