@@ -78,12 +78,16 @@ struct Block {
         const std::int64_t end = (count + Lanes<T>::size - 1) / Lanes<T>::size * Lanes<T>::size * cols;
         for (std::int64_t i = count * cols; is_short(cols) && i < end; ++i) rows[i] = number;
     }
-    SCOREFN_NO_INLINE void make_far(int r) {
+    // From here on the exponentials of the row are to be those with respect to its largest logit.
+    SCOREFN_NO_INLINE void set_origin(int r) {
         for (int k = 0; !any_far && k < count; ++k) is_far[k] = false;
         any_far = is_far[r] = true;
-        parts_have_exps = parts_have_sums = false;
         far_max[r] = max_of_row(z + r * cols, cols);
         far_e_max[r] = exp_from(far_max[r], far_max[r]);
+    }
+    SCOREFN_NO_INLINE void make_far(int r) {
+        set_origin(r);
+        parts_have_exps = parts_have_sums = false;
         exps_from(far_max[r], z + r * cols, cols, e + r * cols);
     }
     SCOREFN_INLINE bool has_action(int r) const {  // a NaN is an allowed action with a bad value

@@ -16,9 +16,7 @@ SCOREFN_NO_INLINE Lanes<T> log_probs_far_below(const Group<T>& rows, const Actio
         const T z_a = z[actions.index[r]],
                 max = is_far ? block.far_max[rows.row + r] : max_of_row(z, block.cols);
         if (z_a == max || z_a == -kInfinity<T>) continue;
-        Window<T> window;
-        const T e_max =
-            is_far ? block.far_e_max[rows.row + r] : exp_within(Lanes<T>::splat(max), window).part[0][0];
+        const T e_max = is_far ? block.far_e_max[rows.row + r] : exp_within(max);
         const double largest = static_cast<double>(e_max);
         const double rest = others[r] + (static_cast<double>(e_a[r]) - largest);
         const auto log_total =

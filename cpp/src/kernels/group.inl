@@ -33,6 +33,7 @@ SCOREFN_INLINE T lane(Lanes<T> x, int i) {
     x.store(lanes);
     return lanes[i];
 }
+
 // What is the same for all groups.
 template <class T>
 struct Group {
@@ -114,15 +115,15 @@ private:
         for (int r = 0; r < count; ++r) {
             is_bad[r] = !(totals[r] > 0);
             if (!is_bad[r]) continue;
-            if (block.has_action(row + r) && totals[r] == 0 && !(block.any_far && block.is_far[row + r])) {
+            const bool has_action = block.has_action(row + r);
+            if (has_action && totals[r] == 0 && !(block.any_far && block.is_far[row + r])) {
                 block.make_far(row + r);
                 changed = true, is_bad[r] = false;
                 continue;
             }
             any_bad = true;
             const bool needs_action = !block.visits || block.visits[first() + r] != 0;
-            if (needs_action && block.stopped_at == -1 && !block.has_action(row + r))
-                block.stopped_at = first() + r;
+            if (needs_action && block.stopped_at == -1 && !has_action) block.stopped_at = first() + r;
         }
         return changed;
     }

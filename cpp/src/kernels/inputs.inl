@@ -4,7 +4,8 @@ constexpr std::int64_t kBytesAhead = 4096;
 
 // The sign bit of i says i < 0, that of bound - 1 - i says i >= bound.
 using Indices = Lanes<std::uint64_t>;
-SCOREFN_INLINE Indices signs_of(Indices index, std::int64_t bound) {
+template <class Index>
+SCOREFN_INLINE Index signs_of(Index index, std::int64_t bound) {
     return index | (static_cast<std::uint64_t>(bound) - 1 - index);
 }
 SCOREFN_INLINE bool are_good(Indices signs) { return !any(signs & (std::uint64_t{1} << 63)); }
@@ -36,10 +37,7 @@ bool load_indices(const IndexVector& v, std::int64_t first, std::int64_t count, 
             for (std::int64_t i = 0; i < count; ++i) out[i] = static_cast<std::int64_t>(x[i * v.stride]);
         asm volatile("" ::: "memory");  // what was read before is not read again
         std::uint64_t signs = 0;
-        for (std::int64_t i = 0; i < count; ++i) {
-            const auto index = static_cast<std::uint64_t>(out[i]);
-            signs |= index | (static_cast<std::uint64_t>(bound) - 1 - index);
-        }
+        for (std::int64_t i = 0; i < count; ++i) signs |= signs_of(static_cast<std::uint64_t>(out[i]), bound);
         return signs >> 63 == 0;
     });
 }

@@ -211,12 +211,12 @@ std::int64_t kl_divergence(const LogitRows<T>& in_p, const LogitRows<T>& in_q, T
                            void* scratch) {
     const std::int64_t cols = in_p.cols, most = block_rows<T>(cols);
     Block<T> p(in_p, scratch), q(in_q, Buffers<T>(scratch, cols).more);
-    const auto run = [&](auto make_group) SCOREFN_NO_INLINE_LAMBDA -> std::int64_t {
+    const auto run = [&](auto group_at) SCOREFN_NO_INLINE_LAMBDA -> std::int64_t {
         for (std::int64_t first = 0; first < in_p.rows; first += most) {
             const int count = static_cast<int>(in_p.rows - first < most ? in_p.rows - first : most);
             p.load(first, count, true), q.load(first, count, true);
             for (int row = 0; row < count; row += Lanes<T>::size) {
-                auto rows_p = make_group(p, row), rows_q = make_group(q, row);
+                auto rows_p = group_at(p, row), rows_q = group_at(q, row);
                 const KlRows<T> rows(rows_p.template peak<false>(), rows_q.template peak<false>());
                 if (p.stopped_at != -1) return p.stopped_at;
                 if (q.stopped_at != -1) return q.stopped_at;
@@ -226,11 +226,5 @@ std::int64_t kl_divergence(const LogitRows<T>& in_p, const LogitRows<T>& in_q, T
         }
         return -1;
     };
-    if (!is_short(cols))
-        return run([](Block<T>& block, int row) SCOREFN_INLINE_LAMBDA { return LongRows<T>(block, row); });
-    return with_tile<T>(cols, [&](const auto& tile) SCOREFN_INLINE_LAMBDA {
-        using Tile = std::decay_t<decltype(tile)>;
-        return run([&](Block<T>& block, int row)
-                       SCOREFN_INLINE_LAMBDA { return TileRows<T, Tile>(block, row, tile); });
-    });
+    return with_groups<T>(cols, run);
 }

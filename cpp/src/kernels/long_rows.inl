@@ -73,9 +73,7 @@ private:
         if (has_parts<T>(block.cols)) {
             measure_parts([&](PartOfRow<T>& part, std::int64_t first, std::int64_t n) {
                 part.max = max_of_row(z() + first, n);
-                Window<T> window;
-                part.e_max = block.any_far ? exp_from(block.far_max[row], part.max)
-                                           : exp_within(Lanes<T>::splat(part.max), window).part[0][0];
+                part.e_max = block.any_far ? exp_from(block.far_max[row], part.max) : exp_within(part.max);
                 part.sums = sums_of_row<Differences>(z() + first, e() + first, n, part.max, part.e_max);
             });
             const auto apart = merge_apart<Differences>(parts(), num_parts());
@@ -117,9 +115,7 @@ private:
             bool is_far = false;
             for (std::int64_t p = 0; p < num_parts(); ++p) is_far = is_far || parts()[p].is_far;
             if (!is_far) return;
-            block.any_far = block.is_far[row] = true;  // the only row
-            block.far_max[row] = max_of_row(z(), block.cols);
-            block.far_e_max[row] = exp_from(block.far_max[row], block.far_max[row]);
+            block.set_origin(row);  // of the only row
         }
         for_each_part(block.in.team, block.cols, parts(),
                       [&](PartOfRow<T>& part, std::int64_t first, std::int64_t n) {

@@ -27,6 +27,12 @@ SCOREFN_NO_INLINE void exps_from(T max, const T* z, std::int64_t n, T* e) {
         store(exp_from(load(z + i, extent, T(0)), origin), e + i, extent);
     });
 }
+// The same of one logit.
+template <class T>
+SCOREFN_INLINE T exp_within(T z) {
+    Window<T> window;
+    return exp_within(Lanes<T>::splat(z), window).part[0][0];
+}
 template <class T>
 SCOREFN_INLINE T exp_from(T max, T z) {
     return exp_from(Lanes<T>::splat(z), Origin<T>(max)).part[0][0];
