@@ -129,6 +129,13 @@ struct Kernels {
     void (*linear_accumulate)(const double* x, std::int64_t strip_size, std::int64_t strips, const double* g,
                               std::int64_t g_stride, std::int64_t rows, std::int64_t cols, double* sums,
                               std::int64_t row_stride);
+    void (*linear_columns)(const T* x, std::int64_t row_stride, std::int64_t col_stride, std::int64_t rows,
+                           std::int64_t cols, double* to, std::int64_t column_size);
+    void (*linear_logits_of_columns)(const double* x, std::int64_t column_size, std::int64_t rows,
+                                     std::int64_t features, const double* coef, std::int64_t cols, T* logits);
+    void (*linear_accumulate_columns)(const double* x, const double* g, std::int64_t column_size,
+                                      std::int64_t rows, std::int64_t features, std::int64_t cols,
+                                      double* sums, std::int64_t row_stride);
     std::int64_t linear_panel_width;
 };
 

@@ -13,10 +13,12 @@ namespace {
 constexpr std::int64_t round_up(std::int64_t n, std::int64_t step) { return (n + step - 1) / step * step; }
 constexpr std::int64_t kStrip = 8;  // as in kernels/linear.inl
 
-// One block of samples: x in strips, x[f / 8][sample][f % 8], and the logits, whose place the gradient takes.
+// One block of samples: x in strips, x[f / 8][sample][f % 8], or in columns, x[f][sample], and the logits, whose place the
+// gradient takes.
 template <class T>
 struct Block {
     std::int64_t first = 0, rows = 0;
+    bool in_columns = false;
     Zeros<double> x;
     Zeros<T> logits;
     Zeros<std::int64_t> action;
@@ -52,8 +54,8 @@ public:
     std::int64_t strip_size() const { return block_rows * kStrip; }
     Block<T> make_block() const { return Block<T>(block_rows, strips * kStrip, row_stride); }
 
-    // The block of the samples from `first` on, up to `end`.
-    void load_block(Block<T>& block, std::int64_t first, std::int64_t end) {
+    // The block of the samples from `first` on, up to `end`, without their features.
+    void load_samples(Block<T>& block, std::int64_t first, std::int64_t end) {
         block.first = first;
         block.rows = std::min(block_rows, end - first);
         load(weights_, first, block.rows, block.weight.data());
@@ -61,8 +63,11 @@ public:
             actions_changed_ = true;
             std::fill_n(block.action.data(), block.rows, 0);
         }
+    }
+
+    void load_strips(Block<T>& block) const {
         for (std::int64_t s = 0; s < strips; ++s)
-            widen(features_, first, block.rows, s * kStrip, kStrip, block.x.data() + s * strip_size(),
+            widen(features_, block.first, block.rows, s * kStrip, kStrip, block.x.data() + s * strip_size(),
                   kStrip);
     }
 
@@ -83,6 +88,21 @@ public:
                              is_contiguous ? next : nullptr);
     }
 
+    // The features in columns, x[f][sample], and the logits from them and coef as doubles.
+    void load_columns(Block<T>& block) const {
+        block.in_columns = true;
+        kernel.linear_columns(features_.data + block.first * features_.row_stride, features_.row_stride,
+                              features_.col_stride, block.rows, num_features, block.x.data(), block_rows);
+    }
+    void load_coef(double* coef) const {
+        for (std::int64_t f = 0; f < num_features; ++f)
+            for (std::int64_t k = 0; k < num_actions; ++k) *coef++ = static_cast<double>(coef_(f, k));
+    }
+    void multiply_columns(const Block<T>& block, const double* coef) const {
+        kernel.linear_logits_of_columns(block.x.data(), block_rows, block.rows, num_features, coef,
+                                        num_actions, block.logits.data());
+    }
+
     // g in the place of the logits of the block's rows begin .. end - 1.
     void score_rows(Block<T>& block, std::int64_t begin, std::int64_t end) {
         T* const logits = block.logits.data() + begin * row_stride;
@@ -93,8 +113,7 @@ public:
         for (std::int64_t r = begin; r < end && zeros > 0 && options_.entropy_coef == 0; ++r) {
             const T logit = block.logits[r * row_stride];
             if (weight[r] != 0 || logit - logit == 0) continue;
-            for (std::int64_t s = 0; s < strips; ++s)
-                std::fill_n(block.x.data() + s * strip_size() + r * kStrip, kStrip, 0.0);
+            for (std::int64_t f = 0; f < num_features; ++f) feature(block, r, f) = 0;
         }
         LogitRows<T> rows{logits, end - begin, num_actions, row_stride, 1, nullptr, 0, 0};
         if (const auto& where = options_.where) {
@@ -124,12 +143,23 @@ public:
                                  round_up(cols, 2), sums, sums_stride);
     }
 
+    void accumulate_columns(const Block<T>& block, double* g, double* sums, std::int64_t sums_stride) const {
+        kernel.linear_columns(block.logits.data(), num_actions, 1, block.rows, num_actions, g, block_rows);
+        kernel.linear_accumulate_columns(block.x.data(), g, block_rows, block.rows, num_features, num_actions,
+                                         sums, sums_stride);
+    }
+
     void throw_if_bad() const {
         if (first_bad_ < num_samples) throw_no_allowed_action("features", first_bad_, " @ coef");
         if (actions_changed_) throw std::runtime_error("actions were changed during the call");
     }
 
 private:
+    double& feature(const Block<T>& block, std::int64_t r, std::int64_t f) const {
+        return block
+            .x[block.in_columns ? f * block_rows + r : f / kStrip * strip_size() + r * kStrip + f % kStrip];
+    }
+
     // x[first_row + i, first_col + j] as doubles, for as many of `cols` columns as there are.
     void widen(const Matrix<const T>& x, std::int64_t first_row, std::int64_t rows, std::int64_t first_col,
                std::int64_t cols, double* to, std::int64_t to_stride) const {
@@ -157,18 +187,59 @@ void add(T& entry, double sum, bool accumulate) {
     entry = value == value ? value : std::numeric_limits<T>::quiet_NaN();
 }
 
+// How a thread adds the gradient of a block to its sums, sums[k, f]: for few features and actions lane = sample,
+template <class T>
+class ByColumns {
+public:
+    explicit ByColumns(LinearGradient<T>& gradient)
+        : gradient_(gradient), coef_(gradient.num_features * gradient.num_actions) {
+        gradient.load_coef(coef_.data());
+    }
+    void add(Block<T>& block, double* g, double* sums, std::int64_t stride) const {
+        gradient_.load_columns(block);
+        gradient_.multiply_columns(block, coef_.data());
+        gradient_.score_rows(block, 0, block.rows);
+        gradient_.accumulate_columns(block, g, sums, stride);
+    }
+
+private:
+    LinearGradient<T>& gradient_;
+    Array<double> coef_;
+};
+
+// otherwise lane = action, and then lane = feature.
+template <class T>
+class ByStrips {
+public:
+    explicit ByStrips(LinearGradient<T>& gradient)
+        : gradient_(gradient),
+          panels_((gradient.num_actions + width_ - 1) / width_ * gradient.num_features * width_) {
+        for (std::int64_t k = 0; k < gradient.num_actions; k += width_) gradient.load_panel(k, panel(k));
+    }
+    void add(Block<T>& block, double* g, double* sums, std::int64_t stride) const {
+        gradient_.load_strips(block);
+        for (std::int64_t k = 0; k < gradient_.num_actions; k += width_)
+            gradient_.multiply(block, 0, block.rows, k, panel(k));
+        gradient_.score_rows(block, 0, block.rows);
+        gradient_.load_gradient(block, 0, gradient_.num_actions, g);
+        gradient_.accumulate(block, g, gradient_.num_actions, 0, gradient_.strips, sums, stride);
+    }
+
+private:
+    double* panel(std::int64_t action) const { return panels_.data() + action * gradient_.num_features; }
+
+    LinearGradient<T>& gradient_;
+    const std::int64_t width_ = gradient_.kernel.linear_panel_width;
+    Zeros<double> panels_;
+};
+
 // Few parameters: chunks of samples in parallel, each with sums of its own, merged in a fixed tree. A chunk has no
 // fewer samples than it has sums, so they take no more memory than the features.
-template <class T>
-void sum_over_chunks(LinearGradient<T>& gradient, std::int64_t per_chunk, const Matrix<T>& out,
-                     const GradientOptions& options) {
+template <class T, class Blocks>
+void sum_over_chunks(LinearGradient<T>& gradient, const Blocks& blocks, std::int64_t per_chunk,
+                     const Matrix<T>& out, const GradientOptions& options) {
     const std::int64_t stride = gradient.strips * kStrip, g_stride = round_up(gradient.num_actions, kStrip);
     const std::int64_t size = stride * g_stride;
-    const std::int64_t width = gradient.kernel.linear_panel_width, panel_size = gradient.num_features * width;
-    const Zeros<double> panels((gradient.num_actions + width - 1) / width * panel_size);
-    for (std::int64_t k = 0; k < gradient.num_actions; k += width)
-        gradient.load_panel(k, panels.data() + k / width * panel_size);
-
     const std::int64_t chunks = std::max<std::int64_t>(1, (gradient.num_samples + per_chunk - 1) / per_chunk);
     const Zeros<double> sums(chunks * size);
     parallel_for(chunks, options.num_threads, [&](std::int64_t chunk) {
@@ -176,13 +247,8 @@ void sum_over_chunks(LinearGradient<T>& gradient, std::int64_t per_chunk, const 
         const Zeros<double> g(gradient.block_rows * g_stride);
         const std::int64_t end = std::min(gradient.num_samples, (chunk + 1) * per_chunk);
         for (std::int64_t first = chunk * per_chunk; first < end; first += gradient.block_rows) {
-            gradient.load_block(block, first, end);
-            for (std::int64_t k = 0; k < gradient.num_actions; k += width)
-                gradient.multiply(block, 0, block.rows, k, panels.data() + k / width * panel_size);
-            gradient.score_rows(block, 0, block.rows);
-            gradient.load_gradient(block, 0, gradient.num_actions, g.data());
-            gradient.accumulate(block, g.data(), gradient.num_actions, 0, gradient.strips,
-                                sums.data() + chunk * size, stride);
+            gradient.load_samples(block, first, end);
+            blocks.add(block, g.data(), sums.data() + chunk * size, stride);
         }
     });
     merge_tree(sums.data(), chunks, size, options.num_threads);
@@ -214,7 +280,8 @@ void sum_over_blocks(LinearGradient<T>& gradient, const Matrix<Sum>& sums, int n
 
     Block<T> block = gradient.make_block();
     for (std::int64_t first = 0; first == 0 || first < gradient.num_samples; first += gradient.block_rows) {
-        gradient.load_block(block, first, gradient.num_samples);
+        gradient.load_samples(block, first, gradient.num_samples);
+        gradient.load_strips(block);
         parallel_for(groups * parts, num_threads, [&](std::int64_t task) {
             const std::int64_t action = task / parts * group_size, begin = task % parts * part_rows;
             const std::int64_t last = std::min(action + group_size, gradient.num_actions);
@@ -289,9 +356,12 @@ void linear_gradient(Matrix<const T> features, Matrix<const T> coef, IndexVector
     if (parameters <= std::max(kSmallestChunk, features.rows)) {
         // Rows of so few logits follow each other, as the kernels like them: what is written or read beyond one is of the
         // next. Elsewhere they are whole vectors: threads share out the rows.
-        const std::int64_t row_stride = coef.cols < 4 ? coef.cols : round_up(coef.cols, kStrip);
+        const bool are_few = coef.rows <= kStrip && coef.rows * coef.cols <= 4 * kStrip;
+        const std::int64_t row_stride = are_few || coef.cols < 4 ? coef.cols : round_up(coef.cols, kStrip);
         LinearGradient<T> gradient(features, coef, actions, weights, options, rows_of(kOwnBlock), row_stride);
-        return sum_over_chunks(gradient, std::max(kSmallestChunk, parameters), out, options);
+        const std::int64_t per_chunk = std::max(kSmallestChunk, parameters);
+        if (are_few) return sum_over_chunks(gradient, ByColumns<T>(gradient), per_chunk, out, options);
+        return sum_over_chunks(gradient, ByStrips<T>(gradient), per_chunk, out, options);
     }
     LinearGradient<T> gradient(features, coef, actions, weights, options, rows_of(kSharedBlock),
                                round_up(coef.cols, kStrip));

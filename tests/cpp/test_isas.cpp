@@ -123,6 +123,22 @@ std::vector<T> all_results(const Kernels<T>& kernels, std::int64_t num_rows, std
     kernels.linear_accumulate(x.get(), strip_size, strips, g.get(), stride, num_rows, 4, sums.get(),
                               strips * 8);
     all.insert(all.end(), sums.get(), sums.get() + 4 * strips * 8);
+
+    // The same by columns.
+    const std::int64_t column_size = (num_rows + 15) / 16 * 16;
+    const auto x_columns = zeros(cols * column_size), g_columns = zeros(3 * column_size),
+               of_coef = zeros(3 * cols);
+    const auto other_sums = zeros(3 * cols);
+    std::copy(coef.begin(), coef.end(), of_coef.get());
+    std::vector<T> dense(static_cast<std::size_t>(column_size) * 3);
+    kernels.linear_columns(q.data(), cols, 1, num_rows, cols, x_columns.get(), column_size);
+    kernels.linear_logits_of_columns(x_columns.get(), column_size, num_rows, cols, of_coef.get(), 3,
+                                     dense.data());
+    keep(dense);
+    kernels.linear_columns(dense.data(), 3, 1, num_rows, 3, g_columns.get(), column_size);
+    kernels.linear_accumulate_columns(x_columns.get(), g_columns.get(), column_size, num_rows, cols, 3,
+                                      other_sums.get(), cols);
+    all.insert(all.end(), other_sums.get(), other_sums.get() + 3 * cols);
     return all;
 }
 

@@ -31,6 +31,8 @@ SCOREFN_INLINE bool with_integers(const IndexVector& v, std::int64_t first, Visi
 bool load_indices(const IndexVector& v, std::int64_t first, std::int64_t count, std::int64_t bound,
                   std::int64_t* out) {
     return with_integers(v, first, [&](const auto* x) {
+        // Who loads a block will load the next.
+        for (std::int64_t i = count; i < 2 * count; i += 64 / sizeof(*x)) __builtin_prefetch(x + i);
         if (v.stride == 1)
             for (std::int64_t i = 0; i < count; ++i) out[i] = static_cast<std::int64_t>(x[i]);
         else

@@ -39,6 +39,7 @@ namespace {
 #include "gradient.inl"
 #include "shared_gradient.inl"
 #include "linear.inl"
+#include "linear_columns.inl"
 
 template <class T>
 constexpr Kernels<T> table() {
@@ -56,6 +57,9 @@ constexpr Kernels<T> table() {
             linear_widen<T>,
             linear_logits<T>,
             linear_accumulate<T>,
+            linear_columns<T>,
+            linear_logits_of_columns<T>,
+            linear_accumulate_columns<T>,
             kPanelWidth};
 }
 

@@ -39,6 +39,38 @@ SCOREFN_INLINE typename Vectors<T>::type load_quarters(const T* x, std::int64_t)
 }
 #endif
 
+// The other way round.
+#if SCOREFN_VECTOR_BYTES >= 32
+SCOREFN_INLINE void store_two_quarters(__m256 q, float* x, std::int64_t stride) {
+    _mm_storeu_ps(x, _mm256_castps256_ps128(q));
+    _mm_storeu_ps(x + stride, _mm256_extractf128_ps(q, 1));
+}
+SCOREFN_INLINE void store_two_quarters(__m256d q, double* x, std::int64_t stride) {
+    _mm_storeu_pd(x, _mm256_castpd256_pd128(q));
+    _mm_storeu_pd(x + stride, _mm256_extractf128_pd(q, 1));
+}
+#endif
+#if SCOREFN_VECTOR_BYTES == 64
+SCOREFN_INLINE void store_quarters(__m512 q, float* x, std::int64_t stride) {
+    store_two_quarters(_mm512_castps512_ps256(q), x, stride);
+    store_two_quarters(_mm512_extractf32x8_ps(q, 1), x + 2 * stride, stride);
+}
+SCOREFN_INLINE void store_quarters(__m512d q, double* x, std::int64_t stride) {
+    store_two_quarters(_mm512_castpd512_pd256(q), x, stride);
+    store_two_quarters(_mm512_extractf64x4_pd(q, 1), x + 2 * stride, stride);
+}
+#elif SCOREFN_VECTOR_BYTES == 32
+template <class T>
+SCOREFN_INLINE void store_quarters(typename Vectors<T>::type q, T* x, std::int64_t stride) {
+    store_two_quarters(q, x, stride);
+}
+#else
+template <class T>
+SCOREFN_INLINE void store_quarters(typename Vectors<T>::type q, T* x, std::int64_t) {
+    *reinterpret_cast<typename Vectors<T>::unaligned*>(x) = q;
+}
+#endif
+
 // Lane i of each part of the result is lane index(i) of those of a and b, one after the other.
 template <class T, class Index, int... I>
 SCOREFN_INLINE Lanes<T> shuffle(Lanes<T> a, Lanes<T> b, Index index, std::integer_sequence<int, I...>) {
@@ -110,6 +142,12 @@ struct WideTile {
         if (shared(slice) > 0)
             for (auto& row : x) row = select(is_new, row, fill);
     }
+    SCOREFN_INLINE void store(const Lanes<T> (&x)[width], T* rows, std::int64_t slice) const {
+        T* const first = rows + first_column(slice);
+        for (int i = 0; i < width; ++i)
+            for (int p = 0; p < kParts; ++p)
+                store_quarters(x[i].part[p], first + (i + p * kPartLanes<T>)*cols, width * cols);
+    }
     // The column of the first lane, and that of every lane of a vector counted from there.
     SCOREFN_INLINE std::int64_t first_column(std::int64_t slice) const {
         return slice * width - shared(slice);
@@ -146,7 +184,7 @@ struct WideTile {
             sum.add(zip_low<2>(a, b)), sum.add(zip_high<2>(a, b));
         }
     }
-    // The columns of a slice, lane = row.
+    // The columns of a slice, lane = row; and back.
     SCOREFN_INLINE static void transpose(Lanes<T> (&x)[width]) {
         const auto low = zip_low<1>(x[0], x[1]), high = zip_high<1>(x[0], x[1]);
         if constexpr (width == 2) {
@@ -177,6 +215,17 @@ struct NarrowTile {
             x[0].part[p] = column<0>(v, std::make_integer_sequence<int, n>{});
             if constexpr (Cols > 1) x[1].part[p] = column<1>(v, std::make_integer_sequence<int, n>{});
             if constexpr (Cols > 2) x[2].part[p] = column<2>(v, std::make_integer_sequence<int, n>{});
+        }
+    }
+    SCOREFN_INLINE static void store(const Lanes<T> (&x)[width], T* rows, std::int64_t) {
+        constexpr int n = kPartLanes<T>;
+        for (int p = 0; p < kParts; ++p, rows += Cols * n) {
+            typename Vectors<T>::type c[Cols];
+            for (int k = 0; k < Cols; ++k) c[k] = x[k].part[p];
+            auto* const v = reinterpret_cast<typename Vectors<T>::unaligned*>(rows);
+            v[0] = entries<0>(c, std::make_integer_sequence<int, n>{});
+            if constexpr (Cols > 1) v[1] = entries<1>(c, std::make_integer_sequence<int, n>{});
+            if constexpr (Cols > 2) v[2] = entries<2>(c, std::make_integer_sequence<int, n>{});
         }
     }
     SCOREFN_INLINE static std::int64_t first_column(std::int64_t) { return 0; }
@@ -213,6 +262,20 @@ private:
             return first;
         else
             return __builtin_shufflevector(first, v[2], (I * Cols + K < two ? I : I * Cols + K - n)...);
+    }
+    // The other way round: entry V n + I is of row (V n + I) / Cols.
+    template <int V, class Vector, int... I>
+    SCOREFN_INLINE static Vector entries(const Vector (&c)[Cols], std::integer_sequence<int, I...>) {
+        constexpr int n = sizeof...(I), first = V * n;
+        if constexpr (Cols == 1) return c[0];
+        const Vector two = __builtin_shufflevector(
+            c[0], c[Cols > 1 ? 1 : 0],
+            ((first + I) % Cols < 2 ? (first + I) / Cols + (first + I) % Cols * n : -1)...);
+        if constexpr (Cols <= 2)
+            return two;
+        else
+            return __builtin_shufflevector(two, c[2],
+                                           ((first + I) % Cols < 2 ? I : (first + I) / Cols + n)...);
     }
 };
 
