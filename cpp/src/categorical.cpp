@@ -6,6 +6,7 @@ namespace scorefn {
 
 template <class T>
 void log_prob(Matrix<const T> logits, IndexVector actions, Vector<T> out, const Options& options) {
+    const StandardFloatEnvironment environment;
     require_size("out", out.size, logits.rows);
     const Kernels<T>& table = kernels().of<T>();
     run_rows(logits, &actions, options, [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) {
@@ -15,6 +16,7 @@ void log_prob(Matrix<const T> logits, IndexVector actions, Vector<T> out, const 
 
 template <class T>
 void entropy(Matrix<const T> logits, Vector<T> out, const Options& options) {
+    const StandardFloatEnvironment environment;
     require_size("out", out.size, logits.rows);
     const Kernels<T>& table = kernels().of<T>();
     run_rows(logits, nullptr, options, [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) {
@@ -25,6 +27,7 @@ void entropy(Matrix<const T> logits, Vector<T> out, const Options& options) {
 template <class T>
 void kl_divergence(Matrix<const T> logits_p, Matrix<const T> logits_q, Vector<T> out,
                    const Options& options) {
+    const StandardFloatEnvironment environment;
     require_shape("logits_q", logits_q.rows, logits_q.cols, logits_p.rows, logits_p.cols);
     require_logits(logits_p, options.where);
     require_size("out", out.size, logits_p.rows);
@@ -49,6 +52,7 @@ void kl_divergence(Matrix<const T> logits_p, Matrix<const T> logits_q, Vector<T>
 template <class T>
 void sample(Matrix<const T> logits, RandomKey key, Matrix<std::int64_t> actions, Matrix<T> log_probs,
             Vector<T> entropies, const Options& options) {
+    const StandardFloatEnvironment environment;
     require_shape("actions", actions.rows, actions.cols, logits.rows, actions.cols);
     require_shape("log_probs", log_probs.rows, log_probs.cols, actions.rows, actions.cols);
     if (entropies.data) require_size("entropies", entropies.size, logits.rows);

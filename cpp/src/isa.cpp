@@ -1,5 +1,6 @@
 // Which kernel table: the best the CPU runs, or the lower one that SCOREFN_ISA names.
 
+#include <atomic>
 #include <cstdlib>
 #include <scorefn/config.hpp>
 #include <stdexcept>
@@ -41,8 +42,11 @@ const KernelTable& choose() {
 }  // namespace
 
 const KernelTable& kernels() {
-    static const KernelTable& table = choose();
-    return table;
+    // No static variable with a lock, which a fork might find held. Two threads that choose at once choose the same.
+    static std::atomic<const KernelTable*> chosen{nullptr};
+    const KernelTable* table = chosen;
+    if (!table) chosen = table = &choose();
+    return *table;
 }
 
 std::vector<std::string> available_isas() {

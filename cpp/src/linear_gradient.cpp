@@ -247,6 +247,7 @@ void sum_over_chunks(LinearGradient<T>& gradient, const Blocks& blocks, std::int
         const Zeros<double> g(gradient.block_rows * g_stride);
         const std::int64_t end = std::min(gradient.num_samples, (chunk + 1) * per_chunk);
         for (std::int64_t first = chunk * per_chunk; first < end; first += gradient.block_rows) {
+            check_interrupt();
             gradient.load_samples(block, first, end);
             blocks.add(block, g.data(), sums.data() + chunk * size, stride);
         }
@@ -289,9 +290,11 @@ void sum_over_blocks(LinearGradient<T>& gradient, const Matrix<Sum>& sums, int n
             auto* const panels = static_cast<double*>(thread_scratch(feature_bytes * group_size));
             const auto panel = [&](std::int64_t k) { return panels + (k - action) * gradient.num_features; };
             for (std::int64_t k = action; k < last; k += width) gradient.load_panel(k, panel(k));
-            for (std::int64_t r = begin; r < end; r += group_rows)
+            for (std::int64_t r = begin; r < end; r += group_rows) {
+                check_interrupt();
                 for (std::int64_t k = action; k < last; k += width)
                     gradient.multiply(block, r, std::min(end, r + group_rows), k, panel(k));
+            }
         });
         parallel_for((block.rows + kRowsScored - 1) / kRowsScored, num_threads, [&](std::int64_t i) {
             gradient.score_rows(block, i * kRowsScored, std::min(block.rows, (i + 1) * kRowsScored));
@@ -307,6 +310,7 @@ void sum_over_blocks(LinearGradient<T>& gradient, const Matrix<Sum>& sums, int n
             double* const g = tile + group_size * stride;
             gradient.load_gradient(block, action, cols, g);
             for (std::int64_t s = strip; s < end; s += tile_strips) {
+                check_interrupt();
                 const std::int64_t last = std::min(end, s + tile_strips);
                 const std::int64_t features = std::min(last * kStrip, gradient.num_features) - s * kStrip;
                 std::fill_n(tile, group_size * stride, 0.0);
@@ -335,6 +339,7 @@ void sum_over_blocks(LinearGradient<T>& gradient, const Matrix<T>& out, const Gr
 template <class T>
 void linear_gradient(Matrix<const T> features, Matrix<const T> coef, IndexVector actions, RealVector weights,
                      Matrix<T> out, const GradientOptions& options) {
+    const StandardFloatEnvironment environment;
     if (coef.cols < 1) throw std::invalid_argument("coef must have at least one action, got 0");
     require_shape("coef", coef.rows, coef.cols, features.cols, coef.cols);
     require_shape("out", out.rows, out.cols, coef.rows, coef.cols);

@@ -45,6 +45,7 @@ Vector<T> from(const Vector<T>& v, std::int64_t first) {
 template <class T>
 double policy_gradient(Matrix<const T> logits, IndexVector actions, RealVector weights, ObjectiveRows<T> out,
                        const GradientOptions& options) {
+    const StandardFloatEnvironment environment;
     require_rows(out, logits);
     require_size("weights", weights.size, logits.rows);
     const Kernels<T>& table = kernels().of<T>();
@@ -57,7 +58,7 @@ double policy_gradient(Matrix<const T> logits, IndexVector actions, RealVector w
                                          sums.of_row(first)};
         return table.weighted_log_prob_gradient(rows, &w, of_rows, out_rows(out.gradient, first),
                                                 options.accumulate, scratch);
-    });
+    }, options.accumulate);
     return *sums.total(options.num_threads);
 }
 
@@ -65,6 +66,7 @@ template <class T>
 ClippedSurrogate clipped_surrogate(Matrix<const T> logits, IndexVector actions, RealVector old_log_prob,
                                    RealVector advantages, double clip_range, ObjectiveRows<T> out,
                                    Vector<T> ratio, const GradientOptions& options) {
+    const StandardFloatEnvironment environment;
     require_rows(out, logits);
     require_size("ratio", ratio.size, logits.rows);
     require_size("old_log_prob", old_log_prob.size, logits.rows);
@@ -87,7 +89,7 @@ ClippedSurrogate clipped_surrogate(Matrix<const T> logits, IndexVector actions, 
                                          sum + 2};
         return table.clipped_ratio_gradient(rows, of_ratio, of_rows, out_rows(out.gradient, first),
                                             options.accumulate, scratch);
-    });
+    }, options.accumulate);
     const double* const total = sums.total(options.num_threads);
     const auto rows = static_cast<double>(logits.rows);
     constexpr double nan = std::numeric_limits<double>::quiet_NaN();

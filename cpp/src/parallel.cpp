@@ -4,39 +4,125 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <condition_variable>
 #include <cstdlib>
 #include <exception>
 #include <memory>
 #include <mutex>
 #include <new>
 #include <scorefn/threads.hpp>
+#include <system_error>
 #include <thread>
+#include <utility>
+#include <vector>
+
+#include "float_environment.hpp"
+#include "interrupt.hpp"
 
 namespace scorefn {
 namespace {
 
-// libgomp keeps a pool of threads for each thread that opens a region. After a fork the child has the pool's memory
-// but not its threads, and a region opened by the thread that forked would wait for them for ever. A new thread has
-// no pool yet, so in the child that thread lends its regions to one.
+// Tasks shared out among the threads that call work(), one of which is the caller's.
+class Region {
+public:
+    Region(std::int64_t count, void (*run)(void*, std::int64_t), void* context)
+        : count_(count), run_(run), context_(context) {}
+
+    void work(bool is_caller) {
+        const StandardFloatEnvironment environment;
+        Region* const outer = std::exchange(of_this_thread, this);
+        for (std::int64_t i; !stopped_ && (i = next_++) < count_;) {
+            try {
+                if (is_caller && is_interrupted()) throw Interrupted();
+                run_(context_, i);
+            } catch (...) {
+                stop(std::current_exception());
+            }
+        }
+        of_this_thread = outer;
+    }
+    void rethrow() const {
+        if (failure_) std::rethrow_exception(failure_);
+    }
+    bool is_stopped() const { return stopped_; }
+
+    static inline thread_local Region* of_this_thread = nullptr;
+
+private:
+    void stop(std::exception_ptr failure) {
+        const std::lock_guard<std::mutex> guard(failure_lock_);
+        if (!failure_) failure_ = std::move(failure);
+        stopped_ = true;
+    }
+
+    const std::int64_t count_;
+    void (*const run_)(void*, std::int64_t);
+    void* const context_;
+    std::atomic<std::int64_t> next_{0};
+    std::atomic<bool> stopped_{false};
+    std::mutex failure_lock_;
+    std::exception_ptr failure_;
+};
+
+// Calls work() in up to `count` threads of its own, fewer if the system has no more.
+template <class Work>
+class Threads {
+public:
+    Threads(int count, Work work) {
+        threads_.reserve(static_cast<std::size_t>(count));
+        try {
+            while (static_cast<int>(threads_.size()) < count) threads_.emplace_back(work);
+        } catch (const std::system_error&) {}
+    }
+    ~Threads() {
+        for (std::thread& thread : threads_) thread.join();
+    }
+    int size() const { return static_cast<int>(threads_.size()); }
+
+private:
+    std::vector<std::thread> threads_;
+};
+
+// libgomp keeps a pool of threads for each thread that opens a region: as many as its last region had.
+thread_local int pool_size = 1;
+// After a fork the child has the pool's memory but not its threads, and a region opened by the thread that forked would
+// wait for them for ever.
 thread_local bool pool_is_lost = false;
 
 const bool fork_is_watched = [] {
     return pthread_atfork(nullptr, nullptr, [] { pool_is_lost = true; }) == 0;
 }();
 
-void run_region(std::int64_t count, int num_threads, void (*run)(void*, std::int64_t), void* context) {
-    std::exception_ptr failure;
-    std::mutex failure_lock;
-#pragma omp parallel for schedule(dynamic) num_threads(num_threads)
-    for (std::int64_t i = 0; i < count; ++i) {
-        try {
-            run(context, i);
-        } catch (...) {
-            const std::lock_guard<std::mutex> guard(failure_lock);
-            if (!failure) failure = std::current_exception();
-        }
+// Whether a pool of this size can be had: libgomp ends the process where a thread cannot be started.
+bool pool_can_have(int num_threads) {
+    if (num_threads <= pool_size) return true;
+    std::mutex lock;
+    std::condition_variable all_started;
+    bool may_end = false;
+    const int more = num_threads - pool_size;
+    Threads threads(more, [&] {
+        std::unique_lock<std::mutex> guard(lock);
+        all_started.wait(guard, [&] { return may_end; });
+    });
+    {
+        const std::lock_guard<std::mutex> guard(lock);
+        may_end = true;
     }
-    if (failure) std::rethrow_exception(failure);
+    all_started.notify_all();
+    return threads.size() == more;
+}
+
+void run_region(Region& region, int num_threads) {
+#ifndef SCOREFN_STD_THREADS  // ThreadSanitizer does not see how libgomp synchronises
+    if (!pool_is_lost && pool_can_have(num_threads)) {
+        pool_size = num_threads;
+#pragma omp parallel num_threads(num_threads)
+        region.work(omp_get_thread_num() == 0);
+        return;
+    }
+#endif
+    const Threads others(num_threads - 1, [&] { region.work(false); });
+    region.work(true);
 }
 
 }  // namespace
@@ -45,21 +131,17 @@ void parallel_for_erased(std::int64_t count, int num_threads, void (*run)(void*,
                          void* context) {
     if (num_threads == 0 && count > 1) num_threads = get_num_threads();
     num_threads = static_cast<int>(std::min<std::int64_t>(num_threads, count));
-    if (num_threads <= 1 || omp_in_parallel()) {
-        for (std::int64_t i = 0; i < count; ++i) run(context, i);
-    } else if (pool_is_lost) {
-        std::exception_ptr failure;
-        std::thread([&] {
-            try {
-                run_region(count, num_threads, run, context);
-            } catch (...) {
-                failure = std::current_exception();
-            }
-        }).join();
-        if (failure) std::rethrow_exception(failure);
-    } else {
-        run_region(count, num_threads, run, context);
-    }
+    Region region(count, run, context);
+    if (num_threads <= 1 || Region::of_this_thread || omp_in_parallel())
+        region.work(true);
+    else
+        run_region(region, num_threads);
+    region.rethrow();
+}
+
+void check_interrupt() {
+    const Region* const region = Region::of_this_thread;
+    if ((region && region->is_stopped()) || is_interrupted()) throw Interrupted();
 }
 
 void merge_tree(double* arrays, std::int64_t count, std::int64_t size, int num_threads) {

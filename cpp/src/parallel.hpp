@@ -7,8 +7,9 @@
 
 namespace scorefn {
 
-// Calls run(context, i) for every i in [0, count) on up to num_threads threads (0: get_num_threads()), in any order.
-// Serial within a parallel region. The first exception of a task is rethrown once all have ended.
+// Calls run(context, i) for every i in [0, count) on up to num_threads threads (0: get_num_threads()), in any order; on
+// fewer if the system has no more. Serial within a parallel region. After an exception of a task no other begins, and it is
+// rethrown once all have ended; so is Interrupted, if the caller is Interruptible and to stop.
 void parallel_for_erased(std::int64_t count, int num_threads, void (*run)(void*, std::int64_t),
                          void* context);
 
@@ -22,6 +23,9 @@ void parallel_for(std::int64_t count, int num_threads, Task&& task) {
         (*static_cast<std::remove_reference_t<Task>*>(context))(i);
     }, &task);
 }
+
+// For tasks that take long: throws Interrupted if the call is to stop.
+void check_interrupt();
 
 // least = min(least, value), for threads that look for the first of something.
 inline void lower(std::atomic<std::int64_t>& least, std::int64_t value) {

@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <optional>
 #include <scorefn/threads.hpp>
 
 #include "check.hpp"
+#include "float_environment.hpp"
+#include "interrupt.hpp"
 #include "parallel.hpp"
 
 namespace scorefn {
@@ -62,19 +65,22 @@ void check_rows(const char* name, const Matrix<const T>& logits, const IndexVect
 }
 
 // task(the rows, their first row, scratch) -> the first of them without an allowed action, or -1; or, with
-// actions, -2 if one is out of range.
+// actions, -2 if one is out of range. Uninterruptible where it adds to what is there, so that no row is left out.
 template <class T, class Task>
-void run_rows(const Matrix<const T>& logits, const IndexVector* actions, const Options& options,
-              Task&& task) {
+void run_rows(const Matrix<const T>& logits, const IndexVector* actions, const Options& options, Task&& task,
+              bool accumulates = false) {
     require_logits(logits, options.where);
     if (actions) require_size("actions", actions->size, logits.rows);
     if (!options.may_write_on_error) check_rows("logits", logits, actions, options);
     const Team team = team_for(logits.rows, logits.cols, options.num_threads);
+    std::optional<Uninterruptible> to_the_end;
+    if (accumulates) to_the_end.emplace();
     const bool good = for_each_task(logits.rows, logits.cols, team.parallel_for ? 1 : options.num_threads,
                                     [&](std::int64_t first, std::int64_t count) {
         return task(logit_rows(logits, options.where, first, count, team), first,
                     thread_scratch(scratch_bytes(logits.cols))) == -1;
     });
+    to_the_end.reset();
     if (good) return;
     check_rows("logits", logits, actions, options);
     throw std::runtime_error("logits or actions were changed during the call");

@@ -8,6 +8,7 @@ namespace {
 template <class T>
 void run(const Matrix<const T>& logits, const IndexVector& actions, const RealVector* weights,
          const Matrix<T>& out, const GradientOptions& options) {
+    const StandardFloatEnvironment environment;
     require_shape("out", out.rows, out.cols, logits.rows, logits.cols);
     if (weights) require_size("weights", weights->size, logits.rows);
     const Kernels<T>& table = kernels().of<T>();
@@ -16,7 +17,7 @@ void run(const Matrix<const T>& logits, const IndexVector& actions, const RealVe
         const RealVector of_weights = weights ? from(*weights, first) : RealVector();
         return table.weighted_log_prob_gradient(rows, weights ? &of_weights : nullptr, of_rows,
                                                 out_rows(out, first), options.accumulate, scratch);
-    });
+    }, options.accumulate);
 }
 
 }  // namespace

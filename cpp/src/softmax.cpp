@@ -6,6 +6,7 @@ namespace scorefn {
 
 template <class T>
 void log_softmax(Matrix<const T> logits, Matrix<T> out, const Options& options) {
+    const StandardFloatEnvironment environment;
     require_shape("out", out.rows, out.cols, logits.rows, logits.cols);
     const Kernels<T>& table = kernels().of<T>();
     run_rows(logits, nullptr, options, [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) {
@@ -15,6 +16,7 @@ void log_softmax(Matrix<const T> logits, Matrix<T> out, const Options& options) 
 
 template <class T>
 void softmax(Matrix<const T> logits, Matrix<T> out, const Options& options) {
+    const StandardFloatEnvironment environment;
     require_shape("out", out.rows, out.cols, logits.rows, logits.cols);
     const Kernels<T>& table = kernels().of<T>();
     run_rows(logits, nullptr, options, [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) {
@@ -24,6 +26,7 @@ void softmax(Matrix<const T> logits, Matrix<T> out, const Options& options) {
 
 template <class T>
 void logsumexp(Matrix<const T> logits, Vector<T> out, const Options& options) {
+    const StandardFloatEnvironment environment;
     require_size("out", out.size, logits.rows);
     const Kernels<T>& table = kernels().of<T>();
     run_rows(logits, nullptr, options, [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) {

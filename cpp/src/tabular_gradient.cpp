@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <optional>
 #include <scorefn/gradient.hpp>
 #include <utility>
 
@@ -190,6 +191,8 @@ void sum_over_chunks(TabularGradient<T>& gradient) {
             if (visits[state] != 0) gradient.require_action(state);
         gradient.throw_if_bad();
     }
+    std::optional<Uninterruptible> to_the_end;
+    if (gradient.options.accumulate) to_the_end.emplace();
     const std::int64_t tiles = kStatesAtATime / gradient.tile_rows;
     parallel_for(ceil_div(layout.tiles, tiles), num_threads, [&](std::int64_t i) {
         gradient.write(0, i * tiles, std::min(layout.tiles, (i + 1) * tiles), layout, sums.data(),
@@ -278,6 +281,8 @@ void sum_over_buckets(TabularGradient<T>& gradient, int log2_states) {
         });
         gradient.throw_if_bad();
     }
+    std::optional<Uninterruptible> to_the_end;
+    if (gradient.options.accumulate) to_the_end.emplace();
     parallel_for(buckets.count, num_threads, [&](std::int64_t bucket) {
         const std::int64_t first = bucket * states;
         const Layout layout(gradient.tile_rows, cols, std::min(states, gradient.table.rows - first));
@@ -307,6 +312,7 @@ template <class T>
 void run(const char* name, const Matrix<const T>& table, const IndexVector* states,
          const IndexVector& actions, const RealVector& weights, const Matrix<T>& out,
          const GradientOptions& options) {
+    const StandardFloatEnvironment environment;
     require_logits(table, options.where);
     require_shape("out", out.rows, out.cols, table.rows, table.cols);
     if (states) require_size("actions", actions.size, states->size);

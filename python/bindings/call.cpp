@@ -1,5 +1,8 @@
 #include "call.hpp"
 
+#include <sys/syscall.h>
+#include <unistd.h>
+
 namespace scorefn::python {
 
 std::string describe(const RowFault& fault, const Shape& shape) {
@@ -11,6 +14,13 @@ std::string describe(const RowFault& fault, const Shape& shape) {
         row /= shape[axis];
     }
     return fault.subject + (indices.empty() ? "" : "[" + indices + "]") + fault.problem;
+}
+
+bool has_signal(void* unlocked) {
+    if (syscall(SYS_gettid) != getpid()) {
+        return false;  // spares a thread that is not the main one the wait for the GIL
+    }
+    return static_cast<WithoutGil*>(unlocked)->with_gil([] { return PyErr_CheckSignals() != 0; });
 }
 
 }  // namespace scorefn::python

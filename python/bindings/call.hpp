@@ -2,6 +2,7 @@
 #pragma once
 
 #include <scorefn/errors.hpp>
+#include <scorefn/interrupt.hpp>
 #include <scorefn/options.hpp>
 
 #include <string>
@@ -26,17 +27,24 @@ Options to_options(Where& where, py::handle num_threads, const Outputs&... outpu
 // "actions[1, 3] = 7 is out of range for 5 actions", for an array of this shape.
 std::string describe(const RowFault& fault, const Shape& shape);
 
+// Whether a signal came whose Python handler raised, as that of Ctrl-C does; its exception is then set.
+// Only the main thread runs such handlers. The context is the WithoutGil of the call.
+bool has_signal(void* unlocked);
+
 // Calls f(T{}) for the dtype's T = float or double, without the GIL. Errors name their row by its indices
 // in the arrays of the caller: actions are shaped like `samples`, logits have the leading shape `rows`.
 template <class Function>
 void compute(DType dtype, const Shape& samples, const Shape& rows, const Function& f) {
     try {
-        const WithoutGil unlocked;
+        WithoutGil unlocked;
+        const Interruptible by_signals(has_signal, &unlocked);
         if (dtype == DType::float64) {
             f(double{});
         } else {
             f(float{});
         }
+    } catch (const Interrupted&) {
+        throw py::error_already_set();
     } catch (const IndexError& error) {
         throw py::index_error(describe(error.fault, samples));
     } catch (const NoAllowedAction& error) {

@@ -22,7 +22,19 @@ public:
     WithoutGil(const WithoutGil&) = delete;
     WithoutGil& operator=(const WithoutGil&) = delete;
 
-    ~WithoutGil() {
+    ~WithoutGil() { take(); }
+
+    // f() with the GIL.
+    template <class Function>
+    auto with_gil(const Function& f) {
+        take();
+        const auto result = f();
+        state_ = PyEval_SaveThread();
+        return result;
+    }
+
+private:
+    void take() {
 #ifdef __GLIBCXX__
         try {
             PyEval_RestoreThread(state_);
@@ -36,7 +48,6 @@ public:
 #endif
     }
 
-private:
     PyThreadState* state_;
 };
 

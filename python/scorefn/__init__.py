@@ -12,7 +12,7 @@
 (2, True)
 """
 
-from . import credit, estimators, policies
+from . import _workers, credit, estimators, policies
 from ._core import (
     clipped_surrogate,
     entropy,
@@ -40,6 +40,7 @@ from .objectives import ClippedSurrogate, PolicyGradient
 from .policies import LinearPolicy, LogitsPolicy, TabularPolicy, load_policy
 
 __version__ = version()
+_workers.watch()
 
 __all__ = [
     "ClippedSurrogate",

@@ -1,9 +1,11 @@
 // The layer of threads: parallel_for, the fixed tree of merge_tree, scratch memory, and fork.
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cstdint>
+#include <fstream>
 #include <numeric>
 #include <scorefn/threads.hpp>
 #include <set>
@@ -15,6 +17,15 @@
 using namespace scorefn;
 
 namespace {
+
+// Of what the process may map from now on, so that the stacks of a thousand threads do not fit.
+void set_limit_of_memory(std::size_t more) {
+    std::size_t pages = 0;
+    std::ifstream("/proc/self/statm") >> pages;
+    const std::size_t now = pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    const rlimit limit{now + more, now + more};
+    if (setrlimit(RLIMIT_AS, &limit) != 0) _exit(2);
+}
 
 void test_every_index_once() {
     for (const int num_threads : {1, 2, 3, 8}) {
@@ -97,6 +108,25 @@ void test_scratch() {
     CHECK(of_another != larger);
 }
 
+// What cannot be started is done without: every task runs, and none is lost.
+void test_too_few_threads() {
+    const pid_t child = fork();  // the limit is for good
+    if (child == 0) {
+        alarm(60);
+        set_limit_of_memory(std::size_t{64} << 20);
+        std::atomic<int> sum{0};
+        for (const int num_threads : {2, 1000, 3, 1000}) {
+            parallel_for(2000, num_threads, [&](std::int64_t) { ++sum; });
+            // A thread of its own, whose pool is not the child's lost one.
+            std::thread([&] { parallel_for(2000, num_threads, [&](std::int64_t) { ++sum; }); }).join();
+        }
+        _exit(sum == 4 * 2 * 2000 ? 0 : 1);
+    }
+    int status = -1;
+    CHECK(child > 0 && waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+}
+
 // The child of a process that has used threads works at once, and may use threads itself.
 void test_fork() {
     parallel_for(100, 2, [](std::int64_t) {});
@@ -129,5 +159,6 @@ int main() {
     test_merge_tree();
     test_scratch();
     test_fork();
+    test_too_few_threads();
     return failures();
 }

@@ -5,6 +5,7 @@
 #include <scorefn/config.hpp>
 #include <scorefn/errors.hpp>
 #include <scorefn/gradient.hpp>
+#include <scorefn/interrupt.hpp>
 #include <scorefn/objectives.hpp>
 #include <scorefn/softmax.hpp>
 #include <scorefn/threads.hpp>

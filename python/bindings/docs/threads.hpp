@@ -9,8 +9,10 @@ R"(get_num_threads()
 The number of threads that a call uses if it is not told otherwise.
 
 The innermost `threads` block of the calling thread; else what `set_num_threads` was given; else the
-environment variable SCOREFN_NUM_THREADS, else OMP_NUM_THREADS, else the CPUs that this process may use
-(its affinity and the quota of its cgroup). Calls too small to gain by threads use one.
+environment variable SCOREFN_NUM_THREADS, else OMP_NUM_THREADS, all as they are at the call; else one in a
+process that `multiprocessing` has started, as there are others beside it; else the CPUs that this process
+may use (its affinity at the call, and the smallest quota of the cgroups it is in). Calls too small to gain by
+threads use one, and so does what is called from within a parallel call.
 
 Returns
 -------
@@ -79,6 +81,27 @@ Examples
 >>> previous = _core.set_thread_local_num_threads(1)
 >>> _core.set_thread_local_num_threads(previous)
 1
+)";
+
+inline constexpr const char* set_worker_process =
+R"(set_worker_process(is_worker)
+--
+
+Say whether this process is one of many that share the machine: one thread is then the default.
+
+Parameters
+----------
+is_worker : bool
+
+Raises
+------
+TypeError
+    Not a bool.
+
+Examples
+--------
+>>> from scorefn import _core
+>>> _core.set_worker_process(False)
 )";
 
 inline constexpr const char* num_threads_reason =
