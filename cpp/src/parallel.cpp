@@ -83,6 +83,8 @@ private:
     std::vector<std::thread> threads_;
 };
 
+const int threads_at_load = omp_get_max_threads();
+
 // libgomp keeps a pool of threads for each thread that opens a region: as many as its last region had.
 thread_local int pool_size = 1;
 // After a fork the child has the pool's memory but not its threads, and a region opened by the thread that forked would
@@ -137,6 +139,11 @@ void parallel_for_erased(std::int64_t count, int num_threads, void (*run)(void*,
     else
         run_region(region, num_threads);
     region.rethrow();
+}
+
+int openmp_limit() {
+    const int now = omp_get_max_threads();
+    return now < threads_at_load ? now : 0;
 }
 
 void check_interrupt() {

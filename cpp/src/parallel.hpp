@@ -24,6 +24,9 @@ void parallel_for(std::int64_t count, int num_threads, Task&& task) {
     }, &task);
 }
 
+// The number that omp_set_num_threads() has lowered this thread's regions to, as threadpoolctl does; 0: it has not.
+int openmp_limit();
+
 // For tasks that take long: throws Interrupted if the call is to stop.
 void check_interrupt();
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "cgroup.hpp"
+#include "parallel.hpp"
 
 namespace scorefn {
 namespace {
@@ -58,10 +59,13 @@ Choice choose() {
                                         std::getenv("SCOREFN_NUM_THREADS") + "'");
         return {n, "the environment variable SCOREFN_NUM_THREADS"};
     }
+    Choice choice = machine_choice();
     if (const int n = environment_number("OMP_NUM_THREADS"); n > 0)
-        return {n, "the environment variable OMP_NUM_THREADS"};
-    if (is_worker_process) return {1, "one thread for a worker process"};
-    return machine_choice();
+        choice = {n, "the environment variable OMP_NUM_THREADS"};
+    else if (is_worker_process)
+        choice = {1, "one thread for a worker process"};
+    if (const int n = openmp_limit(); n > 0 && n < choice.num_threads) return {n, "omp_set_num_threads"};
+    return choice;
 }
 
 void require_not_negative(int num_threads) {

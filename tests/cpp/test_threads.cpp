@@ -1,4 +1,5 @@
 // Where the number of threads comes from: ThreadsScope, set_num_threads, the environment, the machine.
+#include <omp.h>
 #include <sched.h>
 #include <stdlib.h>
 
@@ -135,6 +136,22 @@ int main() {
     unsetenv("OMP_NUM_THREADS");
     CHECK(get_num_threads() == machine);
     test_affinity();
+
+    setenv("OMP_NUM_THREADS", "3", 1);
+    const int of_openmp = omp_get_max_threads();
+    omp_set_num_threads(of_openmp + 1);
+    CHECK(get_num_threads() == 3);
+    if (of_openmp > 1) {
+        omp_set_num_threads(1);
+        CHECK(get_num_threads() == 1);
+        CHECK(num_threads_reason() == "omp_set_num_threads");
+        setenv("SCOREFN_NUM_THREADS", "2", 1);
+        CHECK(get_num_threads() == 2);
+        unsetenv("SCOREFN_NUM_THREADS");
+    }
+    omp_set_num_threads(of_openmp);
+    CHECK(get_num_threads() == 3);
+    unsetenv("OMP_NUM_THREADS");
 
     set_worker_process(true);
     CHECK(get_num_threads() == 1);

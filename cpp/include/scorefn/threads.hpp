@@ -6,8 +6,9 @@ namespace scorefn {
 
 // The number of threads a call uses when it names none: set_thread_local_num_threads of the calling thread, else
 // set_num_threads, else SCOREFN_NUM_THREADS, else OMP_NUM_THREADS, else 1 in a worker process, else the CPUs this
-// process may use: those of its affinity, or fewer if a cgroup allows less time. All of it as it is at the call, but
-// for the quota of the cgroup, which is read once.
+// process may use: those of its affinity, or fewer if a cgroup allows less time. From OMP_NUM_THREADS on,
+// omp_set_num_threads (threadpoolctl) may lower it. All of it as it is at the call, but for the quota of the cgroup,
+// which is read once.
 int get_num_threads();
 
 // For the whole process; 0 goes back to the environment. Negative: std::invalid_argument.

@@ -11,7 +11,8 @@ The number of threads that a call uses if it is not told otherwise.
 The innermost `threads` block of the calling thread; else what `set_num_threads` was given; else the
 environment variable SCOREFN_NUM_THREADS, else OMP_NUM_THREADS, all as they are at the call; else one in a
 process that `multiprocessing` has started, as there are others beside it; else the CPUs that this process
-may use (its affinity at the call, and the smallest quota of the cgroups it is in). Calls too small to gain by
+may use (its affinity at the call, and the smallest quota of the cgroups it is in); and where
+SCOREFN_NUM_THREADS is not set, no more than OpenMP is told to use (``threadpoolctl``). Calls too small to gain by
 threads use one, and so does what is called from within a parallel call.
 
 Returns
