@@ -27,16 +27,18 @@
     "entropy_coef : float, default 0.0\n"                                                      \
     "    Adds `entropy_coef` times the sum of the entropies to the objective.\n"               \
     "accumulate : bool, default False\n"                                                       \
-    "    Add the gradient to `out`, which must be given, instead of replacing what it holds.\n"
+    "    Add the gradient to `out`, which must be given, instead of replacing what it holds.\n"    \
+    "    All of it or, after an error or Ctrl-C, none.\n"
 
 #define SCOREFN_DOC_OUT_LIKE(name)                                                                \
     "out : array of the shape and dtype of `" name "`, or float32 for half precision, optional\n" \
     "    Where to write the result; may be `" name "` itself. Left as it was if\n"                \
-    "    the call fails.\n"
+    "    the call fails; Ctrl-C may leave it written in part.\n"
 
 #define SCOREFN_DOC_OUT_ROWS                                                                  \
     "out : (...) array of the dtype of the logits, or float32 for half precision, optional\n" \
-    "    Where to write the result. Left as it was if the call fails.\n"
+    "    Where to write the result. Left as it was if the call fails; Ctrl-C may leave it\n" \
+    "    written in part.\n"
 
 #define SCOREFN_DOC_NUM_THREADS                                                                \
     "num_threads : int, optional\n"                                                            \

@@ -88,7 +88,7 @@ Parameters
 ----------
 )" SCOREFN_DOC_LOGITS SCOREFN_DOC_AXIS SCOREFN_DOC_WHERE
 R"(out : array of the dtype of `logits`, or float32 for half precision, and of their shape without `axis`, optional
-    Where to write the result. Left as it was if the call fails.
+    Where to write the result. Left as it was if the call fails; Ctrl-C may leave it written in part.
 )" SCOREFN_DOC_NUM_THREADS
 R"(
 Returns
