@@ -279,6 +279,17 @@ def test_a_weight_of_0_contributes_exactly_0(cols, dtype):
         assert np.isfinite(result).all()
 
 
+@pytest.mark.parametrize("cols", [n for n in LENGTHS if n > 1])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_kl_divergence_from_one_that_forbids(cols, dtype):
+    inputs = inputs_for(35, cols, dtype)
+    p, q = inputs["logits"], inputs["logits_q"].copy()
+    q[::2, cols // 2] = -INF
+    result = scorefn.kl_divergence(p, q)
+    assert (result[::2] == INF).all()
+    assert np.isfinite(result[1::2]).all()
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("cols", [3, 40])
 def test_weights_that_cancel_do_not_hide_a_bad_row(dtype, cols):

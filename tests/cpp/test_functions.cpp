@@ -55,6 +55,26 @@ void test_categorical() {
     CHECK_NEAR(tolerance<T>, x.vector, {0.25 * std::log(0.5) + 0.75 * std::log(1.5), 0.0});
 }
 
+// An action that q forbids costs infinity, one that it all but forbids as much as it says, wherever in a row it lies.
+template <class T>
+void test_kl_divergence_of_forbidden() {
+    constexpr T most = std::numeric_limits<T>::max();
+    for (const std::size_t n : {2, 3, 9, 40, 129, 200, 3000}) {
+        const auto size = static_cast<std::int64_t>(n);
+        for (const std::size_t at : {std::size_t(0), n / 2, n - 1}) {
+            const std::vector<T> p(n);
+            std::vector<T> q(n), out(1);
+            const Matrix<const T> logits_p(p.data(), 1, size), logits_q(q.data(), 1, size);
+            q[at] = -std::numeric_limits<T>::infinity();
+            scorefn::kl_divergence(logits_p, logits_q, Vector<T>{out.data(), 1});
+            CHECK(out[0] == std::numeric_limits<T>::infinity());
+            q[at] = most;
+            scorefn::kl_divergence(logits_p, logits_q, Vector<T>{out.data(), 1});
+            CHECK_NEAR(tolerance<T>, out, {most * (static_cast<double>(n - 1) / static_cast<double>(n))});
+        }
+    }
+}
+
 template <class T>
 void test_sample() {
     // The first words of Philox4x32-10 for counter 0 and key 0, by its authors' published test vectors.
@@ -234,6 +254,7 @@ template <class T>
 void test_all() {
     test_softmax<T>();
     test_categorical<T>();
+    test_kl_divergence_of_forbidden<T>();
     test_sample<T>();
     test_score_gradient<T>();
     test_policy_gradient<T>();

@@ -20,7 +20,12 @@ struct Compensated {
         lost = lost + ((sum - (next - added)) + (x - added));
         sum = next;
     }
-    SCOREFN_INLINE Value total() const { return sum + lost; }
+    SCOREFN_INLINE Value total() const { return sum + number_or_zero(lost); }
+
+private:
+    // What an infinite sum has lost is NaN.
+    SCOREFN_INLINE static double number_or_zero(double x) { return x == x ? x : 0.0; }
+    SCOREFN_INLINE static Lanes<double> number_or_zero(Lanes<double> x) { return select(x == x, x, 0.0); }
 };
 
 template <class T>
