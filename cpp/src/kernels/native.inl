@@ -20,6 +20,22 @@ SCOREFN_INLINE Lanes<std::uint64_t> product32(Lanes<std::uint64_t> a, Lanes<std:
     return a;
 }
 
+// from[index[i] % lanes] in each lane i. Clang has no __builtin_shuffle.
+template <class Vector, class Index>
+SCOREFN_INLINE Vector permute(Vector from, Index index) {
+#if !defined(__clang__)
+    return __builtin_shuffle(from, index);
+#elif SCOREFN_VECTOR_BYTES == 64
+    return sizeof(from[0]) == 4 ? (Vector)_mm512_permutexvar_epi32((__m512i)index, (__m512i)from)
+                                : (Vector)_mm512_permutexvar_epi64((__m512i)index, (__m512i)from);
+#else
+    Vector r;
+    constexpr int lanes = sizeof(from) / sizeof(from[0]);
+    for (int i = 0; i < lanes; ++i) r[i] = from[index[i] % lanes];
+    return r;
+#endif
+}
+
 // Integers of 64 bits as lanes of the size of T.
 template <class T>
 SCOREFN_INLINE Mask<T> narrow_integers(const std::int64_t* x) {

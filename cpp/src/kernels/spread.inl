@@ -51,7 +51,7 @@ public:
             if (!RowValues<V>::in_one_vector)
                 from = *reinterpret_cast<const typename Vectors<V>::unaligned*>(
                     values.memory + first_row_[i / kPartLanes<T> + p]);
-            r.part[p] = __builtin_shuffle(from, row.part[p]);
+            r.part[p] = permute(from, row.part[p]);
         }
         return r;
     }
