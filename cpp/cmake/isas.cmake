@@ -13,3 +13,8 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   set(SCOREFN_CHECK_avx512
       "(__builtin_cpu_supports(\"fma\") && __builtin_cpu_supports(\"avx512f\") && __builtin_cpu_supports(\"avx512bw\") && __builtin_cpu_supports(\"avx512dq\") && __builtin_cpu_supports(\"avx512vl\"))")
 endif()
+
+set(SCOREFN_ONLY_ISAS "" CACHE STRING "Those of the instruction sets to compile for, if not for all")
+if(SCOREFN_ONLY_ISAS)
+  set(SCOREFN_ISA_LIST ${SCOREFN_ONLY_ISAS})
+endif()
