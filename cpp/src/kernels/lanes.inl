@@ -233,10 +233,13 @@ SCOREFN_INLINE T fold_max(Lanes<T> a) {
     m[1] = m[1] < m[3] ? m[3] : m[1];
     return m[0] < m[1] ? m[1] : m[0];
 }
+SCOREFN_INLINE double fold_sum(const double (&x)[8]) {
+    return ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]));
+}
 SCOREFN_INLINE double fold_sum(Lanes<double> a) {
     double x[8];
     a.store(x);
-    return ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]));
+    return fold_sum(x);
 }
 template <class T>
 SCOREFN_INLINE double fold_sum(Doubles<T> a) {

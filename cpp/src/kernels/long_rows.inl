@@ -1,3 +1,37 @@
+// Along a row in chunks: their sums, as the first so many entries of one add up. Every addition rounds in order, so such a
+// sum never falls as there are more of them, and grows by no entry that is 0.
+constexpr std::int64_t kChunk = 64;
+constexpr std::int64_t number_of_chunks(std::int64_t cols) { return (cols + kChunk - 1) / kChunk; }
+template <class T>
+SCOREFN_NO_INLINE void sum_chunks(const T* e, std::int64_t n, double* sums) {
+    for (std::int64_t i = 0; i < n; i += kChunk) {
+        Lanes<double> sum = Lanes<double>::splat(0);
+        for_each_vector<double, 1>(n - i < kChunk ? n - i : kChunk,
+                                   [&](std::int64_t j, auto extent) SCOREFN_INLINE_LAMBDA {
+            sum = sum + load_doubles(e + i + j, extent);
+        });
+        sums[i / kChunk] = fold_sum(sum);
+    }
+}
+// The first entry of a chunk of n with which the sum, added to `before`, exceeds the threshold.
+template <class T>
+SCOREFN_INLINE std::int64_t place_in_chunk(const T* e, std::int64_t n, double before, double threshold) {
+    constexpr std::int64_t size = Lanes<double>::size;
+    Lanes<double> sum = Lanes<double>::splat(0);
+    std::int64_t i = 0;
+    for (; i + size < n; i += size) {
+        const Lanes<double> next = sum + load_doubles(e + i, Whole<1>{});
+        if (before + fold_sum(next) > threshold) break;
+        sum = next;
+    }
+    double lanes[size];
+    for (sum.store(lanes); i < n - 1; ++i) {
+        lanes[i % size] += static_cast<double>(e[i]);
+        if (before + fold_sum(lanes) > threshold) break;
+    }
+    return i;
+}
+
 // A group of long rows, one after the other.
 template <class T>
 struct LongRows : Group<T> {
@@ -10,6 +44,10 @@ struct LongRows : Group<T> {
 
     SCOREFN_INLINE Total<T> sum() {
         return this->settled([&]() SCOREFN_INLINE_LAMBDA { return measure_sum(); });
+    }
+    // For draws: up_to[c] of the first row = the sum of its chunks 0 .. c, after them those of the next row.
+    SCOREFN_INLINE Total<T> sum_in_order(double* up_to) {
+        return this->settled([&]() SCOREFN_INLINE_LAMBDA { return measure_sum_in_order(up_to); });
     }
     SCOREFN_INLINE Others<T> without(const Actions<T>& actions) {
         return this->settled([&]() SCOREFN_INLINE_LAMBDA { return measure_without(actions); });
@@ -50,6 +88,22 @@ private:
             sum[0] = merge_sums(parts(), num_parts());
         } else {
             for (int r = 0; r < count; ++r) sum[r] = sum_of_row(e_of(r), block.cols);
+        }
+        return {Doubles<T>::load(sum)};
+    }
+    SCOREFN_NO_INLINE Total<T> measure_sum_in_order(double* up_to) const {
+        const std::int64_t chunks = number_of_chunks(block.cols);
+        if (has_parts<T>(block.cols))
+            measure_parts([&](PartOfRow<T>&, std::int64_t first, std::int64_t n) {
+                sum_chunks(e() + first, n, up_to + first / kChunk);
+            });
+        else
+            for (int r = 0; r < count; ++r) sum_chunks(e_of(r), block.cols, up_to + r * chunks);
+        double sum[size];
+        fill(sum, 1.0);
+        for (int r = 0; r < count; ++r, up_to += chunks) {
+            for (std::int64_t c = 1; c < chunks; ++c) up_to[c] += up_to[c - 1];
+            sum[r] = up_to[chunks - 1];
         }
         return {Doubles<T>::load(sum)};
     }

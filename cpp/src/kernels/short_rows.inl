@@ -59,6 +59,10 @@ struct TileRows : ShortRows<T> {
     SCOREFN_INLINE Total<T> sum() {
         return this->settled([&]() SCOREFN_INLINE_LAMBDA { return measure_sum(); });
     }
+    // For draws: one entry after the other, in double.
+    SCOREFN_INLINE Total<T> sum_in_order(double*) {
+        return this->settled([&]() SCOREFN_INLINE_LAMBDA { return measure_sum_in_order(); });
+    }
     SCOREFN_INLINE Others<T> without(const Actions<T>& actions) {
         return this->settled([&]() SCOREFN_INLINE_LAMBDA { return measure_without(actions); });
     }
@@ -66,8 +70,23 @@ struct TileRows : ShortRows<T> {
     SCOREFN_INLINE Peak<T> peak() {
         return this->settled([&]() SCOREFN_INLINE_LAMBDA { return measure_peak<Differences>(); });
     }
+    // visit(its exponentials) for one column after the other.
+    template <class Visit>
+    SCOREFN_INLINE void for_each_column(Visit visit) const {
+        for (std::int64_t slice = 0; slice < tile.slices(); ++slice) {
+            Lanes<T> column[width];
+            tile.load(this->e(), slice, T(0), column);
+            tile.transpose(column);
+            for (std::int64_t k = tile.shared(slice); k < width; ++k) visit(widen(column[k]));
+        }
+    }
 
 private:
+    SCOREFN_OFTEN_INLINE Total<T> measure_sum_in_order() const {
+        Doubles<T> sum = Doubles<T>::splat(0);
+        for_each_column([&](Doubles<T> e) SCOREFN_INLINE_LAMBDA { sum = sum + e; });
+        return {sum};
+    }
     SCOREFN_OFTEN_INLINE Total<T> measure_sum() const {
         Sum<T> sums[1];
         sum_slices<T>(tile, sums, [&](std::int64_t slice, auto& x) SCOREFN_INLINE_LAMBDA {

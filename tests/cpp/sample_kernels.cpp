@@ -1,0 +1,80 @@
+// The parts of the kernel of sample, compiled with an ISA's flags as cpp/src/kernels/kernels.cpp is, and so with nothing in
+// it that another file may define too.
+#include "sample_kernels.hpp"
+
+#include <cstring>
+#include <type_traits>
+#include <utility>
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+#include "kernels.hpp"
+
+namespace scorefn {
+namespace {
+
+#include "kernels/lanes.inl"
+#include "kernels/native.inl"
+#include "kernels/sums.inl"
+#include "kernels/inputs.inl"
+#include "kernels/exp.inl"
+#include "kernels/log_ratio.inl"
+#include "kernels/stream.inl"
+#include "kernels/memory.inl"
+#include "kernels/tile.inl"
+#include "kernels/spread.inl"
+#include "kernels/rows.inl"
+#include "kernels/parts.inl"
+#include "kernels/block.inl"
+#include "kernels/group.inl"
+#include "kernels/short_rows.inl"
+#include "kernels/long_rows.inl"
+#include "kernels/map_groups.inl"
+#include "kernels/softmax.inl"
+#include "kernels/categorical.inl"
+#include "kernels/philox.inl"
+#include "kernels/sample.inl"
+
+// A group of copies of the row, over and over.
+template <class T>
+void invert(const T* logits, std::int64_t cols, const double* u, std::int64_t count, std::int64_t* actions,
+            void* scratch) {
+    constexpr int size = Lanes<T>::size;
+    const LogitRows<T> copies{logits, is_short(cols) ? size : 1, cols, 0, 1, nullptr, 0, 0};
+    double* const up_to = reinterpret_cast<double*>(Buffers<T>(scratch, cols).more);
+    for_each_group(copies, false, scratch, [&](auto& rows) SCOREFN_INLINE_LAMBDA {
+        const Doubles<T> total = rows.sum_in_order(up_to).total();
+        for (std::int64_t i = 0; i < count; i += rows.count) {
+            double us[size] = {};
+            for (int r = 0; r < rows.count && i + r < count; ++r) us[r] = u[i + r];
+            Actions<T> drawn;
+            draw(rows, up_to, total, Doubles<T>::load(us), drawn.index);
+            for (int r = 0; r < rows.count && i + r < count; ++r) actions[i + r] = drawn.index[r];
+        }
+    });
+}
+
+void philox(const std::uint32_t (&counter)[4], const std::uint32_t (&key)[2], std::uint32_t (&words)[4]) {
+    const auto all = [&](int i) { return Words::splat(counter[i]); };
+    const Philox random(all(0), all(1), all(2), all(3), std::uint64_t{key[1]} << 32 | key[0]);
+    for (int i = 0; i < 4; ++i) {
+        std::uint64_t lanes[8];
+        random.word[i].store(lanes);
+        words[i] = static_cast<std::uint32_t>(lanes[7]);
+    }
+}
+
+void eight_uniforms(const std::uint64_t (&key)[2], std::uint64_t first, std::uint64_t draw, double (&u)[8]) {
+    uniforms(key, first, draw).store(u);
+}
+
+}  // namespace
+}  // namespace scorefn
+
+#define JOIN_(x) sample_kernels_##x
+#define JOIN(x) JOIN_(x)
+
+extern const SampleKernels JOIN(SCOREFN_ISA_NAME);
+const SampleKernels JOIN(SCOREFN_ISA_NAME) = {scorefn::invert<float>, scorefn::invert<double>,
+                                              scorefn::philox, scorefn::eight_uniforms};

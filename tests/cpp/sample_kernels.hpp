@@ -1,0 +1,26 @@
+// What is in the kernel of sample, as a table an ISA: the inverse of the cumulative distribution, and the generator.
+#pragma once
+
+#include <cstdint>
+
+// actions[i] = the action that u[i] in [0, 1) stands for, in a row of so many logits. `scratch`: scratch_bytes(cols).
+template <class T>
+using Invert = void (*)(const T* logits, std::int64_t cols, const double* u, std::int64_t count,
+                        std::int64_t* actions, void* scratch);
+
+struct SampleKernels {
+    Invert<float> invert_floats;
+    Invert<double> invert_doubles;
+    void (*philox)(const std::uint32_t (&counter)[4], const std::uint32_t (&key)[2],
+                   std::uint32_t (&words)[4]);
+    // u of rows first .. first + 7
+    void (*uniforms)(const std::uint64_t (&key)[2], std::uint64_t first, std::uint64_t draw, double (&u)[8]);
+
+    template <class T>
+    Invert<T> invert() const {
+        if constexpr (sizeof(T) == sizeof(float))
+            return invert_floats;
+        else
+            return invert_doubles;
+    }
+};
