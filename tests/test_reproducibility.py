@@ -328,51 +328,7 @@ def test_every_way_to_set_the_threads_gives_the_same_bits():
         scorefn.set_num_threads(None)
 
 
-# --- Forks and threads of the caller --------------------------------------------------------------
-
-FORK = """
-import os, warnings
-import numpy as np
-import scorefn
-
-warnings.simplefilter("ignore", DeprecationWarning)  # of a fork in a process with threads
-rng = np.random.default_rng(0)
-z = rng.normal(size=(20000, 18)).astype(np.float32)
-x = rng.normal(size=(20000, 4))
-actions = rng.integers(18, size=20000)
-weights = rng.normal(size=20000)
-
-def results(num_threads=2):
-    options = {"num_threads": num_threads}
-    return [
-        scorefn.score_gradient(z, actions, weights, **options).tobytes(),
-        scorefn.sample(z, rng=1, **options).actions.tobytes(),
-        scorefn.tabular_gradient(z[:50], actions, actions, weights, **options).tobytes(),
-        scorefn.linear_gradient(x, np.zeros((4, 18)), actions, weights, **options).tobytes(),
-    ]
-
-expected = results()
-
-def check_in_a_fork(generations):
-    child = os.fork()
-    if child == 0:
-        same = results() == expected and results(5) == expected
-        if same and generations > 1:
-            same = check_in_a_fork(generations - 1)
-        os._exit(0 if same else 1)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-assert check_in_a_fork(generations=2)
-assert results() == expected  # the parent goes on
-print("same")
-"""
-
-
-def test_a_fork_of_a_process_with_threads_works_at_once():
-    """A hang would hit the time limit; a correct run takes a second."""
-    child = run_python("-c", FORK, timeout=60.0)
-    assert child.stdout == "same\n", child.stderr
-
+# --- Threads of the caller ------------------------------------------------------------------------
 
 CALLERS = """
 from concurrent.futures import ThreadPoolExecutor
