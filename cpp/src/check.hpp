@@ -28,6 +28,11 @@ void require_in_range(const char* name, const IndexVector& indices, std::int64_t
 // NoAllowedAction for a row: "<name>[3]<suffix> has no allowed action: ..."
 [[noreturn]] void throw_no_allowed_action(const char* name, std::int64_t row, const char* suffix = "");
 
+// A bool of other hands may be any byte, and anything but 0 is true.
+inline const unsigned char* bytes_of(const Matrix<const bool>& where) {
+    return reinterpret_cast<const unsigned char*>(where.data);
+}
+
 template <class T>
 LogitRows<T> logit_rows(const Matrix<const T>& logits, const Matrix<const bool>& where, std::int64_t first,
                         std::int64_t count, const Team& team = {}) {
@@ -36,7 +41,7 @@ LogitRows<T> logit_rows(const Matrix<const T>& logits, const Matrix<const bool>&
             logits.cols,
             logits.row_stride,
             logits.col_stride,
-            where ? where.data + first * where.row_stride : nullptr,
+            where ? bytes_of(where) + first * where.row_stride : nullptr,
             where.row_stride,
             where.col_stride,
             team};
@@ -45,8 +50,11 @@ LogitRows<T> logit_rows(const Matrix<const T>& logits, const Matrix<const bool>&
 // NaN counts as allowed: it is a bad value, not a forbidden action. Inline, as the first entry is mostly all it looks at.
 template <class T>
 bool has_allowed_action(const Matrix<const T>& logits, const Matrix<const bool>& where, std::int64_t row) {
+    const unsigned char* const allowed = where ? bytes_of(where) + row * where.row_stride : nullptr;
     for (std::int64_t j = 0; j < logits.cols; ++j)
-        if ((!where || where(row, j)) && logits(row, j) != -std::numeric_limits<T>::infinity()) return true;
+        if ((!allowed || allowed[j * where.col_stride]) &&
+            logits(row, j) != -std::numeric_limits<T>::infinity())
+            return true;
     return false;
 }
 

@@ -19,7 +19,7 @@ template <class T>
 struct LogitRows {
     const T* data;
     std::int64_t rows, cols, row_stride, col_stride;
-    const bool* where;  // null: every action is allowed
+    const unsigned char* where;  // 0: forbidden; null: every action is allowed
     std::int64_t where_row_stride, where_col_stride;
     Team team = {};
 };

@@ -117,7 +117,7 @@ public:
         }
         LogitRows<T> rows{logits, end - begin, num_actions, row_stride, 1, nullptr, 0, 0};
         if (const auto& where = options_.where) {
-            rows.where = where.data + (block.first + begin) * where.row_stride;
+            rows.where = bytes_of(where) + (block.first + begin) * where.row_stride;
             rows.where_row_stride = where.row_stride;
             rows.where_col_stride = where.col_stride;
         }

@@ -34,7 +34,7 @@ SCOREFN_NO_INLINE void pack(const LogitRows<T>& in, std::int64_t first, std::int
         else
             for (std::int64_t j = 0; j < in.cols; ++j) z[j] = x[j * in.col_stride];
         if (!in.where) continue;
-        const bool* const allowed = in.where + r * in.where_row_stride;
+        const unsigned char* const allowed = in.where + r * in.where_row_stride;
         if (in.where_col_stride == 1)
             for (std::int64_t j = 0; j < in.cols; ++j) z[j] = allowed[j] ? z[j] : -kInfinity<T>;
         else
