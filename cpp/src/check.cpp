@@ -37,9 +37,19 @@ void require_shape(const char* name, std::int64_t rows, std::int64_t cols, std::
                                     shape(expected_rows, expected_cols) + ", got " + shape(rows, cols));
 }
 
+void require_num_actions(const char* name, std::int64_t got) {
+    constexpr std::int64_t most = std::int64_t{1} << 40;
+    if (got < 1)
+        throw std::invalid_argument(std::string(name) + " must have at least one action, got " +
+                                    std::to_string(got));
+    if (got > most)
+        throw std::invalid_argument(std::string(name) + " must have at most " + std::to_string(most) +
+                                    " actions, got " + std::to_string(got));
+}
+
 template <class T>
 void require_logits(const Matrix<const T>& logits, const Matrix<const bool>& where) {
-    if (logits.cols < 1) throw std::invalid_argument("logits must have at least one action, got 0");
+    require_num_actions("logits", logits.cols);
     if (where) require_shape("where", where.rows, where.cols, logits.rows, logits.cols);
 }
 template void require_logits(const Matrix<const float>&, const Matrix<const bool>&);

@@ -13,7 +13,9 @@ namespace scorefn {
 void require_size(const char* name, std::int64_t got, std::int64_t expected);
 void require_shape(const char* name, std::int64_t rows, std::int64_t cols, std::int64_t expected_rows,
                    std::int64_t expected_cols);
-// At least one action, and a mask, if there is one, of the shape of the logits.
+// From 1 to 2^40: far more than any memory holds, and few enough that no size that follows from it overflows.
+void require_num_actions(const char* name, std::int64_t got);
+// Such a number of actions, and a mask, if there is one, of the shape of the logits.
 template <class T>
 void require_logits(const Matrix<const T>& logits, const Matrix<const bool>& where);
 

@@ -340,7 +340,7 @@ template <class T>
 void linear_gradient(Matrix<const T> features, Matrix<const T> coef, IndexVector actions, RealVector weights,
                      Matrix<T> out, const GradientOptions& options) {
     const StandardFloatEnvironment environment;
-    if (coef.cols < 1) throw std::invalid_argument("coef must have at least one action, got 0");
+    require_num_actions("coef", coef.cols);
     require_shape("coef", coef.rows, coef.cols, features.cols, coef.cols);
     require_shape("out", out.rows, out.cols, coef.rows, coef.cols);
     require_size("actions", actions.size, features.rows);

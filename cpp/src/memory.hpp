@@ -1,4 +1,4 @@
-// Arrays of plain values, aligned to 64 bytes.
+// Arrays of plain values, aligned to 64 bytes. std::bad_alloc where there is no memory for one, or for none of that size.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,11 @@ protected:
         if (!memory) throw std::bad_alloc();
         data_ = reinterpret_cast<T*>((reinterpret_cast<std::uintptr_t>(memory) + 63) / 64 * 64);
     }
-    static std::size_t bytes(std::int64_t size) { return static_cast<std::size_t>(size) * sizeof(T) + 64; }
+    static std::size_t bytes(std::int64_t size) {
+        constexpr std::size_t most = (static_cast<std::size_t>(PTRDIFF_MAX) - 64) / sizeof(T);
+        if (static_cast<std::size_t>(size) > most) throw std::bad_alloc();
+        return static_cast<std::size_t>(size) * sizeof(T) + 64;
+    }
 
 private:
     struct Free {
