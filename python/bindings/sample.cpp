@@ -2,6 +2,8 @@
 
 #include <pybind11/gil_safe_call_once.h>
 
+#include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "call.hpp"
@@ -45,6 +47,21 @@ std::pair<py::handle, py::handle> unpack(py::handle out) {
     return {pair[0], pair[1]};
 }
 
+// As many as an array may have for rows of this shape.
+py::ssize_t to_num_samples(py::handle x, const Shape& rows) {
+    const py::ssize_t num_samples = to_int_at_least(0, x, "num_samples");
+    py::ssize_t most = std::numeric_limits<py::ssize_t>::max() / py::ssize_t{sizeof(std::int64_t)};
+    for (const py::ssize_t n : rows) {
+        most /= std::max<py::ssize_t>(n, 1);
+    }
+    if (num_samples > most) {
+        throw py::value_error("num_samples must be at most " + std::to_string(most) +
+                              " for logits with leading shape " + to_string(rows) + ", got " +
+                              py::str(x).cast<std::string>());
+    }
+    return num_samples;
+}
+
 py::object sample(py::handle logits_, py::handle rng, py::handle num_samples, py::handle entropy_,
                   py::handle where_, py::handle out, py::handle num_threads) {
     RealMatrix logits(logits_, "logits", logits_axes);
@@ -52,7 +69,7 @@ py::object sample(py::handle logits_, py::handle rng, py::handle num_samples, py
     Shape shape = logits.leading();
     Form form = Form::vector;
     if (is_given(num_samples)) {
-        shape.push_back(to_int_at_least(0, num_samples, "num_samples"));
+        shape.push_back(to_num_samples(num_samples, shape));
         form = Form::matrix;
     }
     const auto [out_actions, out_log_probs] = unpack(out);
