@@ -74,7 +74,7 @@ def wrong_out(function: str) -> Iterator[WrongCall]:
     read_only.flags.writeable = False
     yield refused("read-only", ValueError, "be writeable, got a read-only array", read_only)
     folded = np.lib.stride_tricks.as_strided(good, good.shape, (0, *good.strides[1:]))
-    message = "not overlap itself, got stride 0 along axis 0"
+    message = f"not overlap itself, got strides {folded.strides}"
     yield refused("of stride 0", ValueError, message, folded)
 
 

@@ -3,6 +3,8 @@
 #include <pybind11/gil_safe_call_once.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <utility>
 
 namespace scorefn::python {
 
@@ -57,8 +59,6 @@ Bytes extent(const Rows& a) {
             first + static_cast<std::uintptr_t>(above + a.itemsize)};
 }
 
-Shape strides_of(const py::array& array) { return Shape(array.strides(), array.strides() + array.ndim()); }
-
 }  // namespace
 
 std::string to_string(const Shape& shape) {
@@ -70,6 +70,8 @@ std::string to_string(const Shape& shape) {
 }
 
 Shape shape_of(const py::array& array) { return Shape(array.shape(), array.shape() + array.ndim()); }
+
+Shape strides_of(const py::array& array) { return Shape(array.strides(), array.strides() + array.ndim()); }
 
 bool has_shape(const py::array& array, const Shape& shape) {
     return std::equal(array.shape(), array.shape() + array.ndim(), shape.begin(), shape.end());
@@ -110,6 +112,27 @@ bool overlap(const Rows& a, const Rows& b) {
     const Bytes x = extent(a);
     const Bytes y = extent(b);
     return x.first < y.end && y.first < x.end;
+}
+
+bool may_overlap_itself(const py::array& array) {
+    if (array.size() == 0 || (array.flags() & py::array::c_style) != 0) {
+        return false;
+    }
+    std::vector<std::pair<py::ssize_t, py::ssize_t>> axes;  // stride, length
+    for (py::ssize_t axis = 0; axis < array.ndim(); ++axis) {
+        if (array.shape(axis) > 1) {
+            axes.emplace_back(std::abs(array.strides(axis)), array.shape(axis));
+        }
+    }
+    std::sort(axes.begin(), axes.end());
+    py::ssize_t extent = array.itemsize();
+    for (const auto& [stride, length] : axes) {
+        if (stride < extent) {
+            return true;
+        }
+        extent += (length - 1) * stride;
+    }
+    return false;
 }
 
 std::optional<Rows> as_rows(const py::array& array, Form form) {
@@ -186,10 +209,12 @@ py::array native_copy(const py::array& array, const py::dtype& dtype) {
     return copy;
 }
 
+py::array ndarray_view(const py::array& array) {
+    return py::array(array.dtype(), shape_of(array), strides_of(array), array.data(), array);
+}
+
 void copy_values(const py::array& source, const py::array& target) {
-    // The view is a plain ndarray, whatever a subclass makes of an assignment.
-    py::array view(target.dtype(), shape_of(target), strides_of(target), target.data(), target);
-    view[py::ellipsis()] = source;
+    ndarray_view(target)[py::ellipsis()] = source;
 }
 
 py::array with_axis_last(const py::array& array, py::ssize_t axis) {

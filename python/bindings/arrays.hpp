@@ -18,6 +18,8 @@ using Shape = std::vector<py::ssize_t>;
 // As Python writes it: "(8, 1)", "(8,)", "()".
 std::string to_string(const Shape& shape);
 Shape shape_of(const py::array& array);
+// In bytes.
+Shape strides_of(const py::array& array);
 bool has_shape(const py::array& array, const Shape& shape);
 
 // The dtypes of results.
@@ -54,6 +56,10 @@ bool overlap(const Rows& a, const Rows& b);
 // vector: all axes are rows. matrix: the last one is the columns.
 enum class Form { vector, matrix };
 
+// Whether two of its elements may lie in the same memory: false if, from the smallest stride to the largest, each steps
+// over all that lies within, as those of every slice of an array without overlap do.
+bool may_overlap_itself(const py::array& array);
+
 // Nothing where the array is byte-swapped or unaligned, or one stride does not reach all its rows.
 std::optional<Rows> as_rows(const py::array& array, Form form);
 
@@ -66,6 +72,9 @@ py::dtype native(const py::dtype& dtype);
 // Native, aligned, C-contiguous.
 py::array native_copy(const py::array& array);
 py::array native_copy(const py::array& array, const py::dtype& dtype);
+
+// A plain ndarray, whatever a subclass makes of an assignment or a function of NumPy.
+py::array ndarray_view(const py::array& array);
 
 void copy_values(const py::array& source, const py::array& target);
 

@@ -24,11 +24,8 @@ py::array given(py::handle out, const Shape& shape, const ResultType& type, cons
     if (!array.writeable()) {
         throw py::value_error(must("be writeable, got a read-only array"));
     }
-    for (py::ssize_t axis = 0; axis < array.ndim(); ++axis) {
-        if (array.shape(axis) > 1 && array.strides(axis) == 0 && array.size() != 0) {
-            throw py::value_error(must("not overlap itself, got stride 0 along axis ") +
-                                  std::to_string(axis));
-        }
+    if (may_overlap_itself(array)) {
+        throw py::value_error(must("not overlap itself, got strides ") + to_string(strides_of(array)));
     }
     return array;
 }
@@ -60,8 +57,10 @@ void Output::check_apart_from(const Output& other) const {
     if (!is_private() && !other.is_private() && !overlap(rows_, other.rows_)) {
         return;
     }
-    const py::object shares_memory = py::module_::import("numpy").attr("shares_memory");
-    if (shares_memory(array_, other.array_).cast<bool>()) {
+    // The work it may take grows exponentially with the axes: True where this much is not enough.
+    constexpr int max_work = 1 << 16;
+    const py::object may_share_memory = py::module_::import("numpy").attr("may_share_memory");
+    if (may_share_memory(ndarray_view(array_), ndarray_view(other.array_), max_work).cast<bool>()) {
         throw py::value_error(std::string(name_) + " and " + other.name_ + " must not share memory");
     }
 }
