@@ -1,9 +1,12 @@
-"""Hypothesis profiles: no deadline, as a loaded machine is no failure; the same examples in CI."""
+"""Hypothesis profiles: the same examples every time, or, with HYPOTHESIS_PROFILE=long, many others.
+
+No deadline, as a loaded machine is no failure.
+"""
 
 import os
 
 from hypothesis import settings
 
-settings.register_profile("default", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True)
-settings.load_profile("ci" if os.environ.get("CI") else "default")
+settings.register_profile("default", deadline=None, derandomize=True, max_examples=100)
+settings.register_profile("long", deadline=None, max_examples=5000, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
