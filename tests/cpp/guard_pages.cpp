@@ -3,10 +3,7 @@
 // where the arrays lie nor on their strides, and what lies between the rows of a result must stay as it was.
 //
 // SCOREFN_ISA chooses the kernels; 77 says that the CPU does not have them.
-#include <signal.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -15,66 +12,11 @@
 #include <scorefn/scorefn.hpp>
 
 #include "check.hpp"
+#include "guarded_memory.hpp"
 
 using namespace scorefn;
 
 namespace {
-
-// What runs, for the message of a fault.
-char running[256];
-
-class Region {
-public:
-    static constexpr std::size_t size = 1 << 20;
-
-    Region() : page_(static_cast<std::size_t>(sysconf(_SC_PAGESIZE))) {
-        void* const all =
-            mmap(nullptr, size + 2 * page_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (all == MAP_FAILED) throw std::runtime_error("mmap failed");
-        begin_ = static_cast<char*>(all) + page_;
-        if (mprotect(begin_, size, PROT_READ | PROT_WRITE) != 0) throw std::runtime_error("mprotect failed");
-    }
-    template <class T>
-    T* place(std::int64_t count, bool at_end) const {
-        const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
-        if (bytes > size) throw std::runtime_error("a region is too small");
-        return reinterpret_cast<T*>(at_end ? begin_ + size - bytes : begin_);
-    }
-    // "before" or "after" for an address in a forbidden page, else null.
-    const char* side(const void* address) const {
-        const char* const x = static_cast<const char*>(address);
-        if (x >= begin_ - page_ && x < begin_) return "before";
-        if (x >= begin_ + size && x < begin_ + size + page_) return "after";
-        return nullptr;
-    }
-
-private:
-    std::size_t page_;
-    char* begin_;
-};
-
-constexpr int kRegions = 16;
-const Region& region(int i) {
-    static const Region all[kRegions];
-    return all[i];
-}
-
-void say(const char* text) {
-    if (write(STDERR_FILENO, text, std::strlen(text)) < 0) _exit(2);
-}
-
-// Only what a signal handler may do.
-void report_fault(int, siginfo_t* info, void*) {
-    say("FAULT ");
-    const char* side = nullptr;
-    for (int i = 0; i < kRegions && !side; ++i) {
-        side = region(i).side(info->si_addr);
-        const char number[] = {static_cast<char>('0' + i / 10), static_cast<char>('0' + i % 10), '\0'};
-        if (side) say(side), say(" array "), say(number);
-    }
-    say(side ? " of " : "elsewhere in "), say(running), say("\n");
-    _exit(1);
-}
 
 enum class Layout { plain, padded, transposed, reversed };
 
@@ -527,12 +469,7 @@ int main() {
     const char* const wanted = getenv("SCOREFN_ISA");
     if (wanted && std::find(isas.begin(), isas.end(), wanted) == isas.end()) return 77;
 
-    for (int i = 0; i < kRegions; ++i) region(i);
-    struct sigaction action = {};
-    action.sa_sigaction = report_fault;
-    action.sa_flags = SA_SIGINFO;
-    sigaction(SIGSEGV, &action, nullptr);
-    sigaction(SIGBUS, &action, nullptr);
+    report_faults();
 
     test_all<float>();
     test_all<double>();
