@@ -22,11 +22,19 @@ from _wrong_calls import (
 
 NO_REAL = [None, "1", 1j, True, np.True_, [1.0]]
 NO_BOOL = [None, 1, 0.0, "yes"]
-NOT_FINITE = [NAN, INF, -INF, np.float32(INF)]
+NOT_FINITE = [NAN, INF, -INF, np.float32(INF), 10**400]
+ENDLESS = 10**5000  # recent versions of Python make no text of it
 
 
 def kind(x: object) -> str:
     return type(x).__name__
+
+
+def text(x: object) -> str:
+    try:
+        return str(x)
+    except ValueError:
+        return "an int too long to show"
 
 
 def wrong_signature(function: str) -> Iterator[WrongCall]:
@@ -157,17 +165,17 @@ def wrong_num_threads() -> Iterator[WrongCall]:
             message = f"num_threads must be an int or None, got {kind(bad)}"
             way = f"num_threads {kind(bad)} {bad!r}"
             yield WrongCall(function, way, TypeError, message, {"num_threads": bad})
-        for bad in [0, -1, np.int8(-3), -(10**30)]:
-            message = f"num_threads must be at least 1, got {bad}"
-            way = f"num_threads {bad}"
+        for bad in [0, -1, np.int8(-3), -ENDLESS]:
+            message = f"num_threads must be at least 1, got {text(bad)}"
+            way = f"num_threads {text(bad)[:20]}"
             yield WrongCall(function, way, ValueError, message, {"num_threads": bad})
 
 
 def wrong_axis() -> Iterator[WrongCall]:
     for function in ["log_softmax", "softmax", "logsumexp"]:
-        for bad in [3, -4, 10**30]:
-            message = f"axis must be from -3 to 2 for logits of shape (2, 3, 4), got {bad}"
-            yield WrongCall(function, f"axis {bad}", ValueError, message, {"axis": bad})
+        for bad in [3, -4, 10**30, ENDLESS]:
+            message = f"axis must be from -3 to 2 for logits of shape (2, 3, 4), got {text(bad)}"
+            yield WrongCall(function, f"axis {text(bad)[:20]}", ValueError, message, {"axis": bad})
         no_ints: list[Any] = [None, 1.0, True, "0", (0, 1)]
         for no_int in no_ints:
             message = f"axis must be an int, got {kind(no_int)}"
@@ -187,7 +195,7 @@ def wrong_reals() -> Iterator[WrongCall]:
             yield WrongCall(function, way, TypeError, message, {name: bad})
         for infinite in NOT_FINITE:
             message = f"{name} must be finite, got {infinite}"
-            way = f"{name} {kind(infinite)} {infinite}"
+            way = f"{name} {kind(infinite)} {text(infinite)[:20]}"
             yield WrongCall(function, way, ValueError, message, {name: infinite})
     for negative in [-0.1, -1, np.float32(-0.5)]:
         message = f"clip_range must be at least 0, got {negative}"
@@ -214,16 +222,24 @@ def wrong_randomness() -> Iterator[WrongCall]:
     for bad in [True, 1.0, "0", [1, 2], random_state, np.random, np.random.PCG64(0)]:
         message = f"rng must be None, an int seed or a numpy.random.Generator, got {kind(bad)}"
         yield WrongCall("sample", f"rng {kind(bad)}", TypeError, message, {"rng": bad})
-    for seed in [-1, np.int8(-5), -(10**30)]:
-        message = f"rng must be a seed of at least 0, got {seed}"
-        yield WrongCall("sample", f"rng {seed}", ValueError, message, {"rng": seed})
+    for seed in [-1, np.int8(-5), -(10**30), -ENDLESS]:
+        message = f"rng must be a seed of at least 0, got {text(seed)}"
+        way = f"rng {text(seed)[:20]}"
+        yield WrongCall("sample", way, ValueError, message, {"rng": seed})
     no_ints: list[Any] = [True, 1.0, "1", (2,)]
     for no_int in no_ints:
         message = f"num_samples must be an int or None, got {kind(no_int)}"
         changes = {"num_samples": no_int}
         yield WrongCall("sample", f"num_samples {kind(no_int)}", TypeError, message, changes)
-    message = "num_samples must be at least 0, got -1"
-    yield WrongCall("sample", "num_samples -1", ValueError, message, {"num_samples": -1})
+    most = f"{(2**63 - 1) // 48} for logits with leading shape (6,)"
+    for number, message in (
+        (-1, "at least 0, got -1"),
+        (2**60, f"at most {most}, got {2**60}"),
+        (10**30, f"at most {most}, got {10**30}"),
+    ):
+        message = f"num_samples must be {message}"
+        changes = {"num_samples": number}
+        yield WrongCall("sample", f"num_samples {number}", ValueError, message, changes)
 
 
 def wrong_options() -> Iterator[WrongCall]:

@@ -103,6 +103,15 @@ std::string dtype_name(const py::array& array) { return py::str(array.dtype()); 
 
 std::string type_name(py::handle x) { return py::str(py::type::handle_of(x).attr("__name__")); }
 
+std::string text_of(py::handle x) {
+    const auto text = py::reinterpret_steal<py::object>(PyObject_Str(x.ptr()));
+    if (!text) {
+        PyErr_Clear();
+        return "an " + type_name(x) + " too long to show";
+    }
+    return text.cast<std::string>();
+}
+
 bool Rows::operator==(const Rows& other) const {
     return data == other.data && itemsize == other.itemsize && rows == other.rows && cols == other.cols &&
            (rows <= 1 || row_stride == other.row_stride) && (cols <= 1 || col_stride == other.col_stride);

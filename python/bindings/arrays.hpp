@@ -36,6 +36,8 @@ std::string dtype_name(const py::array& array);
 
 // "ndarray"
 std::string type_name(py::handle x);
+// str(x); Python makes none of an int of thousands of digits.
+std::string text_of(py::handle x);
 
 // An array that the core can work on: native, aligned, all axes but the last run together into one.
 // Strides count elements. A vector is a single column.

@@ -68,7 +68,7 @@ py::ssize_t to_axis(py::handle axis, const char* name, const Shape& shape) {
     if (value < -ndim || value >= ndim) {
         throw py::value_error("axis must be from " + std::to_string(-ndim) + " to " +
                               std::to_string(ndim - 1) + " for " + name + " of shape " + to_string(shape) +
-                              ", got " + py::str(axis).cast<std::string>());
+                              ", got " + text_of(axis));
     }
     return value < 0 ? value + ndim : value;
 }

@@ -32,7 +32,7 @@ py::object to_generator(py::handle rng) {
         return py::reinterpret_borrow<py::object>(rng);
     }
     if (to_int(rng, "rng", "None, an int seed or a numpy.random.Generator") < 0) {
-        throw py::value_error("rng must be a seed of at least 0, got " + py::str(rng).cast<std::string>());
+        throw py::value_error("rng must be a seed of at least 0, got " + text_of(rng));
     }
     return random.default_rng(py::reinterpret_steal<py::int_>(PyNumber_Index(rng.ptr())));
 }

@@ -56,8 +56,7 @@ py::ssize_t to_num_samples(py::handle x, const Shape& rows) {
     }
     if (num_samples > most) {
         throw py::value_error("num_samples must be at most " + std::to_string(most) +
-                              " for logits with leading shape " + to_string(rows) + ", got " +
-                              py::str(x).cast<std::string>());
+                              " for logits with leading shape " + to_string(rows) + ", got " + text_of(x));
     }
     return num_samples;
 }

@@ -38,7 +38,7 @@ py::ssize_t to_int_at_least(py::ssize_t minimum, py::handle x, const char* name)
     const py::ssize_t value = to_int(x, name, "an int or None");
     if (value < minimum) {
         throw py::value_error(std::string(name) + " must be at least " + std::to_string(minimum) + ", got " +
-                              py::str(x).cast<std::string>());
+                              text_of(x));
     }
     return value;
 }
@@ -65,13 +65,17 @@ double to_finite(py::handle x, const char* name) {
     if (!x) {
         return 0.0;
     }
-    const double value = is_bool(x) ? -1.0 : PyFloat_AsDouble(x.ptr());
+    double value = is_bool(x) ? 0.0 : PyFloat_AsDouble(x.ptr());
     if (is_bool(x) || (value == -1.0 && PyErr_Occurred())) {
+        const bool is_huge = !is_bool(x) && PyErr_ExceptionMatches(PyExc_OverflowError);  // an int
         PyErr_Clear();
-        throw_wrong_type(name, "a real number", x);
+        if (!is_huge) {
+            throw_wrong_type(name, "a real number", x);
+        }
+        value = std::numeric_limits<double>::infinity();
     }
     if (!std::isfinite(value)) {
-        throw py::value_error(std::string(name) + " must be finite, got " + py::str(x).cast<std::string>());
+        throw py::value_error(std::string(name) + " must be finite, got " + text_of(x));
     }
     return value;
 }
