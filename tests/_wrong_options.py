@@ -231,7 +231,7 @@ def wrong_randomness() -> Iterator[WrongCall]:
         message = f"num_samples must be an int or None, got {kind(no_int)}"
         changes = {"num_samples": no_int}
         yield WrongCall("sample", f"num_samples {kind(no_int)}", TypeError, message, changes)
-    most = f"{(2**63 - 1) // 48} for logits with leading shape (6,)"
+    most = f"{(2**63 - 1) // 48} for logits with leading shape (2, 3)"
     for number, message in (
         (-1, "at least 0, got -1"),
         (2**60, f"at most {most}, got {2**60}"),

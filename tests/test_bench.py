@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -32,6 +33,7 @@ from scorefn.bench.solutions import OURS, PEERS, Solution, load
 from scorefn.bench.timing import Budget, time_in_turn
 from scorefn.bench.workload import BYTES, Workload
 from scorefn.cli import main
+from scorefn.cli.errors import CommandError
 
 TINY = ["--quick", "--filter", "log_prob K=6 N=1", "--filter", "tabular", "--peers", "numpy"]
 FUNCTIONS = [name for name in BYTES if hasattr(scorefn, name)]
@@ -413,6 +415,7 @@ def test_needs_no_gymnasium(run: Path) -> None:
 import sys
 sys.modules["gymnasium"] = None
 from scorefn.cli import main
+from scorefn.cli.errors import CommandError
 assert main(["bench", "--resume", {str(run)!r}, "--quiet"]) == 0
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -445,7 +448,10 @@ def test_resume_keeps_the_settings(run: Path, capsys: pytest.CaptureFixture[str]
         ("{", "is damaged: "),
         ("[]", "is not the results of a benchmark: "),
         ('{"format_version": 99}', "is not the results of a benchmark: format_version is not 1"),
+        ("[" * 100_000, "is damaged: "),
+        ('{"format_version": 1, "settings": 3}', "is not the results of a benchmark: "),
     ],
+    ids=lambda text: text[:20],
 )
 def test_damaged_results(
     content: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -453,6 +459,38 @@ def test_damaged_results(
     path = tmp_path / "results.json"
     path.write_text(content)
     assert error_of(capsys, "bench", "--compare", str(path)).startswith(f"{path} {message}")
+
+
+def paths_of(content: Any) -> Iterator[tuple[Any, ...]]:
+    """The keys and indices that lead to each value of a JSON document."""
+    if isinstance(content, dict | list):
+        items = content.items() if isinstance(content, dict) else enumerate(content)
+        for key, value in items:
+            yield (key,)
+            yield from ((key, *path) for path in paths_of(value))
+
+
+def test_edited_results(run: Path, tmp_path: Path) -> None:
+    """Any value in the place of any other: one error, or results of the same types."""
+    content = json.loads((run / "results.json").read_text())
+    del content["rows"][1:]
+    file = tmp_path / "results.json"
+    refused = 0
+    for *path, last in paths_of(content):
+        for value in [None, -1, "text", [], {}, float("nan"), 1e999, True]:
+            changed = json.loads(json.dumps(content))
+            parent = changed
+            for key in path:
+                parent = parent[key]
+            parent[last] = value
+            file.write_text(json.dumps(changed))
+            try:
+                rows = read_results(file).rows
+            except CommandError:
+                refused += 1
+            else:
+                assert all(0.0 < row.ours.seconds < np.inf for row in rows if row.ours)
+    assert refused > 200
 
 
 def test_folder_and_markdown_are_not_overwritten(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,40 +14,14 @@ import pytest
 
 import _environments  # noqa: F401  (registers them)
 import scorefn
+from _runs import FROZEN_LAKE, SMALL, error_of
 from scorefn.cli import main
 from scorefn.cli.environments import find_spec, parse_env_args
 from scorefn.cli.errors import CommandError
 from scorefn.cli.output import replacing
 from scorefn.cli.run_folder import RunFolder
 
-# A tiny training: an update takes 64 steps, a segment of environments with this limit 1600.
-SMALL = ["--num-envs", "4", "--rollout-steps", "16", "--max-episode-steps", "100"]
-SMALL += ["--stop-at-return", "never", "--quiet"]
-FROZEN_LAKE = ["FrozenLake-v1", "--env-arg", "is_slippery=false", *SMALL]
 FILES = {"config.json", "policy.npz", "metrics.csv", "learning_curve.png", "checkpoint.npz"}
-
-
-@pytest.fixture(scope="session")
-def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("finished") / "run"
-    assert main(["train", *FROZEN_LAKE, "--steps", "2000", "--output", str(folder)]) == 0
-    return folder
-
-
-@pytest.fixture
-def run(finished_run: Path, tmp_path: Path) -> Path:
-    """The folder of a finished small run, to change at will."""
-    return shutil.copytree(finished_run, tmp_path / "run")
-
-
-def error_of(capsys: pytest.CaptureFixture[str], *args: str) -> str:
-    """The message of a command that fails as it should: exit code 2 and one line."""
-    assert main(args) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("scorefn: error: ")
-    assert err.count("\n") == 1
-    return err.removeprefix("scorefn: error: ").rstrip()
 
 
 # Without the extra
@@ -317,117 +290,6 @@ def test_writing_is_all_or_nothing(tmp_path: Path) -> None:
         replacing(tmp_path / "no" / "file") as p,
     ):
         p.write_text("new")
-
-
-# Damaged files
-
-
-class Trap:
-    """Unpickling it creates a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return Path.touch, (self.path,)
-
-
-@pytest.mark.parametrize("name", ["policy.npz", "checkpoint.npz"])
-def test_pickles_are_never_loaded(
-    name: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    trap = tmp_path / "trap"
-    with np.load(run / name) as content:
-        arrays = dict(content)
-    for array in list(arrays):
-        trapped = {**arrays, array: np.array([Trap(trap)], dtype=object)}
-        np.savez(run / name, **trapped)
-        command = ["evaluate"] if name == "policy.npz" else ["train", "--steps", "9999", "--resume"]
-        assert f"{name} is damaged" in error_of(capsys, *command, str(run))
-    assert not trap.exists()
-
-
-@pytest.mark.parametrize("name", ["policy.npz", "checkpoint.npz", "config.json", "metrics.csv"])
-def test_truncated_file(name: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    content = (run / name).read_bytes()
-    command = ["evaluate"] if name == "policy.npz" else ["train", "--steps", "9999", "--resume"]
-    for length in (0, 1, len(content) // 2, len(content) - 3):
-        (run / name).write_bytes(content[:length])
-        assert "is damaged: " in error_of(capsys, *command, str(run))
-    (run / name).unlink()
-    error_of(capsys, *command, str(run))
-
-
-@pytest.mark.parametrize("name", ["policy.npz", "checkpoint.npz", "config.json", "metrics.csv"])
-def test_changed_bytes(name: str, run: Path) -> None:
-    """Whatever byte is changed: read as something valid, or one error of one kind."""
-    folder = RunFolder(run)
-    read = {
-        "policy.npz": folder.read_policy,
-        "checkpoint.npz": folder.read_checkpoint,
-        "config.json": folder.read_settings,
-        "metrics.csv": folder.read_metrics,
-    }[name]
-    content = bytearray((run / name).read_bytes())
-    refused = 0
-    for position in np.random.default_rng(0).integers(len(content), size=300):
-        changed = content.copy()
-        changed[position] ^= 0xFF
-        (run / name).write_bytes(changed)
-        try:
-            read()
-        except CommandError:
-            refused += 1
-    assert refused > 150
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"environment": "os:CartPole-v1"}, "unknown environment 'os:CartPole-v1'"),
-        ({"environment": "CartPole-v1", "env_args": {}}, "policy.npz is no policy for CartPole-v1"),
-        ({"environment": "FrozenLake8x8-v1"}, "policy.npz is no policy for FrozenLake8x8-v1"),
-        ({"env_args": {"vectorization_mode": "async"}}, "cannot make FrozenLake-v1 vectorization"),
-        ({"environment": 3}, "config.json is damaged: settings: environment = 3 is not valid"),
-        ({"seed": -1}, "config.json is damaged: settings: seed = -1 is not valid"),
-        ({"discount": "x"}, "config.json is damaged: settings: discount = 'x' is not valid"),
-        ({"steps": True}, "config.json is damaged: settings: steps = True is not valid"),
-        ({"surprise": 1}, "config.json is damaged: settings has missing or unknown entries: surpr"),
-    ],
-    ids=str,
-)
-def test_edited_config(
-    change: dict[str, object], message: str, run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    config = json.loads((run / "config.json").read_text())
-    config["settings"].update(change)
-    (run / "config.json").write_text(json.dumps(config))
-    assert message in error_of(capsys, "evaluate", str(run))
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"rng": np.array("{}")}, "rng is not the state of a random generator"),
-        ({"rng": np.array(3)}, "rng is not the state of a random generator"),
-        ({"table": np.zeros((3, 4))}, "table is float64 (3, 4), expected float64 (16, 4)"),
-        ({"table": np.full((16, 4), np.nan)}, "table holds a number that is not finite"),
-        ({"counts": np.array([10**6, 1])}, "1000000 updates, but metrics.csv has "),
-        ({"counts": np.array([-1, 1])}, "-1 updates"),
-        ({"counts": None}, "no entry 'counts'"),
-    ],
-    ids=range(7),
-)
-def test_edited_checkpoint(
-    change: dict[str, object], message: str, run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with np.load(run / "checkpoint.npz") as content:
-        arrays = {**content, **change}
-    kept = {name: array for name, array in arrays.items() if array is not None}
-    np.savez(run / "checkpoint.npz", **kept)  # type: ignore[arg-type]
-    error = error_of(capsys, "train", "--resume", str(run), "--steps", "9999")
-    assert error.startswith(f"{run / 'checkpoint.npz'} is damaged: ")
-    assert message in error
 
 
 # Interrupting and resuming

@@ -120,6 +120,20 @@ class _RowPolicy:
     parameters: FloatArray
 
     def __init__(self, parameters: ArrayLike) -> None:
+        self.parameters = self._checked(parameters)
+
+    def __setstate__(self, state: Any) -> None:
+        """Of a pickle, which anyone may have edited, or a copy: checked as a new policy is.
+
+        What else a pickle does on loading is up to it: load none that you do not trust.
+        """
+        if not isinstance(state, dict) or "parameters" not in state:
+            policy, got = type(self).__name__, type(state).__name__
+            raise ValueError(f"the state of a {policy} must be a dict with 'parameters', got {got}")
+        parameters = self._checked(state["parameters"])
+        self.__dict__.update(state, parameters=parameters)
+
+    def _checked(self, parameters: ArrayLike) -> FloatArray:
         array = to_array(self.name, parameters)
         if array.dtype.kind in "iu" and isinstance(parameters, list | tuple):
             array = array.astype(np.float64)  # Python numbers have no dtype of their own
@@ -130,7 +144,7 @@ class _RowPolicy:
             raise ValueError(
                 f"{self.name} must have shape ({expected}) and not be empty, got {array.shape}"
             )
-        self.parameters = array
+        return array
 
     def __repr__(self) -> str:
         sizes = zip(self.axes, self.parameters.shape, strict=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_type_hints
 
 from scorefn.bench.solutions import OURS, PEER_NAMES
 from scorefn.bench.timing import Timing
@@ -14,6 +15,8 @@ from scorefn.cli.errors import CommandError, describe_exception
 from scorefn.cli.output import replacing
 
 FORMAT_VERSION = 1
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -102,11 +105,11 @@ def read_results(path: Path) -> Results:
         content = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise CommandError(f"cannot read {file}: {error.strerror or error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CommandError(f"{file} is damaged: {describe_exception(error)}") from error
     try:
         return _parse(content)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         reason = describe_exception(error)
         raise CommandError(f"{file} is not the results of a benchmark: {reason}") from error
 
@@ -116,19 +119,40 @@ def _parse(content: Any) -> Results:
         raise ValueError(f"format_version is not {FORMAT_VERSION}")
     settings = content["settings"]
     for name in ("filters", "peers"):
-        settings[name] = tuple(settings[name])
+        settings[name] = tuple(str(text) for text in settings[name])
     rows = [
         Row(
-            Workload(**row["work"]),
+            _typed(Workload, row["work"]),
             int(row["bytes_moved"]),
-            float(row["bandwidth"]),
+            _positive(row["bandwidth"]),
             {name: _parse_measurement(value) for name, value in row["measured"].items()},
-            dict(row["failed"]),
+            {name: str(reason) for name, reason in row["failed"].items()},
         )
         for row in content["rows"]
     ]
-    return Results(dict(content["environment"]), Settings(**settings), content["missing"], rows)
+    missing = [str(name) for name in content["missing"]]
+    return Results(dict(content["environment"]), _typed(Settings, settings), missing, rows)
 
 
 def _parse_measurement(value: Any) -> Measurement:
-    return Measurement(Timing(**value["timing"]), float(value["ulp"]), value["memory"])
+    timing, memory = _typed(Timing, value["timing"]), value["memory"]
+    _positive(timing.seconds)
+    return Measurement(timing, float(value["ulp"]), None if memory is None else int(memory))
+
+
+def _positive(value: Any) -> float:
+    number = float(value)
+    if not 0.0 < number < math.inf:
+        raise ValueError(f"{value!r} is no positive number")
+    return number
+
+
+def _typed(cls: type[T], values: dict[str, Any]) -> T:
+    """cls(**values), if the plain ones of its fields are of the types that they should be."""
+    types = get_type_hints(cls)
+    for name, value in values.items():
+        expected = types.get(name)
+        is_wrong = expected in (bool, int, str) and type(value) is not expected
+        if is_wrong or (expected is float and type(value) not in (int, float)):
+            raise ValueError(f"{name} = {value!r} is not valid")
+    return cls(**values)

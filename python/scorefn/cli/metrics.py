@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from typing import TextIO
@@ -50,5 +51,10 @@ def read_metrics(text: str) -> list[MetricsRow]:
             floats = {name: float(cell or "nan") for name, cell in values.items()}
         except ValueError as error:
             raise CommandError(f"line {reader.line_num} is not a row of metrics") from error
-        rows.append(MetricsRow(**integers, **floats))  # type: ignore[arg-type]
+        row = MetricsRow(**integers, **floats)  # type: ignore[arg-type]
+        if not all(0 <= n < 2**63 for n in integers.values()) or not 0 <= row.seconds < 2**63:
+            raise CommandError(f"line {reader.line_num} has a count or a time that cannot be")
+        if any(map(math.isinf, floats.values())):
+            raise CommandError(f"line {reader.line_num} has a number that is not finite")
+        rows.append(row)
     return rows

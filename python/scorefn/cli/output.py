@@ -46,6 +46,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     part = path.with_name(f".{path.name}.part")
     with writing(path):
+        part.unlink(missing_ok=True)  # if it is a link, what it leads to is not ours to write
         try:
             yield part
             os.replace(part, path)

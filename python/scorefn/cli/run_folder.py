@@ -11,9 +11,7 @@ Nothing in a file is ever executed when it is read; a damaged one is a `CommandE
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from scorefn import LinearPolicy, TabularPolicy, load_policy
+from scorefn._files import read_arrays
 from scorefn.cli.errors import CommandError, describe_exception
 from scorefn.cli.metrics import MetricsRow, read_metrics, write_metrics
 from scorefn.cli.models import PlayablePolicy
@@ -103,19 +102,12 @@ class RunFolder:
             np.savez(file, **arrays)  # type: ignore[arg-type]  # no array is called allow_pickle
 
     def read_checkpoint(self) -> Arrays:
-        def read() -> Arrays:
-            content = self.checkpoint.read_bytes()
-            with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                damaged = archive.testzip()  # NumPy itself need not notice a wrong checksum
-            if damaged is not None:
-                raise CommandError(f"{damaged} is damaged")
-            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                return dict(arrays)
-
-        return _reading(self.checkpoint, read)
+        return _reading(self.checkpoint, lambda: read_arrays(self.checkpoint))
 
 
 def _reading(path: Path, read: Callable[[], T]) -> T:
+    if path.exists() and not path.is_file():  # a pipe or a device may have no end
+        raise CommandError(f"cannot read {path}: not a file")
     try:
         return read()
     except OSError as error:

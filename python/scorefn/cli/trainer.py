@@ -97,7 +97,7 @@ class Trainer:
             raise CommandError(f"{updates} updates, but metrics.csv has {len(metrics)}")
         try:
             self._rng.bit_generator.state = json.loads(str(checkpoint["rng"]))
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise CommandError("rng is not the state of a random generator") from error
         self.metrics = metrics[:updates]
         self._seconds_before = self.seconds
