@@ -79,3 +79,19 @@ def test_a_child_gives_the_bits_of_its_parent_with_threads(modules, use, start):
 def test_a_fork_keeps_the_default_number_of_threads(use, num_threads):
     of_parent = num_threads or run(ALONE, use, "itself", "show_default")[0]
     assert run(ALONE, use, "fork", "show_default") == [of_parent]
+
+
+def test_calls_import_nothing():
+    """A fork during another thread's import leaves the module's lock held in the child."""
+    program = """if True:
+        import sys
+        import numpy as np
+        import scorefn
+        before = set(sys.modules)
+        z = np.zeros((2, 3))
+        scorefn.sample(z)
+        scorefn.policy_gradient(z, [0, 1], [1.0, 2.0])
+        print(set(sys.modules) - before)
+    """
+    output = subprocess.check_output([sys.executable, "-c", program], text=True, timeout=120)
+    assert output == "set()\n"

@@ -101,6 +101,8 @@ py::object sample(py::handle logits_, py::handle rng, py::handle num_samples, py
 void bind_sample(py::module_& module) {
     module.attr("Sample") = sample_class<false>();
     module.attr("SampleWithEntropy") = sample_class<true>();
+    // Now, not in the first call: a fork during an import leaves its lock held in the child.
+    py::module_::import("numpy.random");
     def<&sample>(module, docs::sample);
 }
 
