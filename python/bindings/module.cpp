@@ -1,7 +1,10 @@
 #include "module.hpp"
 
+namespace py = pybind11;
+
 // scorefn._core: arrays are checked and lent to the C++ core as views; nothing is computed here.
-PYBIND11_MODULE(_core, module) {
+// It needs no GIL: what its functions share is set at import or in a gil_safe_call_once_and_store.
+PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
     module.doc() = "The C++ functions of scorefn.";
     scorefn::python::bind_softmax(module);
     scorefn::python::bind_categorical(module);
