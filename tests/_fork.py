@@ -89,7 +89,18 @@ def show_default() -> None:
     print(scorefn.get_num_threads(), flush=True)
 
 
-TARGETS: dict[str, Target] = {"check": check, "show_default": show_default}
+def show_settings() -> None:
+    with scorefn.threads(4):
+        show_default()
+    scorefn.set_num_threads(3)
+    show_default()
+
+
+TARGETS: dict[str, Target] = {
+    "check": check,
+    "show_default": show_default,
+    "show_settings": show_settings,
+}
 
 # --- What the parent does when it starts a child --------------------------------------------------
 

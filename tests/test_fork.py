@@ -95,3 +95,29 @@ def test_calls_import_nothing():
     """
     output = subprocess.check_output([sys.executable, "-c", program], text=True, timeout=120)
     assert output == "set()\n"
+
+
+# --- The default in a child of multiprocessing: one thread, as it is hardly ever alone ------------
+
+OF_MULTIPROCESSING = [name for name in _fork.STARTS if name.startswith(("proc", "pool", "env"))]
+
+
+@pytest.mark.parametrize("start", OF_MULTIPROCESSING)
+def test_a_child_of_multiprocessing_takes_one_thread_by_default(start):
+    assert set(run(ALONE, "after_a_call", start, "show_default")) == {"1"}
+
+
+@pytest.mark.parametrize("start", ["process_fork", "process_spawn"])
+@pytest.mark.parametrize("variable", ["SCOREFN_NUM_THREADS", "OMP_NUM_THREADS"])
+def test_the_environment_decides_in_a_child_of_multiprocessing(start, variable):
+    assert run(ALONE, "unused", start, "show_default", **{variable: "3"}) == ["3"]
+
+
+@pytest.mark.parametrize("use", ["set_num_threads", "threads"])
+def test_a_forked_child_of_multiprocessing_takes_what_its_parent_has_set(use):
+    assert run(ALONE, use, "process_fork", "show_default") == ["3"]
+
+
+@pytest.mark.parametrize("start", ["process_fork", "process_spawn"])
+def test_a_child_of_multiprocessing_may_set_its_threads(start):
+    assert run(ALONE, "unused", start, "show_settings") == ["4", "3"]
