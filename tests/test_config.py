@@ -1,6 +1,9 @@
 """show_config() and the threads() context manager, as far as they are Python."""
 
 import platform
+import subprocess
+import sys
+import sysconfig
 import threading
 
 import numpy as np
@@ -66,3 +69,9 @@ def test_threads_refuses_zero():
     ):
         pass
     assert scorefn.get_num_threads() == before
+
+
+def test_a_free_threaded_python_stays_so():
+    program = "import sys, scorefn; print(getattr(sys, '_is_gil_enabled', lambda: True)())"
+    output = subprocess.check_output([sys.executable, "-c", program], text=True)
+    assert output == f"{not sysconfig.get_config_var('Py_GIL_DISABLED')}\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -319,6 +320,20 @@ def test_successive_calls_with_one_generator_differ():
     first, second = (scorefn.sample(z, rng=rng).actions for _ in range(2))
     assert (first != second).any()
     assert (scorefn.sample(z).actions != scorefn.sample(z).actions).any()  # None: fresh entropy
+
+
+def test_threads_that_share_a_generator_take_its_keys_in_turn():
+    """No key comes twice, half, or not at all."""
+    z = np.zeros(20)
+
+    def draw(rng: np.random.Generator) -> list[bytes]:
+        samples = (scorefn.sample(z, rng=rng, num_samples=30) for _ in range(300))
+        return [sample.actions.tobytes() for sample in samples]
+
+    shared, twin = (np.random.default_rng(1) for _ in range(2))
+    with ThreadPoolExecutor(4) as pool:
+        drawn = [x for part in pool.map(draw, [shared] * 4) for x in part]
+    assert sorted(drawn) == sorted(x for _ in range(4) for x in draw(twin))
 
 
 @pytest.mark.parametrize("seed", [np.int64(3), np.uint8(3), np.int32(3)])
