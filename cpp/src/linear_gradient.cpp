@@ -348,6 +348,8 @@ void linear_gradient(Matrix<const T> features, Matrix<const T> coef, IndexVector
     if (options.where)
         require_shape("where", options.where.rows, options.where.cols, features.rows, coef.cols);
     require_in_range("actions", actions, coef.cols, "actions", options.num_threads);
+    for (Matrix<const T>* m : {&features, &coef})  // no step from where there may be no memory
+        if (m->rows == 0 || m->cols == 0) m->row_stride = m->col_stride = 0;
 
     // All choices depend on the shapes alone, so the bits do not depend on the number of threads. A block of one
     // thread stays in its second-level cache; one that all threads share is as large as pays for sharing it out.
