@@ -34,7 +34,7 @@ from _cases import ARGUMENTS, call, inputs_for
 
 Target = Callable[[], None]
 
-LARGE = inputs_for(20_000, 18, np.float32)  # in eleven blocks, one of which is one thread's work
+LARGE = inputs_for(12_000, 18, np.float32)  # in seven blocks, one of which is one thread's work
 RNG = np.random.default_rng(0)
 
 
