@@ -77,7 +77,10 @@ struct TileRows : ShortRows<T> {
             Lanes<T> column[width];
             tile.load(this->e(), slice, T(0), column);
             tile.transpose(column);
-            for (std::int64_t k = tile.shared(slice); k < width; ++k) visit(widen(column[k]));
+            const std::int64_t shared = tile.shared(slice);
+#pragma GCC unroll 4
+            for (int k = 0; k < width; ++k)  // of known k, so that the columns stay in registers
+                if (k >= shared) visit(widen(column[k]));
         }
     }
 
