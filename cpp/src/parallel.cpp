@@ -96,7 +96,7 @@ const bool fork_is_watched = [] {
 }();
 
 // Whether a pool of this size can be had: libgomp ends the process where a thread cannot be started.
-bool pool_can_have(int num_threads) {
+[[maybe_unused]] bool pool_can_have(int num_threads) {
     if (num_threads <= pool_size) return true;
     std::mutex lock;
     std::condition_variable all_started;
