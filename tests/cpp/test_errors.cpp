@@ -150,7 +150,7 @@ void test_fault() {
         CHECK(error.fault.subject == "actions" && error.fault.row == 1);
         return;
     }
-    CHECK(!"score throws");
+    check(false, __FILE__, __LINE__, "score does not throw");
 }
 
 void test_no_allowed_action() {
