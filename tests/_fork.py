@@ -86,7 +86,8 @@ def check() -> None:
 
 
 def show_default() -> None:
-    print(scorefn.get_num_threads(), flush=True)
+    # At once: two processes of a pool write here.
+    os.write(1, f"{scorefn.get_num_threads()}\n".encode())
 
 
 def show_settings() -> None:

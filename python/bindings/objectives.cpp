@@ -93,8 +93,7 @@ py::object clipped_surrogate(py::handle logits, py::handle actions, py::handle o
     Weights advantages(advantages_, pass.logits.leading(), "advantages");
     const double range = clip_range ? to_finite(clip_range, "clip_range") : 0.2;
     if (range < 0) {
-        throw py::value_error("clip_range must be at least 0, got " +
-                              text_of(clip_range));
+        throw py::value_error("clip_range must be at least 0, got " + text_of(clip_range));
     }
     const Output ratio = pass.fresh();
     const GradientOptions options =
