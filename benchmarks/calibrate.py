@@ -19,6 +19,7 @@ import re
 import statistics
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,13 +85,14 @@ def run(*command: str | Path) -> None:
         raise SystemExit(f"{result.stdout}{result.stderr}\nfailed: {' '.join(map(str, command))}")
 
 
-def build(folder: Path, name: str, value: int, jobs: int) -> Path:
+def build(folder: Path, name: str, value: int, isa: str, jobs: int) -> Path:
     """The timing program, linked with a library that has this value."""
     folder = folder / f"{name}-{value}"
     print(f"building {macro_of(name)}={value}", flush=True)
     run(
         *("cmake", "-S", ROOT, "-B", folder, "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_TESTING=OFF"),
         f"-DCMAKE_CXX_FLAGS=-D{macro_of(name)}={value}",
+        f"-DSCOREFN_ONLY_ISAS={isa}",
     )
     run("cmake", "--build", folder, "--target", "scorefn_core", "--parallel", str(jobs))
     program = folder / "calibrate"
@@ -106,10 +108,8 @@ class Candidate:
     """The timing program with one value, waiting for its turns."""
 
     def __init__(self, program: Path) -> None:
-        # Threads that wait must not take the cores of the candidate whose turn it is.
-        environment = {**os.environ, "OMP_WAIT_POLICY": "passive"}
         self.process = subprocess.Popen(
-            [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+            [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
     def __enter__(self) -> Candidate:
@@ -120,6 +120,8 @@ class Candidate:
 
     def turn(self, function: str, rows: int, cols: int, threads: int) -> tuple[float, str]:
         """Nanoseconds a row, and the hash of the result."""
+        # Threads that have worked wait busily for a while, on cores that are now another's.
+        time.sleep(0.01 if threads > 1 else 0.0)
         assert self.process.stdin
         assert self.process.stdout
         print(function, rows, cols, threads, 3, file=self.process.stdin, flush=True)
@@ -145,8 +147,8 @@ def measure(candidates: dict[int, Candidate], constant: Constant, rounds: int) -
             hashes = set()
             for i in range(rounds):
                 for value in values[i % len(values) :] + values[: i % len(values)]:
-                    time, bits = candidates[value].turn(function, rows, cols, constant.threads)
-                    times[value].append(time)
+                    seconds, bits = candidates[value].turn(function, rows, cols, constant.threads)
+                    times[value].append(seconds)
                     hashes.add(bits)
             same_bits &= len(hashes) == 1
             median = {value: statistics.median(times[value]) for value in values}
@@ -161,10 +163,10 @@ def measure(candidates: dict[int, Candidate], constant: Constant, rounds: int) -
     print(f"bits of the results: {'the same' if same_bits else 'NOT the same'} for all values")
 
 
-def calibrate(name: str, values: list[int], folder: Path, rounds: int, jobs: int) -> None:
+def calibrate(name: str, values: list[int], folder: Path, rounds: int, isa: str, jobs: int) -> None:
     constant, committed = CONSTANTS[name], committed_value(name)
     values = sorted({*values, committed})
-    programs = {value: build(folder, name, value, jobs) for value in values}
+    programs = {value: build(folder, name, value, isa, jobs) for value in values}
     with contextlib.ExitStack() as stack:
         candidates = {v: stack.enter_context(Candidate(p)) for v, p in programs.items()}
         measure(candidates, constant, rounds)
@@ -183,6 +185,7 @@ def main() -> None:
         "--quick", action="store_true", help="fewer turns; half and twice the committed value"
     )
     parser.add_argument("--folder", type=Path, help="where to keep what is built")
+    parser.add_argument("--isa", default="", help="builds for this instruction set alone: quicker")
     parser.add_argument("--jobs", type=int, default=CORES, help="compilers at a time")
     args = parser.parse_args()
     if args.values and not args.constant:
@@ -197,7 +200,7 @@ def main() -> None:
             if args.quick and not args.values:
                 committed = committed_value(name)
                 values = [committed // 2, committed * 2]
-            calibrate(name, values, folder, rounds=5 if args.quick else 31, jobs=args.jobs)
+            calibrate(name, values, folder, 5 if args.quick else 31, args.isa, args.jobs)
 
 
 if __name__ == "__main__":
