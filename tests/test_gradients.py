@@ -301,8 +301,9 @@ def test_linear_gradient_of_many_parameters_is_near_the_reference(samples, featu
 @pytest.mark.parametrize("cols", [1, 2, 3, 4, 5, 6, 7, 8, 9, 33])
 @pytest.mark.parametrize("features", [1, 2, 3, 4, 5, 8, 9])
 def test_linear_gradient_of_few_actions(features, cols, dtype):
-    """A vector is of samples for few features and actions, else of actions or features."""
-    inputs = inputs_for(4_109, cols, dtype, features=features)
+    """A vector is of samples for few features and actions, else of actions or features. The last
+    block of samples is shorter than the one before, and no whole number of vectors."""
+    inputs = inputs_for(4_621, cols, dtype, features=features)
     inputs["weights"][::3] = 0.0
     inputs["features"][3::9, -1] = np.nan  # without weight: contributes nothing
     gradient = call("linear_gradient", inputs)
