@@ -8,10 +8,16 @@ namespace scorefn {
 // Whether the call of this thread is to stop. Asks if it is time to; at other times the answer is no.
 bool is_interrupted();
 
-// While it lives nobody asks: what has begun is ended.
-class Uninterruptible : Interruptible {
+// While it lives nobody asks, if so it is: what has begun is ended.
+class Uninterruptible {
 public:
-    Uninterruptible() : Interruptible(nullptr, nullptr) {}
+    explicit Uninterruptible(bool is_so);
+    ~Uninterruptible();
+    Uninterruptible(const Uninterruptible&) = delete;
+    Uninterruptible& operator=(const Uninterruptible&) = delete;
+
+private:
+    const bool is_so_;
 };
 
 }  // namespace scorefn

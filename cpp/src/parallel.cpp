@@ -30,7 +30,6 @@ public:
 
     void work(bool is_caller) {
         const StandardFloatEnvironment environment;
-        Region* const outer = std::exchange(of_this_thread, this);
         for (std::int64_t i; !stopped_ && (i = next_++) < count_;) {
             try {
                 if (is_caller && is_interrupted()) throw Interrupted();
@@ -39,7 +38,12 @@ public:
                 stop(std::current_exception());
             }
         }
-        of_this_thread = outer;
+    }
+    // As one of several threads: regions within are serial.
+    void work_beside_others(bool is_caller) {
+        of_this_thread = this;
+        work(is_caller);
+        of_this_thread = nullptr;
     }
     void rethrow() const {
         if (failure_) std::rethrow_exception(failure_);
@@ -119,12 +123,12 @@ void run_region(Region& region, int num_threads) {
     if (!pool_is_lost && pool_can_have(num_threads)) {
         pool_size = num_threads;
 #pragma omp parallel num_threads(num_threads)
-        region.work(omp_get_thread_num() == 0);
+        region.work_beside_others(omp_get_thread_num() == 0);
         return;
     }
 #endif
-    const Threads others(num_threads - 1, [&] { region.work(false); });
-    region.work(true);
+    const Threads others(num_threads - 1, [&] { region.work_beside_others(false); });
+    region.work_beside_others(true);
 }
 
 }  // namespace

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <optional>
 #include <scorefn/threads.hpp>
 
 #include "check.hpp"
@@ -74,15 +73,15 @@ void run_rows(const Matrix<const T>& logits, const IndexVector* actions, const O
     if (actions) require_size("actions", actions->size, logits.rows);
     if (!options.may_write_on_error) check_rows("logits", logits, actions, options);
     const Team team = team_for(logits.rows, logits.cols, options.num_threads);
-    std::optional<Uninterruptible> to_the_end;
-    if (accumulates) to_the_end.emplace();
-    const bool good = for_each_task(logits.rows, logits.cols, team.parallel_for ? 1 : options.num_threads,
-                                    [&](std::int64_t first, std::int64_t count) {
-        return task(logit_rows(logits, options.where, first, count, team), first,
-                    thread_scratch(scratch_bytes(logits.cols))) == -1;
-    });
-    to_the_end.reset();
-    if (good) return;
+    const auto run = [&] {
+        const Uninterruptible to_the_end(accumulates);
+        return for_each_task(logits.rows, logits.cols, team.parallel_for ? 1 : options.num_threads,
+                             [&](std::int64_t first, std::int64_t count) {
+            return task(logit_rows(logits, options.where, first, count, team), first,
+                        thread_scratch(scratch_bytes(logits.cols))) == -1;
+        });
+    };
+    if (run()) return;
     check_rows("logits", logits, actions, options);
     throw std::runtime_error("logits or actions were changed during the call");
 }

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <optional>
 #include <scorefn/gradient.hpp>
 #include <utility>
 
@@ -191,8 +190,7 @@ void sum_over_chunks(TabularGradient<T>& gradient) {
             if (visits[state] != 0) gradient.require_action(state);
         gradient.throw_if_bad();
     }
-    std::optional<Uninterruptible> to_the_end;
-    if (gradient.options.accumulate) to_the_end.emplace();
+    const Uninterruptible to_the_end(gradient.options.accumulate);
     const std::int64_t tiles = kStatesAtATime / gradient.tile_rows;
     parallel_for(ceil_div(layout.tiles, tiles), num_threads, [&](std::int64_t i) {
         gradient.write(0, i * tiles, std::min(layout.tiles, (i + 1) * tiles), layout, sums.data(),
@@ -281,8 +279,7 @@ void sum_over_buckets(TabularGradient<T>& gradient, int log2_states) {
         });
         gradient.throw_if_bad();
     }
-    std::optional<Uninterruptible> to_the_end;
-    if (gradient.options.accumulate) to_the_end.emplace();
+    const Uninterruptible to_the_end(gradient.options.accumulate);
     parallel_for(buckets.count, num_threads, [&](std::int64_t bucket) {
         const std::int64_t first = bucket * states;
         const Layout layout(gradient.tile_rows, cols, std::min(states, gradient.table.rows - first));

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <fstream>
 #include <numeric>
@@ -52,6 +53,21 @@ void test_nested() {
     });
     CHECK(serial);
     CHECK(sum == 40);
+}
+
+// One within a serial region is not: a few long rows are worked on one after the other, each by all threads.
+void test_parallel_within_serial() {
+    std::atomic<int> met{0};
+    parallel_for(2, 1, [&](std::int64_t) {
+        std::atomic<int> begun{0};
+        parallel_for(2, 2, [&](std::int64_t) {
+            ++begun;
+            const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+            while (begun < 2 && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+            met += begun == 2 ? 1 : 0;
+        });
+    });
+    CHECK(met == 4);
 }
 
 void test_exception() {
@@ -154,6 +170,7 @@ void test_fork() {
 int main() {
     test_every_index_once();
     test_nested();
+    test_parallel_within_serial();
     test_exception();
     test_default_number();
     test_merge_tree();
