@@ -13,6 +13,7 @@
 
 #include "check.hpp"
 #include "guarded_memory.hpp"
+#include "wanted_isa.hpp"
 
 using namespace scorefn;
 
@@ -465,10 +466,7 @@ void test_all() {
 }  // namespace
 
 int main() {
-    const auto isas = available_isas();
-    const char* const wanted = getenv("SCOREFN_ISA");
-    if (wanted && std::find(isas.begin(), isas.end(), wanted) == isas.end()) return 77;
-
+    if (!cpu_has_wanted_isa()) return 77;
     report_faults();
 
     test_all<float>();

@@ -15,6 +15,7 @@
 
 #include "check.hpp"
 #include "guarded_memory.hpp"
+#include "wanted_isa.hpp"
 
 using namespace scorefn;
 
@@ -241,10 +242,7 @@ void test(const Shape& shape) {
 }  // namespace
 
 int main() {
-    const auto isas = available_isas();
-    const char* const wanted = getenv("SCOREFN_ISA");
-    if (wanted && std::find(isas.begin(), isas.end(), wanted) == isas.end()) return 77;
-
+    if (!cpu_has_wanted_isa()) return 77;
     report_faults();
     constexpr Shape kShapes[] = {{300, 3, 1}, {700, 12, 1}, {50, 200, 3}, {5, 3000, 1}};
     for (const Shape& shape : kShapes) {
