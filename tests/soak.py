@@ -1,9 +1,10 @@
 """A long run of every function: ``python tests/soak.py --minutes 10 --seed 1``.
 
-Each step is one call with random arguments, made by this thread, by several at once or in a fork.
-Its result must have the bits that one thread gives for plain arrays, and every tenth must be near
-the reference, too. Resident memory, open files and threads must not grow, and no step may hang. A
-step depends on the seed and its number alone: ``--first N`` begins with step N.
+Each step is one call of a function or an estimator with random arguments, made by this thread, by
+several at once or in a fork. Its result must have the bits that one thread gives for plain arrays,
+and every tenth must be near the reference, too. Resident memory, open files and threads must not
+grow, and no step may hang. A step depends on the seed and its number alone: ``--first N`` begins
+with step N.
 """
 
 from __future__ import annotations
@@ -19,156 +20,23 @@ import threading
 import time
 import warnings
 from collections import Counter
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import scorefn
-from _cases import ARGUMENTS, GRADIENTS, OBJECTIVES, Array, call, inputs_for, mask_for, same_bits
-from test_functions import NUMERIC, assert_near
-from test_objectives import ASSERT_NEAR
+from _soak_steps import FUNCTIONS, MOST_THREADS, Step, random_step
 
 SECONDS_TO_HANG = 120
 SECONDS_BETWEEN_LINES = 5.0
 # What caches and the fragments of the heap may take after a run's first quarter or first minute.
 MOST_GROWTH = 16 * 2**20
 SECONDS_TO_SETTLE = 60.0
-MOST_THREADS = 5
-SIGNED_AND_UNSIGNED = [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64]
 
-# What may come in half precision, which gives the bits of float32.
-HALF = ["logits", "logits_q", "table", "features", "coef"]
 
 # --- One step -------------------------------------------------------------------------------------
-
-
-def plain(x: Array, rng: np.random.Generator) -> Array:
-    return x
-
-
-def strided(x: Array, rng: np.random.Generator) -> Array:
-    wide = np.zeros([2 * n for n in x.shape], x.dtype)
-    view = wide[(slice(None, None, 2),) * x.ndim]
-    view[...] = x
-    return view
-
-
-def backwards(x: Array, rng: np.random.Generator) -> Array:
-    flipped = (slice(None, None, -1),) * x.ndim
-    return np.asfortranarray(x[flipped])[flipped]
-
-
-def byte_swapped(x: Array, rng: np.random.Generator) -> Array:
-    return x.astype(x.dtype.newbyteorder())
-
-
-def unaligned(x: Array, rng: np.random.Generator) -> Array:
-    memory = np.zeros(x.nbytes + 1, np.uint8)
-    view = memory[1:].view(x.dtype).reshape(x.shape)
-    view[...] = x
-    return view
-
-
-def read_only(x: Array, rng: np.random.Generator) -> Array:
-    copy = x.copy()
-    copy.flags.writeable = False
-    return copy
-
-
-LAYOUTS = [plain, plain, strided, backwards, byte_swapped, unaligned, read_only]
-
-
-@dataclass
-class Step:
-    function: str
-    inputs: dict[str, Array]
-    options: dict[str, Any]
-    num_threads: int | None
-    is_half: bool
-    rng: np.random.Generator
-
-    @classmethod
-    def of(cls, seed: int, number: int) -> Step:
-        rng = np.random.default_rng([seed, number])
-        function = str(rng.choice(list(ARGUMENTS)))
-        dtype = [np.float32, np.float64][rng.integers(2)]
-        cols = int(np.exp(rng.uniform(0.0, np.log(5_000))))
-        rows = int(np.exp(rng.uniform(0.0, np.log(200_000 // cols))))
-        seed = int(rng.integers(2**31))
-        sizes = {"states": int(rng.integers(1, 300)), "features": int(rng.integers(1, 40))}
-        inputs = inputs_for(rows, cols, dtype, seed=seed, **sizes)
-        options: dict[str, Any] = {}
-        if rng.random() < 0.3:
-            options["where"] = mask_for(function, inputs, seed=seed)
-        if function in (*GRADIENTS, *OBJECTIVES) and rng.random() < 0.5:
-            options["entropy_coef"] = float(rng.normal())
-        if function == "sample":
-            options["rng"] = int(rng.integers(2**60))
-        num_threads = [None, 1, 2, 3, MOST_THREADS][rng.integers(5)]
-        is_half = dtype is np.float32 and rng.random() < 0.2
-        if is_half:
-            for name in HALF:
-                inputs[name] = inputs[name].astype(np.float16).astype(np.float32)
-        return cls(function, inputs, options, num_threads, is_half, rng)
-
-    def __str__(self) -> str:
-        shapes = {name: self.inputs[name].shape for name in ARGUMENTS[self.function]}
-        return f"{self.function}{shapes}, {self.inputs['logits'].dtype}, {self.options.keys()}"
-
-    def laid_out(self) -> dict[str, Array]:
-        """The same numbers in other layouts and types of integers."""
-        inputs = {}
-        for name in ARGUMENTS[self.function]:
-            x = self.inputs[name]
-            if x.dtype.kind == "i":
-                fitting = [t for t in SIGNED_AND_UNSIGNED if np.iinfo(t).max >= x.max()]
-                x = x.astype(fitting[self.rng.integers(len(fitting))])
-            elif self.is_half and name in HALF:
-                x = x.astype(np.float16)
-            inputs[name] = LAYOUTS[self.rng.integers(len(LAYOUTS))](x, self.rng)
-        return inputs
-
-    def expected(self) -> Any:
-        return call(self.function, self.inputs, num_threads=1, **self.options)
-
-    def check(self, inputs: dict[str, Array], expected: Any) -> None:
-        options = {**self.options, "num_threads": self.num_threads}
-        assert same_bits(call(self.function, inputs, **options), expected), "other bits"
-
-    def check_out(self, inputs: dict[str, Array], expected: Any) -> None:
-        if self.function != "sample":
-            expected = getattr(expected, "gradient", expected)
-            out = np.full_like(expected, 7)
-            options = {**self.options, "num_threads": self.num_threads}
-            call(self.function, inputs, out=out, **options)
-            assert same_bits(out, expected), "other bits in out"
-
-    def check_reference(self, expected: Any) -> None:
-        where, entropy_coef = self.options.get("where"), self.options.get("entropy_coef", 0.0)
-        if self.function in NUMERIC:
-            assert_near(self.function, self.inputs, **self.options)
-        elif self.function in OBJECTIVES:
-            if where is not None:  # a forbidden action has no log-probability to compare
-                self.inputs["actions"] = where.argmax(axis=-1)
-            ASSERT_NEAR[self.function](self.inputs, entropy_coef=entropy_coef, where=where)
-        else:
-            log_prob = scorefn.log_prob(self.inputs["logits"], expected.actions, where=where)
-            assert same_bits(log_prob, expected.log_probs), "other log-probabilities"
-            assert (log_prob > -np.inf).all(), "a forbidden action"
-
-    def check_error(self) -> None:
-        """An action out of range is an error that writes nothing."""
-        z = self.inputs["logits"]
-        actions, out = self.inputs["actions"].copy(), np.full_like(z, 7)
-        actions[self.rng.integers(len(actions))] = z.shape[-1]
-        try:
-            scorefn.score(z, actions, out=out, num_threads=self.num_threads)
-        except IndexError:
-            assert (out == 7).all(), "written in spite of an error"
-        else:
-            raise AssertionError("no error")
 
 
 def in_threads(check: Any) -> None:
@@ -222,11 +90,7 @@ def in_fork_during_a_call(check: Any) -> None:
 def run_step(step: Step, number: int) -> str:
     """Checks all of it; returns how it was called."""
     expected, inputs = step.expected(), step.laid_out()
-
-    def check() -> None:
-        step.check(inputs, expected)
-        step.check_out(inputs, expected)
-
+    check = partial(step.check, inputs, expected)
     ways = {"threads": in_threads, "fork": in_fork, "fork in flight": in_fork_during_a_call}
     way = str(step.rng.choice(["plain", *ways], p=[0.76, 0.14, 0.06, 0.04]))
     if way == "plain":
@@ -248,6 +112,7 @@ M_MMAP_THRESHOLD = -3
 
 
 def resident() -> int:
+    gc.collect()
     LIBC.malloc_trim(0)
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
@@ -267,7 +132,6 @@ class Watch:
 
     def look(self, *, settled: bool) -> list[str]:
         """What has grown."""
-        gc.collect()
         if not settled:
             self.peak = max(self.peak, resident())
         problems = []
@@ -301,13 +165,13 @@ def soak(minutes: float, seed: int, first: int = 0) -> int:
     problems: list[str] = []
     while not problems and (now := time.monotonic()) < end:
         faulthandler.dump_traceback_later(SECONDS_TO_HANG, exit=True)
-        step = Step.of(seed, number)
+        step = random_step(seed, number, FUNCTIONS)
         try:
             ways[run_step(step, number)] += 1
         except Exception as failure:
             sys.excepthook(*sys.exc_info())
             problems.append(f"step {number}: {step}: {failure}")
-        functions[step.function] += 1
+        functions[step.name] += 1
         number += 1
         if now > next_line:
             problems += watch.look(settled=now > settled)

@@ -37,7 +37,7 @@ def run_with(
         f"""if True:
             import sys, time, scorefn, soak
             soak.SECONDS_TO_HANG = {seconds_to_hang}
-            soak.ARGUMENTS = {{"{function}": soak.ARGUMENTS["{function}"]}}
+            soak.FUNCTIONS = ["{function}"]
             scorefn.{function} = {body}
             sys.exit(soak.soak(1.0, 0))""",
     )

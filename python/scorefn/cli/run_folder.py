@@ -113,7 +113,10 @@ def _reading(path: Path, read: Callable[[], T]) -> T:
     except OSError as error:
         raise CommandError(f"cannot read {path}: {error.strerror or error}") from error
     except Exception as error:  # damage shows in many ways: zip, zlib, header, UTF-8, memory, ...
-        raise CommandError(f"{path} is damaged: {describe_exception(error)}") from error
+        message = describe_exception(error)
+        if not message.startswith(str(path)):  # as load_policy's do
+            message = f"{path} is damaged: {message}"
+        raise CommandError(message) from error
 
 
 def _versions() -> dict[str, str]:
