@@ -131,10 +131,17 @@ std::string numbers(const char* name, std::size_t a, long double got, long doubl
     return all.str();
 }
 
+// With sanitizers, which take a hundred times as long, a coarser grid.
+#ifdef SCOREFN_SANITIZED
+constexpr int kBitsOfUniforms = 18;
+#else
+constexpr int kBitsOfUniforms = 24;
+#endif
+
 // Every u on a grid of 2^24: each action as often as it should be, within 1, and they come in order.
 template <class T>
 void test_every_uniform(const SampleKernels& kernels, const Row<T>& row) {
-    constexpr std::int64_t count = std::int64_t{1} << 24, step = 1 << 14;
+    constexpr std::int64_t count = std::int64_t{1} << kBitsOfUniforms, step = 1 << 14;
     const Sampler<T> sampler(kernels, row);
     Integers counts(row.logits.size(), 0);
     std::vector<double> u(step);
