@@ -196,6 +196,26 @@ def fork_in_a_thread(target: Target) -> None:
     assert not failures
 
 
+def fork_in_a_thread_that_ends(target: Target) -> None:
+    """The child has this thread alone, and ends with it."""
+    children: list[int] = []
+
+    def body() -> None:
+        assert answers(3) == EXPECTED
+        child = os.fork()
+        if child != 0:
+            children.append(child)
+            return
+        try:
+            target()
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+            os._exit(1)
+
+    in_a_thread(body)
+    assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0
+
+
 def process(method: str, target: Target) -> None:
     child = multiprocessing.get_context(method).Process(target=target)  # type: ignore[attr-defined]
     child.start()
@@ -251,6 +271,7 @@ STARTS: dict[str, Callable[[Target], None]] = {
     "fork": fork,
     "fork_twice": fork_twice,
     "fork_in_a_thread": fork_in_a_thread,
+    "fork_in_a_thread_that_ends": fork_in_a_thread_that_ends,
     **{
         f"{start.__name__}_{method}": partial(start, method)
         for start in (process, pool, environments)

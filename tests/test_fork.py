@@ -26,6 +26,7 @@ ORDERS = [f"{other} {ALONE}" for other in OTHERS] + [f"{ALONE} {other}" for othe
 CASES = [
     *((ALONE, use, start) for use in USES for start in FORKS),
     *((ALONE, "in_flight", start) for start in _fork.STARTS if start not in FORKS),
+    (ALONE, "unused", "fork_in_a_thread_that_ends"),
     *((ALONE, use, "process_fork") for use in ("set_num_threads", "threads")),
     *(
         (modules, "in_flight", start)

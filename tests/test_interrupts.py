@@ -9,7 +9,7 @@ import pytest
 
 # Every call takes minutes, and no memory: its rows or samples are all the same.
 SCRIPT = """
-import os, signal, sys, threading
+import os, signal, sys, threading, time
 import numpy as np
 import scorefn
 import scorefn.testing
@@ -87,17 +87,48 @@ done = []
 def work():
     while not stop.is_set():
         done.append(scorefn.logsumexp(logits[:50_000])[-1])
-stop = threading.Event()
-thread = threading.Thread(target=work)
-thread.start()
+    ended.set()
+stop, ended = threading.Event(), threading.Event()
+threading.Thread(target=work).start()
 interrupt()
 try:
-    thread.join()
+    ended.wait()  # not join(), which Python before 3.13 ends by saying that the thread has ended
 except KeyboardInterrupt:
     print("interrupted the main thread")
 stop.set()
-thread.join()
+ended.wait()
 assert len(set(done)) == 1
+"""
+
+# Handlers that call what was interrupted, whose scratch memory is theirs, too.
+CALLING_HANDLERS = """
+rng = np.random.default_rng(1)
+x, coef = rng.normal(size=(4_000, 600)).astype(np.float32), rng.normal(size=(600, 300))
+long = rng.normal(size=(1, 2_000_000))
+mask = rng.random(long.shape) < 0.9
+ones = np.ones(4_000, np.int64)
+COMPUTE = {
+    "linear_gradient": lambda: scorefn.linear_gradient(x, coef.astype(np.float32), ones, x[:, 0]),
+    "long row": lambda: scorefn.softmax(long, where=mask),
+}
+others = [rng.normal(size=(40, n)) for n in (300, 20_000)]
+called = []
+
+def handler(signum, frame):
+    called.append(scorefn.log_softmax(others[len(called) % 2]).sum())
+    scorefn.softmax(long[:, : 1_000_000], where=mask[:, : 1_000_000])
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
+
+compute = COMPUTE[sys.argv[1]]
+with scorefn.threads(int(sys.argv[2])):
+    expected = compute()
+    signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
+    until = time.monotonic() + 60
+    while len(called) < 20 and time.monotonic() < until:
+        assert (compute() == expected).all()
+    signal.setitimer(signal.ITIMER_REAL, 0)
+print("right")
 """
 
 
@@ -130,6 +161,12 @@ def run(script: str, *arguments: str) -> list[str]:
 def test_ctrl_c_comes_through(function: str, num_threads: int) -> None:
     """Twice; what was to be added to is untouched, and the next call is right."""
     assert run(RAISES, function, str(num_threads)) == ["interrupted"] * 2
+
+
+@pytest.mark.parametrize("num_threads", [1, 2])
+@pytest.mark.parametrize("function", ["linear_gradient", "long row"])
+def test_a_handler_may_call_scorefn(function: str, num_threads: int) -> None:
+    assert run(CALLING_HANDLERS, function, str(num_threads)) == ["right"]
 
 
 def test_other_handlers() -> None:

@@ -138,7 +138,7 @@ def all_hashes() -> dict[str, list[str]]:
     return hashes
 
 
-def run_python(*arguments: str, timeout: float = 300.0, **environment: str) -> Any:
+def run_python(*arguments: str, timeout: float = 1200.0, **environment: str) -> Any:
     """A child, killed after `timeout` seconds, with these variables in its environment."""
     return subprocess.run(
         [sys.executable, *arguments],

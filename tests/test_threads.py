@@ -8,15 +8,17 @@ import sys
 
 import pytest
 
+import scorefn
 
-def number_and_reason(script: str, **environment: str) -> list[str]:
+
+def number_and_reason(script: str, *, first: str = "", **environment: str) -> list[str]:
     """What show_config() says after the script."""
     clean = {
         k: v for k, v in os.environ.items() if k not in ("OMP_NUM_THREADS", "SCOREFN_NUM_THREADS")
     }
     show = "config = scorefn.show_config(); print(config.num_threads, config.num_threads_reason)"
     result = subprocess.run(
-        [sys.executable, "-c", f"import os\nimport scorefn\n{script}\n{show}"],
+        [sys.executable, "-c", f"import os\n{first}\nimport scorefn\n{script}\n{show}"],
         env={**clean, **environment},
         capture_output=True,
         text=True,
@@ -51,6 +53,39 @@ def test_affinity_at_the_time_of_the_call() -> None:
     number, reason = number_and_reason(f"before = scorefn.get_num_threads()\n{one}")
     assert number == "1"
     assert reason in ("the CPUs this process may run on", "the cgroup's CPU quota")
+
+
+@pytest.mark.parametrize("variable", ["OMP_PROC_BIND=true", "OMP_PLACES=cores"])
+def test_threads_bound_to_cpus(variable: str) -> None:
+    """OpenMP binds the main thread to one, too: its affinity is not how many there are."""
+    name, value = variable.split("=")
+    assert number_and_reason("", **{name: value})[0] == number_and_reason("")[0]
+
+
+def test_openmp_limited_before_the_import() -> None:
+    limit = "import ctypes; ctypes.CDLL('libgomp.so.1').omp_set_num_threads(1)"
+    if scorefn.get_num_threads() > 1:
+        assert number_and_reason("", first=limit) == ["1", "omp_set_num_threads"]
+
+
+def test_no_text_is_too_odd() -> None:
+    for text in ("\udcff", "4 more", "2000000"):
+        result = subprocess.run(
+            [sys.executable, "-c", "import scorefn; scorefn.get_num_threads()"],
+            env={**os.environ, "SCOREFN_NUM_THREADS": text},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        shown = "\\xff" if text == "\udcff" else text
+        expected = f"SCOREFN_NUM_THREADS must be an integer from 1 to 1048576, got '{shown}'"
+        assert result.stderr.splitlines()[-1] == f"ValueError: {expected}"
+
+
+def test_a_block_of_no_threads() -> None:
+    with pytest.raises(TypeError, match="num_threads must be an int, got NoneType"):
+        scorefn.threads(None).__enter__()  # type: ignore[arg-type]
 
 
 def test_threadpoolctl_sees_and_limits() -> None:

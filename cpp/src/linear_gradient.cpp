@@ -79,13 +79,13 @@ public:
     // The logits of the block's rows begin .. end - 1, begin a multiple of 8, for the actions of a panel.
     void multiply(const Block<T>& block, std::int64_t begin, std::int64_t end, std::int64_t action,
                   const double* panel) const {
-        const T* next = features_.data + (block.first + begin + block_rows) * features_.row_stride;
-        const bool is_contiguous =
-            action == 0 && features_.row_stride == num_features && features_.col_stride == 1;
+        const std::int64_t next = block.first + begin + block_rows;
+        const bool is_ahead = action == 0 && next + end - begin <= num_samples &&
+                              features_.row_stride == num_features && features_.col_stride == 1;
         kernel.linear_logits(block.x.data() + begin * kStrip, strip_size(), end - begin, num_features, panel,
                              std::min(kernel.linear_panel_width, num_actions - action),
                              block.logits.data() + begin * row_stride + action, row_stride,
-                             is_contiguous ? next : nullptr);
+                             is_ahead ? features_.data + next * num_features : nullptr);
     }
 
     // The features in columns, x[f][sample], and the logits from them and coef as doubles.

@@ -11,7 +11,6 @@
 #include <mutex>
 #include <new>
 #include <scorefn/threads.hpp>
-#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -22,17 +21,42 @@
 namespace scorefn {
 namespace {
 
+struct Scratch {
+    struct Free {
+        void operator()(void* memory) const { std::free(memory); }
+    };
+    std::unique_ptr<void, Free> memory;
+    std::int64_t size = 0;
+};
+thread_local Scratch scratch;
+
+class Region;
+thread_local Region* region_of_this_thread = nullptr;
+
+// Whether the call of this thread is to stop. Python code that runs as it is asked may call scorefn: that call has scratch
+// memory and regions of its own.
+bool is_to_stop() {
+    Scratch own_scratch = std::exchange(scratch, {});
+    Region* const own_region = std::exchange(region_of_this_thread, nullptr);
+    const bool answer = is_interrupted();
+    scratch = std::move(own_scratch);
+    region_of_this_thread = own_region;
+    return answer;
+}
+
 // Tasks shared out among the threads that call work(), one of which is the caller's.
 class Region {
 public:
-    Region(std::int64_t count, void (*run)(void*, std::int64_t), void* context)
-        : count_(count), run_(run), context_(context) {}
+    Region(std::int64_t count, Run run, void* context, std::int64_t scratch_bytes)
+        : count_(count), run_(run), context_(context), scratch_bytes_(scratch_bytes) {}
 
+    // A thread without memory for a task leaves all to the others.
     void work(bool is_caller) {
+        if (!is_caller && !has_scratch()) return;
         const StandardFloatEnvironment environment;
         for (std::int64_t i; !stopped_ && (i = next_++) < count_;) {
             try {
-                if (is_caller && is_interrupted()) throw Interrupted();
+                if (is_caller && is_to_stop()) throw Interrupted();
                 run_(context_, i);
             } catch (...) {
                 stop(std::current_exception());
@@ -41,18 +65,24 @@ public:
     }
     // As one of several threads: regions within are serial.
     void work_beside_others(bool is_caller) {
-        of_this_thread = this;
+        region_of_this_thread = this;
         work(is_caller);
-        of_this_thread = nullptr;
+        region_of_this_thread = nullptr;
     }
     void rethrow() const {
         if (failure_) std::rethrow_exception(failure_);
     }
     bool is_stopped() const { return stopped_; }
 
-    static inline thread_local Region* of_this_thread = nullptr;
-
 private:
+    bool has_scratch() const {
+        try {
+            thread_scratch(scratch_bytes_);
+            return true;
+        } catch (const std::bad_alloc&) {
+            return false;
+        }
+    }
     void stop(std::exception_ptr failure) {
         const std::lock_guard<std::mutex> guard(failure_lock_);
         if (!failure_) failure_ = std::move(failure);
@@ -60,8 +90,9 @@ private:
     }
 
     const std::int64_t count_;
-    void (*const run_)(void*, std::int64_t);
+    const Run run_;
     void* const context_;
+    const std::int64_t scratch_bytes_;
     std::atomic<std::int64_t> next_{0};
     std::atomic<bool> stopped_{false};
     std::mutex failure_lock_;
@@ -73,10 +104,10 @@ template <class Work>
 class Threads {
 public:
     Threads(int count, Work work) {
-        threads_.reserve(static_cast<std::size_t>(count));
         try {
-            while (static_cast<int>(threads_.size()) < count) threads_.emplace_back(work);
-        } catch (const std::system_error&) {}
+            threads_.reserve(static_cast<std::size_t>(count));
+            while (size() < count) threads_.emplace_back(work);
+        } catch (const std::exception&) {}  // no thread, or no memory for one
     }
     ~Threads() {
         for (std::thread& thread : threads_) thread.join();
@@ -87,17 +118,21 @@ private:
     std::vector<std::thread> threads_;
 };
 
-const int threads_at_load = omp_get_max_threads();
+// What OpenMP would take by itself.
+const int threads_at_load = std::getenv("OMP_NUM_THREADS") ? omp_get_max_threads() : omp_get_num_procs();
 
 // libgomp keeps a pool of threads for each thread that opens a region: as many as its last region had.
 thread_local int pool_size = 1;
-// After a fork the child has the pool's memory but not its threads, and a region opened by the thread that forked would
-// wait for them for ever.
+// A child has the memory of the forking thread's pool but not its threads, for which a new region, and the end of the
+// thread, would wait for ever. So there is no pool at a fork; but within a region it cannot be ended.
 thread_local bool pool_is_lost = false;
 
-const bool fork_is_watched = [] {
-    return pthread_atfork(nullptr, nullptr, [] { pool_is_lost = true; }) == 0;
-}();
+void before_fork() {
+    if (!pool_is_lost && omp_pause_resource_all(omp_pause_soft) == 0) pool_size = 1;
+}
+void after_fork_in_child() { pool_is_lost = pool_is_lost || pool_size > 1; }
+
+const bool fork_is_watched = pthread_atfork(before_fork, nullptr, after_fork_in_child) == 0;
 
 // Whether a pool of this size can be had: libgomp ends the process where a thread cannot be started.
 [[maybe_unused]] bool pool_can_have(int num_threads) {
@@ -133,12 +168,14 @@ void run_region(Region& region, int num_threads) {
 
 }  // namespace
 
-void parallel_for_erased(std::int64_t count, int num_threads, void (*run)(void*, std::int64_t),
-                         void* context) {
+void parallel_for_erased(std::int64_t count, int num_threads, Run run, void* context,
+                         std::int64_t scratch_bytes) {
+    if (count <= 0) return;
+    thread_scratch(scratch_bytes);  // fails before anything is done
     if (num_threads == 0 && count > 1) num_threads = get_num_threads();
     num_threads = static_cast<int>(std::min<std::int64_t>(num_threads, count));
-    Region region(count, run, context);
-    if (num_threads <= 1 || Region::of_this_thread || omp_in_parallel())
+    Region region(count, run, context, scratch_bytes);
+    if (num_threads <= 1 || region_of_this_thread || omp_in_parallel())
         region.work(true);
     else
         run_region(region, num_threads);
@@ -150,9 +187,11 @@ int openmp_limit() {
     return now < threads_at_load ? now : 0;
 }
 
+int openmp_cpus() { return omp_get_num_places() > 0 ? omp_get_num_procs() : 0; }
+
 void check_interrupt() {
-    const Region* const region = Region::of_this_thread;
-    if ((region && region->is_stopped()) || is_interrupted()) throw Interrupted();
+    const Region* const region = region_of_this_thread;
+    if ((region && region->is_stopped()) || is_to_stop()) throw Interrupted();
 }
 
 void merge_tree(double* arrays, std::int64_t count, std::int64_t size, int num_threads) {
@@ -168,20 +207,14 @@ void merge_tree(double* arrays, std::int64_t count, std::int64_t size, int num_t
 }
 
 void* thread_scratch(std::int64_t bytes) {
-    struct Free {
-        void operator()(void* memory) const { std::free(memory); }
-    };
-    thread_local std::unique_ptr<void, Free> memory;
-    thread_local std::int64_t size = 0;
-    if (bytes > size) {
-        const std::int64_t rounded = (std::max(bytes, 2 * size) + 63) / 64 * 64;
-        memory.reset();
-        size = 0;
-        memory.reset(std::aligned_alloc(64, static_cast<std::size_t>(rounded)));
-        if (!memory) throw std::bad_alloc();
-        size = rounded;
+    if (bytes > scratch.size) {
+        const std::int64_t rounded = (std::max(bytes, 2 * scratch.size) + 63) / 64 * 64;
+        scratch = {};
+        scratch.memory.reset(std::aligned_alloc(64, static_cast<std::size_t>(rounded)));
+        if (!scratch.memory) throw std::bad_alloc();
+        scratch.size = rounded;
     }
-    return memory.get();
+    return scratch.memory.get();
 }
 
 }  // namespace scorefn

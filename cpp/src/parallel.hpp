@@ -7,25 +7,32 @@
 
 namespace scorefn {
 
+using Run = void (*)(void* context, std::int64_t i);
+
 // Calls run(context, i) for every i in [0, count) on up to num_threads threads (0: get_num_threads()), in any order; on
-// fewer if the system has no more. Serial within a parallel region. After an exception of a task no other begins, and it is
-// rethrown once all have ended; so is Interrupted, if the caller is Interruptible and to stop.
-void parallel_for_erased(std::int64_t count, int num_threads, void (*run)(void*, std::int64_t),
-                         void* context);
+// fewer if the system has no more, or no memory for the scratch that the tasks ask for. Serial within a parallel region.
+// After an exception of a task no other begins, and it is rethrown once all have ended; so is Interrupted, if the caller is
+// Interruptible and to stop.
+void parallel_for_erased(std::int64_t count, int num_threads, Run run, void* context,
+                         std::int64_t scratch_bytes);
 
 template <class Task>
-void parallel_for(std::int64_t count, int num_threads, Task&& task) {
+void parallel_for(std::int64_t count, int num_threads, Task&& task, std::int64_t scratch_bytes = 0) {
     if (count == 1) {  // a small call pays for no thread and no look at the environment
         task(std::int64_t{0});
         return;
     }
     parallel_for_erased(count, num_threads, [](void* context, std::int64_t i) {
         (*static_cast<std::remove_reference_t<Task>*>(context))(i);
-    }, &task);
+    }, &task, scratch_bytes);
 }
 
 // The number that omp_set_num_threads() has lowered this thread's regions to, as threadpoolctl does; 0: it has not.
 int openmp_limit();
+
+// The CPUs of the places that OMP_PROC_BIND or OMP_PLACES binds threads to, each to its own: the affinity of this one is no
+// limit then. 0: threads are not bound.
+int openmp_cpus();
 
 // For tasks that take long: throws Interrupted if the call is to stop.
 void check_interrupt();

@@ -27,13 +27,14 @@ inline std::int64_t rows_per_task(std::int64_t cols) {
 
 // task(first row, number of rows) -> whether all its rows were good. False if any said that they were not.
 template <class Task>
-bool for_each_task(std::int64_t rows, std::int64_t cols, int num_threads, Task&& task) {
+bool for_each_task(std::int64_t rows, std::int64_t cols, int num_threads, Task&& task,
+                   std::int64_t scratch = 0) {
     const std::int64_t per_task = rows_per_task(cols);
     std::atomic<bool> good{true};
     parallel_for((rows + per_task - 1) / per_task, num_threads, [&](std::int64_t i) {
         const std::int64_t first = i * per_task;
         if (good && !task(first, std::min(per_task, rows - first))) good = false;
-    });
+    }, scratch);
     return good;
 }
 
@@ -48,7 +49,9 @@ inline Team team_for(std::int64_t rows, std::int64_t cols, int num_threads) {
     if (cols < SCOREFN_SHORTEST_SHARED_ROW) return {};
     if (num_threads == 0) num_threads = get_num_threads();
     if (rows >= num_threads) return {};
-    return {parallel_for_erased, num_threads};
+    return {[](std::int64_t count, int threads, Run run, void* context) {
+        parallel_for_erased(count, threads, run, context, 0);
+    }, num_threads};
 }
 
 // Throws for the first row with an action out of range or without an allowed action.
@@ -79,7 +82,7 @@ void run_rows(const Matrix<const T>& logits, const IndexVector* actions, const O
                              [&](std::int64_t first, std::int64_t count) {
             return task(logit_rows(logits, options.where, first, count, team), first,
                         thread_scratch(scratch_bytes(logits.cols))) == -1;
-        });
+        }, scratch_bytes(logits.cols));
     };
     if (run()) return;
     check_rows("logits", logits, actions, options);

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <cmath>
 #include <cstdlib>
 #include <scorefn/threads.hpp>
 #include <stdexcept>
 #include <utility>
+#include <vector>
 
 #include "cgroup.hpp"
 #include "parallel.hpp"
@@ -23,20 +25,28 @@ struct Choice {
     std::string reason;
 };
 
-// The first number of a variable such as OMP_NUM_THREADS=4,2; 0 if it is unset, -1 if it is no positive integer.
-int environment_number(const char* name) {
+// The first number of a variable such as OMP_NUM_THREADS=4,2; 0 if it is unset, -1 if it is no integer from 1 to kMost.
+constexpr int kMost = 1 << 20;
+int environment_number(const char* name, bool may_be_list) {
     const char* text = std::getenv(name);
     if (!text || !*text) return 0;
     char* end = nullptr;
     const long number = std::strtol(text, &end, 10);
-    const bool ends_well = *end == '\0' || *end == ',' || *end == ' ';
-    return end != text && ends_well && number > 0 && number <= 1 << 20 ? static_cast<int>(number) : -1;
+    while (*end == ' ') ++end;
+    const bool ends_well = *end == '\0' || (may_be_list && *end == ',');
+    return end != text && ends_well && number > 0 && number <= kMost ? static_cast<int>(number) : -1;
 }
 
+// The set of CPUs has to be as large as the kernel's, which tells its size by refusing a smaller one.
 int affinity_count() {
-    cpu_set_t cpus;
-    if (sched_getaffinity(0, sizeof(cpus), &cpus) != 0) return 1;
-    return std::max(1, CPU_COUNT(&cpus));
+    for (std::size_t sets = 1; sets <= 1024; sets *= 2) {
+        std::vector<cpu_set_t> cpus(sets);
+        const std::size_t bytes = sets * sizeof(cpu_set_t);
+        if (sched_getaffinity(0, bytes, cpus.data()) == 0)
+            return std::max(1, CPU_COUNT_S(bytes, cpus.data()));
+        if (errno != EINVAL) break;
+    }
+    return 1;
 }
 
 Choice machine_choice() {
@@ -44,7 +54,7 @@ Choice machine_choice() {
     static std::atomic<double> known_quota{-1.0};
     double quota = known_quota;
     if (quota < 0) known_quota = quota = cgroup_quota();
-    const int cpus = affinity_count();
+    const int cpus = std::max(affinity_count(), openmp_cpus());
     if (quota < cpus) return {std::max(1, static_cast<int>(std::ceil(quota))), "the cgroup's CPU quota"};
     return {cpus, "the CPUs this process may run on"};
 }
@@ -53,14 +63,15 @@ Choice choose() {
     if (scope_num_threads > 0) return {scope_num_threads, "threads(n) of this thread"};
     if (const int n = process_num_threads.load(std::memory_order_relaxed); n > 0)
         return {n, "set_num_threads"};
-    if (const int n = environment_number("SCOREFN_NUM_THREADS"); n != 0) {
+    if (const int n = environment_number("SCOREFN_NUM_THREADS", false); n != 0) {
         if (n < 0)
-            throw std::invalid_argument(std::string("SCOREFN_NUM_THREADS must be a positive integer, got '") +
+            throw std::invalid_argument("SCOREFN_NUM_THREADS must be an integer from 1 to " +
+                                        std::to_string(kMost) + ", got '" +
                                         std::getenv("SCOREFN_NUM_THREADS") + "'");
         return {n, "the environment variable SCOREFN_NUM_THREADS"};
     }
     Choice choice = machine_choice();
-    if (const int n = environment_number("OMP_NUM_THREADS"); n > 0)
+    if (const int n = environment_number("OMP_NUM_THREADS", true); n > 0)
         choice = {n, "the environment variable OMP_NUM_THREADS"};
     else if (is_worker_process)
         choice = {1, "one thread for a worker process"};

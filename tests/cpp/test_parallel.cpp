@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <cstdlib>
 #include <fstream>
 #include <numeric>
 #include <scorefn/threads.hpp>
@@ -18,6 +19,10 @@
 using namespace scorefn;
 
 namespace {
+
+// Instead of the C library's: no memory for any thread but the main one, on demand.
+std::atomic<bool> only_main_has_memory{false};
+const std::thread::id main_thread = std::this_thread::get_id();
 
 // Of what the process may map from now on, so that the stacks of a thousand threads do not fit.
 void set_limit_of_memory(std::size_t more) {
@@ -167,6 +172,31 @@ void test_fork() {
 
 }  // namespace
 
+#ifndef SCOREFN_SANITIZED  // which has one of its own
+extern "C" void* aligned_alloc(std::size_t alignment, std::size_t size) {
+    if (only_main_has_memory && std::this_thread::get_id() != main_thread) return nullptr;
+    void* memory = nullptr;
+    return posix_memalign(&memory, alignment, size) == 0 ? memory : nullptr;
+}
+
+// Threads without memory for a task leave it to those that have some.
+static void test_no_memory_for_scratch() {
+    only_main_has_memory = true;
+    std::atomic<int> calls{0};
+    parallel_for(100, 4, [&](std::int64_t) {
+        ++calls;
+        CHECK(thread_scratch(1 << 22) != nullptr);
+    }, 1 << 22);
+    only_main_has_memory = false;
+    CHECK(calls == 100);
+
+    calls = 0;
+    CHECK_THROWS(std::bad_alloc, std::bad_alloc().what(),
+                 parallel_for(100, 4, [&](std::int64_t) { ++calls; }, std::int64_t{1} << 60));
+    CHECK(calls == 0);
+}
+#endif
+
 int main() {
     test_every_index_once();
     test_nested();
@@ -175,6 +205,9 @@ int main() {
     test_default_number();
     test_merge_tree();
     test_scratch();
+#ifndef SCOREFN_SANITIZED
+    test_no_memory_for_scratch();
+#endif
     test_fork();
     test_too_few_threads();
     return failures();
