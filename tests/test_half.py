@@ -374,6 +374,10 @@ def test_a_result_too_large_for_float16() -> None:
     with pytest.warns(RuntimeWarning, match="overflow encountered in cast"):
         scorefn.score_gradient(logits, [0], [1e6], out=out)
     assert_same(out, np.array([[np.inf, -np.inf]], np.float16))
+    out[:] = 7.0
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError, match="overflow"):
+        scorefn.score_gradient(logits, [0], [1e6], out=out)
+    assert (out == 7.0).all()
 
 
 # --- What is no half precision --------------------------------------------------------------------

@@ -6,6 +6,7 @@ what it was.
 
 from __future__ import annotations
 
+import datetime
 from collections import Counter
 from typing import Any
 
@@ -91,6 +92,60 @@ def test_unvisited_state_without_an_allowed_action() -> None:
     table[1] = -np.inf
     gradient = scorefn.tabular_gradient(table, [0], [0], [1.0])
     assert np.array_equal(gradient[1], np.zeros(3))
+
+
+class Interrupting:
+    """In the place of a number: what raises is no fault of its value."""
+
+    def __index__(self) -> int:
+        raise KeyboardInterrupt
+
+    __float__ = __bool__ = __index__
+
+
+def test_what_is_no_fault_of_a_value_goes_on() -> None:
+    """Ctrl-C as an option is converted, say."""
+    logits, actions = np.zeros((2, 3)), [0, 1]
+    named_bool = type("bool", (Interrupting,), {})()
+    for option, value in (
+        ("num_threads", Interrupting()),
+        ("entropy_coef", Interrupting()),
+        ("accumulate", named_bool),
+    ):
+        with pytest.raises(KeyboardInterrupt):
+            scorefn.score_gradient(logits, actions, [1.0, 1.0], out=logits, **{option: value})
+    with pytest.raises(KeyboardInterrupt):
+        scorefn.sample(logits, rng=Interrupting())
+
+
+def test_texts_that_are_no_utf_8() -> None:
+    class Negative(int):
+        def __str__(self) -> str:
+            return "\ud800"
+
+    with pytest.raises(ValueError, match=r"num_threads must be at least 1, got \\ud800"):
+        scorefn.softmax(np.zeros(3), num_threads=Negative(-1))
+    with pytest.raises(TypeError, match=r"got an unexpected keyword argument '\\ud800'"):
+        scorefn.softmax(np.zeros(3), **{"\ud800": 1})
+
+
+def test_a_generator_of_other_bits() -> None:
+    class Bits:
+        capsule = datetime.datetime_CAPI  # type: ignore[attr-defined]
+
+    class Other(np.random.Generator):
+        bit_generator = Bits()  # type: ignore[assignment]
+
+    with pytest.raises(TypeError, match="rng must have a bit generator as NumPy's are, got Bits"):
+        scorefn.sample(np.zeros(3), rng=Other(np.random.PCG64(0)))
+
+
+def test_masks_of_items() -> None:
+    """NumPy makes an array of them without."""
+    row = np.ma.masked_array([1.0, 2.0], [True, False])
+    for logits in ([row, row], ([1.0, 2.0], row), [[[1.0, 2.0]], [row]]):
+        with pytest.raises(TypeError, match="logits must not be a masked array"):
+            scorefn.softmax(logits)
 
 
 @pytest.mark.parametrize("function", ["set_num_threads", "set_thread_local_num_threads"])

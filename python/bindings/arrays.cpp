@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include "gil.hpp"
+
 namespace scorefn::python {
 
 namespace {
@@ -29,6 +31,19 @@ void refuse_masked(py::handle array, const char* name) {
         throw py::type_error(std::string(name) +
                              " must not be a masked array: pass its data, and the allowed "
                              "actions as where=");
+    }
+}
+
+// The same of its items, which NumPy would strip of their masks.
+void refuse_masked_items(py::handle x, const char* name) {
+    if (py::isinstance<py::list>(x) || py::isinstance<py::tuple>(x)) {
+        for (const py::handle item : py::reinterpret_borrow<py::sequence>(x)) {
+            if (py::isinstance<py::array>(item)) {
+                refuse_masked(item, name);
+            } else {
+                refuse_masked_items(item, name);
+            }
+        }
     }
 }
 
@@ -99,17 +114,35 @@ bool is_half(const py::array& array) {
            (dtype.kind() == 'f' || py::str(dtype.attr("name")).cast<std::string>() == "bfloat16");
 }
 
-std::string dtype_name(const py::array& array) { return py::str(array.dtype()); }
+std::string to_utf8(py::handle text) {
+    const auto bytes =
+        py::reinterpret_steal<py::bytes>(PyUnicode_AsEncodedString(text.ptr(), "utf-8", "backslashreplace"));
+    if (!bytes) {
+        throw py::error_already_set();
+    }
+    return bytes;
+}
 
-std::string type_name(py::handle x) { return py::str(py::type::handle_of(x).attr("__name__")); }
+std::string dtype_name(const py::array& array) { return to_utf8(py::str(array.dtype())); }
+
+std::string type_name(py::handle x) { return to_utf8(py::type::handle_of(x).attr("__name__")); }
+
+void forget_conversion_error() {
+    for (PyObject* const type : {PyExc_TypeError, PyExc_ValueError, PyExc_OverflowError}) {
+        if (PyErr_ExceptionMatches(type)) {
+            return PyErr_Clear();
+        }
+    }
+    throw py::error_already_set();
+}
 
 std::string text_of(py::handle x) {
     const auto text = py::reinterpret_steal<py::object>(PyObject_Str(x.ptr()));
     if (!text) {
-        PyErr_Clear();
+        forget_conversion_error();
         return "an " + type_name(x) + " too long to show";
     }
-    return text.cast<std::string>();
+    return to_utf8(text);
 }
 
 bool Rows::operator==(const Rows& other) const {
@@ -197,7 +230,11 @@ py::array as_array(py::handle x, const char* name) {
         return py::reinterpret_borrow<py::array>(x);
     }
     try {
-        return py::array(py::reinterpret_borrow<py::object>(x));
+        py::array array(py::reinterpret_borrow<py::object>(x));
+        if (array.dtype().kind() != 'O') {  // a list that holds itself has no end
+            refuse_masked_items(x, name);
+        }
+        return array;
     } catch (py::error_already_set& error) {
         if (!error.matches(PyExc_TypeError) && !error.matches(PyExc_ValueError)) {
             throw;
@@ -223,7 +260,13 @@ py::array ndarray_view(const py::array& array) {
 }
 
 void copy_values(const py::array& source, const py::array& target) {
-    ndarray_view(target)[py::ellipsis()] = source;
+    const py::array view = ndarray_view(target);
+    // NumPy gives up the GIL as it copies.
+    const int status =
+        stopped_rather_than_unwound([&] { return PyObject_SetItem(view.ptr(), Py_Ellipsis, source.ptr()); });
+    if (status != 0) {
+        throw py::error_already_set();
+    }
 }
 
 py::array with_axis_last(const py::array& array, py::ssize_t axis) {

@@ -38,6 +38,12 @@ std::string dtype_name(const py::array& array);
 std::string type_name(py::handle x);
 // str(x); Python makes none of an int of thousands of digits.
 std::string text_of(py::handle x);
+// Of a str; what UTF-8 has not is escaped.
+std::string to_utf8(py::handle text);
+
+// Clears what a value's own __index__, __float__ or __str__ raised, for a message that names the argument. Only if it says
+// that the value is wrong: anything else, such as Ctrl-C, goes on.
+void forget_conversion_error();
 
 // An array that the core can work on: native, aligned, all axes but the last run together into one.
 // Strides count elements. A vector is a single column.

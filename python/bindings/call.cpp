@@ -3,6 +3,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <vector>
+
 namespace scorefn::python {
 
 std::string describe(const RowFault& fault, const Shape& shape) {
@@ -21,6 +23,20 @@ bool has_signal(void* unlocked) {
         return false;  // spares a thread that is not the main one the wait for the GIL
     }
     return static_cast<WithoutGil*>(unlocked)->with_gil([] { return PyErr_CheckSignals() != 0; });
+}
+
+py::object named_tuple(py::handle type, std::initializer_list<py::object> members) {
+    std::vector<PyObject*> arguments;
+    for (const py::object& member : members) {
+        arguments.push_back(member.ptr());
+    }
+    // Its __new__ is Python, between whose instructions other threads may run.
+    PyObject* const made = stopped_rather_than_unwound(
+        [&] { return PyObject_Vectorcall(type.ptr(), arguments.data(), arguments.size(), nullptr); });
+    if (made == nullptr) {
+        throw py::error_already_set();
+    }
+    return py::reinterpret_steal<py::object>(made);
 }
 
 }  // namespace scorefn::python

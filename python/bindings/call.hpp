@@ -5,6 +5,7 @@
 #include <scorefn/interrupt.hpp>
 #include <scorefn/options.hpp>
 
+#include <initializer_list>
 #include <string>
 
 #include "gil.hpp"
@@ -56,5 +57,8 @@ template <class Function>
 void compute(const RealMatrix& logits, const Function& f) {
     compute(logits.dtype(), logits.leading(), logits.leading(), f);
 }
+
+// What several results are returned in: type(*members).
+py::object named_tuple(py::handle type, std::initializer_list<py::object> members);
 
 }  // namespace scorefn::python

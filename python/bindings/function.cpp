@@ -1,8 +1,11 @@
 #include "function.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <new>
 #include <string_view>
+
+#include "arrays.hpp"
 
 namespace scorefn::python {
 
@@ -65,8 +68,7 @@ void Signature::bind(PyObject* const* arguments, Py_ssize_t num_positional, PyOb
         const py::handle keyword = PyTuple_GET_ITEM(keywords, k);
         py::handle& argument = bound[index_of(keyword)];
         if (argument) {
-            throw py::type_error(name_ + "() got two values for argument '" + keyword.cast<std::string>() +
-                                 "'");
+            throw py::type_error(name_ + "() got two values for argument '" + to_utf8(keyword) + "'");
         }
         argument = arguments[num_positional + k];
     }
@@ -91,9 +93,21 @@ std::size_t Signature::index_of(py::handle keyword) const {
             return i;
         }
     }
-    throw py::type_error(name_ + "() got an unexpected keyword argument '" + keyword.cast<std::string>() +
-                         "'");
+    throw py::type_error(name_ + "() got an unexpected keyword argument '" + to_utf8(keyword) + "'");
 }
+
+namespace {
+
+// Of the environment, say, it may quote bytes that are no UTF-8.
+void set_error(PyObject* type, const char* message) {
+    const auto text = py::reinterpret_steal<py::object>(
+        PyUnicode_DecodeUTF8(message, static_cast<Py_ssize_t>(std::strlen(message)), "backslashreplace"));
+    if (text) {
+        PyErr_SetObject(type, text.ptr());
+    }
+}
+
+}  // namespace
 
 void set_python_error() noexcept {
     try {
@@ -105,9 +119,9 @@ void set_python_error() noexcept {
     } catch (const std::bad_alloc&) {
         PyErr_NoMemory();
     } catch (const std::invalid_argument& error) {
-        PyErr_SetString(PyExc_ValueError, error.what());
+        set_error(PyExc_ValueError, error.what());
     } catch (const std::exception& error) {
-        PyErr_SetString(PyExc_RuntimeError, error.what());
+        set_error(PyExc_RuntimeError, error.what());
     } catch (...) {
         PyErr_SetString(PyExc_SystemError, "an unknown C++ exception");
     }

@@ -13,6 +13,8 @@
 #include <tuple>
 #include <vector>
 
+#include "gil.hpp"
+
 namespace scorefn::python {
 
 namespace py = pybind11;
@@ -54,7 +56,7 @@ struct Bound<function> {
         try {
             std::array<py::handle, sizeof...(Handles)> bound;
             signature->bind(arguments, num_positional, keywords, bound.data());
-            return std::apply(function, bound).release().ptr();
+            return stopped_rather_than_unwound([&] { return std::apply(function, bound).release().ptr(); });
         } catch (...) {
             set_python_error();
             return nullptr;

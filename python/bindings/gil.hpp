@@ -11,11 +11,25 @@
 
 namespace scorefn::python {
 
-// While it lives, other Python threads run.
-//
-// Not py::gil_scoped_release: before Python 3.14, a daemon thread that asks for the GIL while the interpreter
-// shuts down is unwound, which a destructor turns into std::terminate. This one stops the thread for good, as
-// 3.14 does: unwound further, it would release arrays without the GIL.
+// f(), in which the thread may ask for the GIL. Before Python 3.14, a daemon thread that does so while the interpreter
+// shuts down is unwound, which a destructor or noexcept turns into std::terminate. This stops it for good, as 3.14 does:
+// unwound further, it would release arrays without the GIL.
+template <class Function>
+auto stopped_rather_than_unwound(const Function& f) {
+#ifdef __GLIBCXX__
+    try {
+        return f();
+    } catch (abi::__forced_unwind&) {
+        for (;;) {
+            std::this_thread::sleep_for(std::chrono::hours(1));
+        }
+    }
+#else
+    return f();
+#endif
+}
+
+// While it lives, other Python threads run. Not py::gil_scoped_release, for what is said above.
 class WithoutGil {
 public:
     WithoutGil() : state_(PyEval_SaveThread()) {}
@@ -35,17 +49,7 @@ public:
 
 private:
     void take() {
-#ifdef __GLIBCXX__
-        try {
-            PyEval_RestoreThread(state_);
-        } catch (abi::__forced_unwind&) {
-            for (;;) {
-                std::this_thread::sleep_for(std::chrono::hours(1));
-            }
-        }
-#else
-        PyEval_RestoreThread(state_);
-#endif
+        stopped_rather_than_unwound([&] { PyEval_RestoreThread(state_); });
     }
 
     PyThreadState* state_;

@@ -45,7 +45,7 @@ py::array index_array(py::handle x, const char* name) {
         return array;
     }
     // NumPy makes float64 of an empty list.
-    if (is_plain_list(x) && array.size() == 0) {
+    if (!py::isinstance<py::array>(x) && array.size() == 0) {
         return native_copy(array, to_numpy(DType::int64));
     }
     throw_wrong_dtype(name, "integers", array);

@@ -81,7 +81,8 @@ py::object policy_gradient(py::handle logits, py::handle actions, py::handle wei
         objective = scorefn::policy_gradient<T>(pass.logits.matrix<T>(), pass.actions.vector(),
                                                 weights.vector(), pass.rows<T>(), options);
     });
-    return result_class("PolicyGradient")(objective, pass.gradient(), pass.log_prob(), pass.entropy());
+    return named_tuple(result_class("PolicyGradient"),
+                       {py::float_(objective), pass.gradient(), pass.log_prob(), pass.entropy()});
 }
 
 py::object clipped_surrogate(py::handle logits, py::handle actions, py::handle old_log_prob_,
@@ -105,8 +106,9 @@ py::object clipped_surrogate(py::handle logits, py::handle actions, py::handle o
                                              old_log_prob.vector(), advantages.vector(), range,
                                              pass.rows<T>(), ratio.vector<T>(), options);
     });
-    return result_class("ClippedSurrogate")(sums.objective, pass.gradient(), pass.log_prob(), pass.entropy(),
-                                            ratio.result(), sums.approx_kl, sums.clip_fraction);
+    return named_tuple(result_class("ClippedSurrogate"),
+                       {py::float_(sums.objective), pass.gradient(), pass.log_prob(), pass.entropy(),
+                        ratio.result(), py::float_(sums.approx_kl), py::float_(sums.clip_fraction)});
 }
 
 }  // namespace

@@ -67,7 +67,9 @@ void Output::check_apart_from(const Output& other) const {
 
 py::object Output::result() const {
     if (buffer_) {
-        copy_values(*buffer_, with_axis_last(array_, axis_));
+        const py::array target = with_axis_last(array_, axis_);
+        // What overflows in half precision may be an error, by np.errstate, before `out` is written.
+        copy_values(is_half(target) ? native_copy(*buffer_, target.dtype()) : *buffer_, target);
     }
     if (!is_given_ && array_.ndim() == 0) {
         return array_[py::tuple(0)];

@@ -34,7 +34,11 @@ py::object to_generator(py::handle rng) {
     if (to_int(rng, "rng", "None, an int seed or a numpy.random.Generator") < 0) {
         throw py::value_error("rng must be a seed of at least 0, got " + text_of(rng));
     }
-    return random.default_rng(py::reinterpret_steal<py::int_>(PyNumber_Index(rng.ptr())));
+    const auto seed = py::reinterpret_steal<py::object>(PyNumber_Index(rng.ptr()));
+    if (!seed) {
+        throw py::error_already_set();
+    }
+    return random.default_rng(seed);
 }
 
 // NumPy's C interface to a bit generator (numpy/random/bitgen.h), the part that is used here.
@@ -48,8 +52,11 @@ struct BitGenerator {
 // The same words as generator.integers(2**64, dtype=np.uint64, size=2), without 5 us for the call.
 RandomKey draw_key(py::handle rng) {
     const py::object owner = to_generator(rng).attr("bit_generator");
-    const py::capsule capsule = owner.attr("capsule");
-    auto* const bits = capsule.get_pointer<BitGenerator>();
+    const py::object capsule = py::getattr(owner, "capsule", py::none());
+    if (!PyCapsule_IsValid(capsule.ptr(), "BitGenerator")) {
+        throw py::type_error("rng must have a bit generator as NumPy's are, got " + type_name(owner));
+    }
+    auto* const bits = static_cast<BitGenerator*>(PyCapsule_GetPointer(capsule.ptr(), "BitGenerator"));
     const py::object lock = owner.attr("lock");
     lock.attr("acquire")();
     const std::uint64_t first = bits->next_uint64(bits->state);

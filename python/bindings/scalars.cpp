@@ -26,9 +26,12 @@ bool is_bool(py::handle x) {
 }  // namespace
 
 py::ssize_t to_int(py::handle x, const char* name, const char* expected) {
-    const py::ssize_t value = is_bool(x) ? -1 : PyNumber_AsSsize_t(x.ptr(), nullptr);
-    if (is_bool(x) || (value == -1 && PyErr_Occurred())) {
-        PyErr_Clear();
+    if (is_bool(x)) {
+        throw_wrong_type(name, expected, x);
+    }
+    const py::ssize_t value = PyNumber_AsSsize_t(x.ptr(), nullptr);
+    if (value == -1 && PyErr_Occurred()) {
+        forget_conversion_error();
         throw_wrong_type(name, expected, x);
     }
     return value;
@@ -58,17 +61,24 @@ bool to_bool(py::handle x, const char* name) {
     if (!is_bool(x)) {
         throw_wrong_type(name, "a bool", x);
     }
-    return PyObject_IsTrue(x.ptr()) == 1;
+    const int value = PyObject_IsTrue(x.ptr());
+    if (value < 0) {
+        throw py::error_already_set();
+    }
+    return value == 1;
 }
 
 double to_finite(py::handle x, const char* name) {
     if (!x) {
         return 0.0;
     }
-    double value = is_bool(x) ? 0.0 : PyFloat_AsDouble(x.ptr());
-    if (is_bool(x) || (value == -1.0 && PyErr_Occurred())) {
-        const bool is_huge = !is_bool(x) && PyErr_ExceptionMatches(PyExc_OverflowError);  // an int
-        PyErr_Clear();
+    if (is_bool(x)) {
+        throw_wrong_type(name, "a real number", x);
+    }
+    double value = PyFloat_AsDouble(x.ptr());
+    if (value == -1.0 && PyErr_Occurred()) {
+        const bool is_huge = PyErr_ExceptionMatches(PyExc_OverflowError);  // an int
+        forget_conversion_error();
         if (!is_huge) {
             throw_wrong_type(name, "a real number", x);
         }
