@@ -14,6 +14,7 @@ import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -161,6 +162,20 @@ def test_a_header_that_is_none(header: str, path: Path) -> None:
     damage_of(path)
 
 
+@pytest.mark.parametrize("dtype", ["|V0", "<U0", "|S0"])
+def test_items_of_no_size(dtype: str, path: Path) -> None:
+    """Any number of them fits in no bytes, and is long to copy."""
+    header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': (1099511627776,), }}"
+    write_archive(path, entries_of(parameters=npy(np.zeros(0), header)))
+    assert damage_of(path).startswith("parameters holds items of no size")
+
+
+def test_a_text_that_is_none(path: Path) -> None:
+    header = "{'descr': '<U1', 'fortran_order': False, 'shape': (), }"
+    write_archive(path, entries_of(kind=npy(np.array(0xFFFFFFFF, np.uint32), header)))
+    damage_of(path)
+
+
 def test_a_compressed_file_does_not_fill_the_memory(path: Path) -> None:
     """100 MB of zeros are 100 kB in the file."""
     zeros = npy(np.zeros(100_000_000 // 8))
@@ -233,10 +248,33 @@ def test_what_is_read_may_be_written_to(order: Any, path: Path) -> None:
 def test_saving_does_not_follow_a_link_that_was_laid_out(path: Path) -> None:
     victim = path.parent / "victim"
     victim.write_text("mine")
-    path.with_name("policy.npz.part").symlink_to(victim)
-    LogitsPolicy([3.0, 4.0]).save(path)
+    link = path.with_name("link.npz")
+    link.symlink_to(victim)
+    LogitsPolicy([3.0, 4.0]).save(link)
     assert victim.read_text() == "mine"
-    assert load_policy(path).parameters.tolist() == [3.0, 4.0]
+    assert load_policy(link).parameters.tolist() == [3.0, 4.0]
+
+
+def test_saving_in_several_threads_leaves_the_file_of_one(path: Path) -> None:
+    def save(number: int) -> None:
+        for _ in range(30):
+            LogitsPolicy(np.full(10, float(number))).save(path)
+
+    save(0)
+    threads = [Thread(target=save, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        assert len(set(load_policy(path).parameters)) == 1
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_a_save_that_fails_leaves_nothing(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(IsADirectoryError):
+        LogitsPolicy([3.0, 4.0]).save(path)
+    assert list(path.parent.iterdir()) == [path]
 
 
 # --- Pickles of policies --------------------------------------------------------------------------

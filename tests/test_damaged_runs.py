@@ -16,7 +16,6 @@ import pytest
 from _runs import error_of
 from scorefn.cli import main
 from scorefn.cli.errors import CommandError
-from scorefn.cli.output import replacing
 from scorefn.cli.run_folder import RunFolder
 from scorefn.cli.settings import TrainSettings
 from test_damaged_files import Trap, entries_of, npy, write_archive
@@ -309,17 +308,14 @@ def test_edited_state_of_the_generator(run: Path) -> None:
 
 
 def test_writing_does_not_follow_a_link_that_was_laid_out(run: Path, tmp_path: Path) -> None:
-    """Neither one in the place of a file of the run nor one where it is written first."""
     victim = tmp_path / "victim"
     victim.write_text("mine")
-    for name in [".config.json", ".metrics.csv", ".checkpoint.npz", ".learning_curve.png"]:
-        (run / f"{name}.part").symlink_to(victim)
-    (run / "policy.npz.part").symlink_to(victim)
     (run / "learning_curve.png").unlink()
     (run / "learning_curve.png").symlink_to(victim)
     assert main(["train", "--resume", str(run), "--steps", "2100", "--quiet"]) == 0
     assert victim.read_text() == "mine"
     assert not any(path.is_symlink() for path in run.iterdir())
-    with replacing(run / "new") as part:
-        part.write_text("new")
-    assert (run / "new").read_text() == "new"
+
+
+def test_a_path_that_cannot_be_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
+    assert error_of(capsys, "evaluate", "x" * 300) == f"cannot read {'x' * 300}: File name too long"

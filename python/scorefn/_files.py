@@ -9,7 +9,10 @@ from __future__ import annotations
 import io
 import math
 import os
+import stat
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,9 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
 
     OSError if it cannot be opened; any damage is a ValueError.
     """
+    mode = os.stat(os.fspath(path)).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a pipe or a device may have no end
+        raise ValueError("it is no regular file")
     with open(path, "rb") as file:
         try:
             size = os.fstat(file.fileno()).st_size
@@ -53,13 +59,19 @@ def _array(name: str, content: bytes) -> NDArray[Any]:
     stream = io.BytesIO(content)
     version = np.lib.format.read_magic(stream)
     if version == (1, 0):
-        shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+        read_header = np.lib.format.read_array_header_1_0
     elif version == (2, 0):
-        shape, is_fortran, dtype = np.lib.format.read_array_header_2_0(stream)
+        read_header = np.lib.format.read_array_header_2_0
     else:
         raise ValueError(f"{name} has version {version} of the .npy format")
+    try:
+        shape, is_fortran, dtype = read_header(stream)
+    except Exception as error:  # NumPy's advice is to trust the file
+        raise ValueError(f"{name} has no header that can be read") from error
     if dtype.hasobject:
         raise ValueError(f"{name} holds Python objects, which are never read")
+    if dtype.itemsize == 0:  # any number of them would fit
+        raise ValueError(f"{name} holds items of no size, {dtype}")
     start = stream.tell()
     size, expected = len(content) - start, math.prod(shape) * dtype.itemsize
     if size != expected:
@@ -68,18 +80,29 @@ def _array(name: str, content: bytes) -> NDArray[Any]:
     return array.copy(order="K")  # may be written to
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file to write to, which takes the place of `path` at the end if all went well.
+
+    An interruption leaves the old one or the new one. The name is new, for there may be others that
+    write `path`, or a link laid out to lead elsewhere.
+    """
+    part = path.with_name(f".{path.name}.{os.urandom(8).hex()}.part")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def save_parameters(path: str | os.PathLike[str], kind: str, parameters: NDArray[Any]) -> None:
-    target = Path(path)
-    temporary = target.with_name(target.name + ".part")
-    temporary.unlink(missing_ok=True)  # if it is a link, what it leads to is not ours to write
-    with temporary.open("xb") as file:
+    with replacing(Path(path)) as part, part.open("xb") as file:
         np.savez(
             file,
             format_version=np.int64(FORMAT_VERSION),
             kind=np.str_(kind),
             parameters=parameters,
         )
-    temporary.replace(target)
 
 
 def load_parameters(path: str | os.PathLike[str]) -> tuple[str, NDArray[Any]]:
@@ -91,10 +114,13 @@ def load_parameters(path: str | os.PathLike[str]) -> tuple[str, NDArray[Any]]:
         version, kind = arrays["format_version"], arrays["kind"]
         if version.shape or kind.shape or version.dtype.kind not in "iu" or kind.dtype.kind != "U":
             raise ValueError("format_version must be an integer and kind a text")
-    except ValueError as error:
+        text = str(kind)  # may not decode
+    except OSError:
+        raise
+    except Exception as error:
         raise ValueError(f"{path} is not a policy file, or is damaged: {error}") from error
     if version != FORMAT_VERSION:
         raise ValueError(
             f"{path} has format version {version}, this scorefn reads {FORMAT_VERSION}"
         )
-    return str(kind), arrays["parameters"]
+    return text, arrays["parameters"]

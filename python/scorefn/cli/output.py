@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from scorefn import _files
 from scorefn.cli.errors import CommandError
 
 
@@ -40,18 +40,9 @@ def _next_free(parent: Path, name: str) -> Path:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A file to write to, which takes the place of `path` at the end if all went well.
-
-    An interruption leaves the old one or the new one.
-    """
-    part = path.with_name(f".{path.name}.part")
-    with writing(path):
-        part.unlink(missing_ok=True)  # if it is a link, what it leads to is not ours to write
-        try:
-            yield part
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+    """A file to write to, which takes the place of `path` at the end if all went well."""
+    with writing(path), _files.replacing(path) as part:
+        yield part
 
 
 @contextmanager

@@ -12,6 +12,7 @@ Nothing in a file is ever executed when it is read; a damaged one is a `CommandE
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -49,7 +50,11 @@ class RunFolder:
     @staticmethod
     def open(path: str) -> RunFolder:
         folder = RunFolder(Path(path))
-        if not folder.config.is_file():
+        try:
+            is_run = folder.config.is_file()
+        except OSError as error:  # a name too long, or a folder that may not be looked into
+            raise CommandError(f"cannot read {path}: {error.strerror or error}") from error
+        if not is_run:
             raise CommandError(f"{path} is not the folder of a run: it has no config.json")
         return folder
 
@@ -106,7 +111,7 @@ class RunFolder:
 
 
 def _reading(path: Path, read: Callable[[], T]) -> T:
-    if path.exists() and not path.is_file():  # a pipe or a device may have no end
+    if os.path.exists(path) and not os.path.isfile(path):  # a pipe or a device may have no end
         raise CommandError(f"cannot read {path}: not a file")
     try:
         return read()
