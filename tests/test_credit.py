@@ -327,6 +327,38 @@ gae_options = {"terminated": never, "truncated": never, "discount": 0.9, "gae_la
             ValueError,
             "number of samples to compare must be at least 2, got 1",
         ),
+        (lambda: normalize([1.0, 2.0], eps=-1.0), ValueError, "eps must be at least 0, got -1.0"),
+        (lambda: normalize([1.0, 2.0], eps=np.nan), ValueError, "eps must be finite, got nan"),
+        (
+            lambda: normalize([1.0, 2.0], axis="0"),
+            TypeError,
+            "axis must be an int or None, got str",
+        ),
+        (
+            lambda: advantages(np.ones(3), "mean", axis=True),
+            TypeError,
+            "axis must be an int or None, got bool",
+        ),
+        (
+            lambda: discounted_returns([1.0], "0.9"),
+            TypeError,
+            "discount must be a real number, got str",
+        ),
+        (
+            lambda: discounted_returns([1.0], True),
+            TypeError,
+            "discount must be a real number, got bool",
+        ),
+        (
+            lambda: discounted_returns([[1.0], [2.0, 3.0]], 0.9),
+            TypeError,
+            "rewards must be an array, got list",
+        ),
+        (
+            lambda: advantages([np.ma.masked_array([1.0], [True]), [2.0]]),
+            TypeError,
+            "rewards must not be a masked array",
+        ),
     ],
 )
 def test_bad_input(call, error, message):

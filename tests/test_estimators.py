@@ -285,6 +285,21 @@ policy = LogitsPolicy(np.zeros(K))
             "entropy_coef must be finite, got nan",
         ),
         (
+            lambda: Reinforce(entropy_coef=10**400),
+            ValueError,
+            "entropy_coef must be finite, got 1000",
+        ),
+        (
+            lambda: Reinforce(entropy_coef=None),
+            TypeError,
+            "entropy_coef must be a real number, got NoneType",
+        ),
+        (
+            lambda: Reinforce(normalize_advantages="no"),
+            TypeError,
+            "normalize_advantages must be a bool, got str",
+        ),
+        (
             lambda: Reinforce().estimate(policy, None, [0, 1], [1.0]),
             ValueError,
             r"rewards must have shape \(2,\), got \(1,\)",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import scorefn
-from scorefn import LinearPolicy, LogitsPolicy, TabularPolicy, load_policy, policies, testing
+from scorefn import LinearPolicy, LogitsPolicy, TabularPolicy, _row_policy, load_policy, testing
 
 INF = np.inf
 NUM_ACTIONS = 4
@@ -110,7 +110,8 @@ def test_a_policy_is_the_functions_of_its_logits(kind, shape, masked, dtype):
 @pytest.mark.parametrize("entropy_coef", [0.0, 0.5])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_gradient_and_terms(kind, shape, entropy_coef, masked, dtype, monkeypatch):
-    monkeypatch.setattr(policies, "BLOCK_SIZE", 2 * NUM_ACTIONS)  # several blocks, a short last one
+    # Several blocks, a short last one.
+    monkeypatch.setattr(_row_policy, "BLOCK_SIZE", 2 * NUM_ACTIONS)
     case = Case(kind, shape, dtype, masked)
     options = {"entropy_coef": entropy_coef, "where": case.where}
     samples = (case.observations, case.actions, case.weights)
@@ -360,3 +361,23 @@ def test_a_failed_save_keeps_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         LogitsPolicy([3.0, 4.0]).save(path)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("observed", [0, 1, 3])
+def test_terms_of_as_many_actions_as_observations(observed):
+    actions, weights = [0, 1], [1.0, 1.0]
+    for policy, observations in (
+        (TabularPolicy(np.zeros((3, 2))), np.zeros(observed, int)),
+        (LinearPolicy(np.zeros((3, 2))), np.zeros((observed, 3))),
+    ):
+        with pytest.raises(ValueError, match="sample for each"):
+            policy.sample_terms(observations, actions, weights)
+
+
+def test_parameters_that_are_none_are_not_saved(tmp_path):
+    policy = LogitsPolicy(np.zeros(3))
+    policy.save(tmp_path / "policy.npz")
+    policy.parameters = np.array([object()])
+    with pytest.raises(TypeError, match="logits must be float32 or float64, got object"):
+        policy.save(tmp_path / "policy.npz")
+    assert load_policy(tmp_path / "policy.npz").parameters.tolist() == [0.0] * 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,9 +17,22 @@ def subscript(name: str, index: Iterable[int]) -> str:
 
 
 def to_array(name: str, values: Any) -> NDArray[Any]:
-    if isinstance(values, np.ma.MaskedArray):  # a mask that is silently ignored is a wrong answer
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be an array, got {type(values).__name__}") from error
+    if array.dtype.kind != "O":  # a list that holds itself has no end
+        _refuse_masked(name, values)
+    return array
+
+
+def _refuse_masked(name: str, values: Any) -> None:
+    """A mask that is silently ignored is a wrong answer; NumPy ignores those of items, too."""
+    if isinstance(values, np.ma.MaskedArray):
         raise TypeError(f"{name} must not be a masked array")
-    return np.asarray(values)
+    if isinstance(values, list | tuple):
+        for item in values:
+            _refuse_masked(name, item)
 
 
 def check_shape(name: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:
@@ -72,7 +86,23 @@ def check_bool(name: str, values: ArrayLike, *, shape: tuple[int, ...]) -> NDArr
     return array
 
 
+def check_number(name: str, value: float) -> float:
+    """One finite number."""
+    if isinstance(value, bool | np.bool_ | str | bytes | bytearray):
+        raise TypeError(f"{name} must be a real number, got {type(value).__name__}")
+    try:
+        number = float(value)
+    except OverflowError:  # an int
+        number = math.inf
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be a real number, got {type(value).__name__}") from error
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be finite, got {value}")
+    return number
+
+
 def check_fraction(name: str, value: float) -> float:
-    if not 0.0 <= value <= 1.0:
+    number = check_number(name, value)
+    if not 0.0 <= number <= 1.0:
         raise ValueError(f"{name} must be from 0 to 1, got {value}")
-    return float(value)
+    return number

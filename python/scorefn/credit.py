@@ -26,7 +26,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._check import check_bool, check_finite, check_fraction, check_real
+from ._check import check_bool, check_finite, check_fraction, check_number, check_real, to_array
 
 __all__ = [
     "Baseline",
@@ -240,7 +240,7 @@ def normalize(
     axis : int, optional
         The samples that are scaled together lie along this axis; None: all of them.
     eps : float
-        Keeps the result finite where all advantages are equal.
+        At least 0. Keeps the result finite where all advantages are equal.
 
     Returns
     -------
@@ -260,6 +260,8 @@ def normalize(
     array([-1.,  0.,  1.])
     """
     a = check_finite("advantages", check_real("advantages", advantages))
+    if check_number("eps", eps) < 0.0:
+        raise ValueError(f"eps must be at least 0, got {eps}")
     _group_size(a, axis, at_least=2)
     deviation = a - a.mean(axis=axis, keepdims=True)
     return np.asarray(deviation / (a.std(axis=axis, ddof=1, keepdims=True) + eps))
@@ -273,7 +275,7 @@ def _episodes(
     where: ArrayLike | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
     """Rewards, next values (0 where terminated), where an episode ends, and which steps count."""
-    shape = np.shape(rewards)
+    shape = to_array("rewards", rewards).shape
     if not shape:
         raise ValueError("rewards must have shape (T,) or (T, ...), time first, got ()")
     ended = _flags("terminated", terminated, shape, default=False)
@@ -313,6 +315,8 @@ def _finite_where(name: str, values: ArrayLike, used: NDArray[np.bool_]) -> NDAr
 
 def _group_size(samples: NDArray[np.float64], axis: int | None, *, at_least: int) -> int:
     """The number of samples along the axis."""
+    if not (axis is None or (isinstance(axis, int | np.integer) and not isinstance(axis, bool))):
+        raise TypeError(f"axis must be an int or None, got {type(axis).__name__}")
     if axis is not None and not -samples.ndim <= axis < samples.ndim:
         raise ValueError(f"axis must be an axis of shape {samples.shape}, got {axis}")
     n = samples.size if axis is None else samples.shape[axis]

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import credit
-from ._check import check_real
+from ._check import check_number, check_real
+from ._row_policy import FloatArray
 from .credit import Baseline
-from .policies import FloatArray, Policy
+from .policies import Policy
 
 __all__ = ["Diagnostics", "Estimate", "Reinforce"]
 
@@ -115,8 +116,10 @@ class Reinforce:
 
     def __post_init__(self) -> None:
         credit.check_baseline(self.baseline)
-        if not math.isfinite(self.entropy_coef):
-            raise ValueError(f"entropy_coef must be finite, got {self.entropy_coef}")
+        check_number("entropy_coef", self.entropy_coef)
+        if not isinstance(self.normalize_advantages, bool | np.bool_):
+            got = type(self.normalize_advantages).__name__
+            raise TypeError(f"normalize_advantages must be a bool, got {got}")
 
     def estimate(
         self,

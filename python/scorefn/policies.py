@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
 from ._check import check_indices, check_shape, to_array
-from ._files import load_parameters, save_parameters
+from ._files import load_parameters
+from ._row_policy import Block, FloatArray, Rng, RowPolicy, SampleTerms, slices, squared_norms
 from ._sample import Sample
 
 __all__ = [
@@ -29,20 +30,6 @@ __all__ = [
     "TabularPolicy",
     "load_policy",
 ]
-
-FloatArray = NDArray[np.floating[Any]]
-Rng = int | np.random.Generator | None
-# Which rows, their logits and mask, and ||d logit / d parameters||^2 of each.
-_Block = tuple[slice, FloatArray, ArrayLike | None, Any]
-
-BLOCK_SIZE = 1 << 18  # logits that `sample_terms` holds at a time: 1 or 2 MB, to stay in the cache
-
-
-class SampleTerms(NamedTuple):
-    """What each sample adds to the objective of `Policy.gradient`; float64, shaped like actions."""
-
-    entropy: NDArray[np.float64]
-    gradient_norm: NDArray[np.float64]
 
 
 class Policy(Protocol):
@@ -111,116 +98,7 @@ class Policy(Protocol):
         """
 
 
-class _RowPolicy:
-    """What the three policies share: everything that follows from the logits of each sample."""
-
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    axes: ClassVar[tuple[str, ...]]
-    parameters: FloatArray
-
-    def __init__(self, parameters: ArrayLike) -> None:
-        self.parameters = self._checked(parameters)
-
-    def __setstate__(self, state: Any) -> None:
-        """Of a pickle, which anyone may have edited, or a copy: checked as a new policy is.
-
-        What else a pickle does on loading is up to it: load none that you do not trust.
-        """
-        if not isinstance(state, dict) or "parameters" not in state:
-            policy, got = type(self).__name__, type(state).__name__
-            raise ValueError(f"the state of a {policy} must be a dict with 'parameters', got {got}")
-        parameters = self._checked(state["parameters"])
-        self.__dict__.update(state, parameters=parameters)
-
-    def _checked(self, parameters: ArrayLike) -> FloatArray:
-        array = to_array(self.name, parameters)
-        if array.dtype.kind in "iu" and isinstance(parameters, list | tuple):
-            array = array.astype(np.float64)  # Python numbers have no dtype of their own
-        if array.dtype.type not in (np.float32, np.float64):
-            raise TypeError(f"{self.name} must be float32 or float64, got {array.dtype}")
-        if array.ndim != len(self.axes) or array.size == 0:
-            expected = ", ".join(self.axes)
-            raise ValueError(
-                f"{self.name} must have shape ({expected}) and not be empty, got {array.shape}"
-            )
-        return array
-
-    def __repr__(self) -> str:
-        sizes = zip(self.axes, self.parameters.shape, strict=True)
-        text = ", ".join(f"{axis}={size}" for axis, size in sizes)
-        return f"{type(self).__name__}({text}, dtype={self.parameters.dtype})"
-
-    @property
-    def num_actions(self) -> int:
-        return int(self.parameters.shape[-1])
-
-    def logits(self, observations: Any) -> FloatArray:
-        raise NotImplementedError
-
-    def _mask(self, observations: Any, where: ArrayLike | None) -> ArrayLike | None:
-        """`where` as it belongs to ``logits(observations)``."""
-        return where
-
-    def _blocks(self, observations: Any, where: ArrayLike | None) -> Iterator[_Block]:
-        """All samples on one axis, some rows at a time."""
-        raise NotImplementedError
-
-    def sample(
-        self,
-        observations: Any,
-        *,
-        rng: Rng = None,
-        num_samples: int | None = None,
-        where: ArrayLike | None = None,
-    ) -> Sample:
-        """See `Policy.sample`."""
-        mask = self._mask(observations, where)
-        return _core.sample(self.logits(observations), rng=rng, num_samples=num_samples, where=mask)
-
-    def log_prob(
-        self, observations: Any, actions: ArrayLike, *, where: ArrayLike | None = None
-    ) -> FloatArray:
-        """See `Policy.log_prob`."""
-        mask = self._mask(observations, where)
-        return _core.log_prob(self.logits(observations), actions, where=mask)
-
-    def entropy(self, observations: Any, *, where: ArrayLike | None = None) -> FloatArray:
-        """See `Policy.entropy`."""
-        mask = self._mask(observations, where)
-        return _core.entropy(self.logits(observations), where=mask)
-
-    def sample_terms(
-        self,
-        observations: Any,
-        actions: ArrayLike,
-        weights: ArrayLike,
-        *,
-        entropy_coef: float = 0.0,
-        where: ArrayLike | None = None,
-    ) -> SampleTerms:
-        """See `Policy.sample_terms`."""
-        shape = np.shape(actions)
-        a, w = np.reshape(actions, -1), np.reshape(weights, -1)
-        entropy, squared_norm = np.empty(a.size), np.empty(a.size)
-        for rows, logits, mask, scale in self._blocks(observations, where):
-            entropy[rows] = _core.entropy(logits, where=mask)
-            gradients = _core.score_gradient(
-                logits, a[rows], w[rows], entropy_coef=entropy_coef, where=mask, out=logits
-            )
-            squared_norm[rows] = scale * _squared_norms(gradients)
-        return SampleTerms(entropy.reshape(shape), np.sqrt(squared_norm).reshape(shape))
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the policy to a file (.npz format) that `load_policy` reads.
-
-        It is written beside `path` and then moved there, so that an interruption leaves the old
-        file or the new one.
-        """
-        save_parameters(path, self.kind, self.parameters)
-
-
-class LogitsPolicy(_RowPolicy):
+class LogitsPolicy(RowPolicy):
     """One distribution for all samples, pi = softmax(logits): a bandit, a search over designs.
 
     Observations are ignored and may be None. ``sample(None)`` draws one action,
@@ -290,18 +168,18 @@ class LogitsPolicy(_RowPolicy):
         h = h.astype(np.float64)
         distinct, index = np.unique(np.asarray(actions), return_inverse=True)
         squares, products = np.empty(distinct.size), np.empty(distinct.size)
-        for block in _slices(distinct.size, self.num_actions):
+        for block in slices(distinct.size, self.num_actions):
             a = distinct[block]
             logits = np.broadcast_to(self.parameters, (a.size, self.num_actions))
             scores = _core.score(logits, a, where=where)
-            squares[block], products[block] = _squared_norms(scores), scores @ h
+            squares[block], products[block] = squared_norms(scores), scores @ h
         index = index.reshape(w.shape)
         squared_norm = w**2 * squares[index] + 2.0 * w * products[index] + h @ h
         entropy = np.full(w.shape, self.entropy(None, where=where), dtype=np.float64)
         return SampleTerms(entropy, np.sqrt(np.maximum(squared_norm, 0.0)))
 
 
-class TabularPolicy(_RowPolicy):
+class TabularPolicy(RowPolicy):
     """One row of logits for each state: pi(. | s) = softmax(table[s]).
 
     Observations are states: integers in [0, num_states).
@@ -331,9 +209,9 @@ class TabularPolicy(_RowPolicy):
         check_shape("where", mask, self.parameters.shape)
         return np.asarray(mask[self._states(observations)])
 
-    def _blocks(self, observations: Any, where: ArrayLike | None) -> Iterator[_Block]:
+    def _blocks(self, observations: Any, where: ArrayLike | None) -> Iterator[Block]:
         states = np.reshape(observations, -1)
-        for rows in _slices(states.size, self.num_actions):
+        for rows in slices(states.size, self.num_actions):
             yield rows, self.logits(states[rows]), self._mask(states[rows], where), 1.0
 
     def gradient(
@@ -360,7 +238,7 @@ class TabularPolicy(_RowPolicy):
         )
 
 
-class LinearPolicy(_RowPolicy):
+class LinearPolicy(RowPolicy):
     """Logits that are linear in features: pi(. | x) = softmax(x @ coef).
 
     Observations are features, shape (..., num_features), of the dtype of `coef` or one that
@@ -394,13 +272,13 @@ class LinearPolicy(_RowPolicy):
             raise ValueError(f"features must have shape (..., {size}), got {features.shape}")
         return features.astype(dtype, copy=False)
 
-    def _blocks(self, observations: Any, where: ArrayLike | None) -> Iterator[_Block]:
+    def _blocks(self, observations: Any, where: ArrayLike | None) -> Iterator[Block]:
         features = self._features(observations).reshape(-1, len(self.parameters))
         is_one_mask = where is None or np.ndim(where) == 1
         masks: Any = where if is_one_mask else np.reshape(np.asarray(where), (-1, self.num_actions))
-        for rows in _slices(len(features), self.num_actions):
+        for rows in slices(len(features), self.num_actions):
             x = features[rows]
-            yield rows, self.logits(x), masks if is_one_mask else masks[rows], _squared_norms(x)
+            yield rows, self.logits(x), masks if is_one_mask else masks[rows], squared_norms(x)
 
     def gradient(
         self,
@@ -463,12 +341,3 @@ def load_policy(path: str | os.PathLike[str]) -> LogitsPolicy | TabularPolicy | 
         return POLICIES[kind](parameters)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged: {error}") from error
-
-
-def _slices(num_rows: int, num_actions: int) -> Iterator[slice]:
-    step = max(1, BLOCK_SIZE // num_actions)
-    return (slice(start, start + step) for start in range(0, num_rows, step))
-
-
-def _squared_norms(rows: FloatArray) -> NDArray[np.float64]:
-    return np.asarray(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
