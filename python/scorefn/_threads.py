@@ -11,7 +11,8 @@ def threads(num_threads: int) -> Iterator[None]:
     """Use this many threads within the block, in the calling thread alone.
 
     Comes before `set_num_threads` and the environment variables; an argument ``num_threads=`` comes
-    before it. Blocks may be nested, and the context manager may decorate a function.
+    before it. Blocks may be nested, and the context manager may decorate a function. Coroutines
+    share their thread: one that awaits within a block leaves the setting to others.
 
     Parameters
     ----------
@@ -32,6 +33,8 @@ def threads(num_threads: int) -> Iterator[None]:
     ...     scorefn.get_num_threads()
     1
     """
+    if num_threads is None:
+        raise TypeError("num_threads must be an int, got NoneType")
     previous = set_thread_local_num_threads(num_threads)
     try:
         yield
