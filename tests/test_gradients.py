@@ -218,6 +218,33 @@ def test_weights_of_any_size_keep_their_digits(dtype, shift):
                     )
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shift", [0.0, 300.0])
+@pytest.mark.parametrize("entropy_coef", [0.004, -1.0, 3.0, 1e6])
+def test_weights_of_any_size_beside_entropies(dtype, shift, entropy_coef):
+    """The last probability is no normal number; the one before is 0 whatever its logit."""
+    info = np.finfo(dtype)
+    exponents = np.arange(info.minexp - info.nmant, info.maxexp - 1, 11)
+    logits = np.array([0.0, -3.0, info.min, -1.03 * info.maxexp * np.log(2)]).astype(dtype)
+    row = logits + dtype(shift)
+    with mpmath.workdps(50):
+        terms = [mpmath.exp(mpmath.mpf(float(z)) - float(row[0])) for z in row]
+        p = [t / mpmath.fsum(terms) for t in terms]
+        log_p = [mpmath.log(x) for x in p]
+        h = -mpmath.fsum(x * y for x, y in zip(p, log_p, strict=True))
+        bonus = [entropy_coef * x * (y + h) for x, y in zip(p, log_p, strict=True)]
+    for sign in (1.0, -1.0):
+        for weight in np.ldexp(dtype(sign * 1.1), exponents):
+            (got,) = scorefn.score_gradient(row[None], [0], [weight], entropy_coef=entropy_coef)
+            for j, x in enumerate(got):
+                score = float(weight) * (1 - p[j] if j == 0 else -p[j])
+                scale = float(abs(score) + abs(bonus[j]))
+                if scale < info.max / 4:
+                    # 8 units in the last place of the terms, which may cancel.
+                    unit = np.spacing(dtype(scale))
+                    assert abs(float(score - bonus[j]) - float(x)) <= 8 * unit, (weight, j)
+
+
 def test_float64_weights_of_float32_logits_keep_their_digits():
     """A sum over samples is accumulated in float64: 1e8 + 1 - 1e8 is 1."""
     row = np.zeros((1, 2), np.float32)

@@ -28,6 +28,7 @@ struct ExpConstants<float> {
     static constexpr float unspare = 0x1p-64f;
     // A weight between these may be divided by any sum of exponentials: the quotient is a normal number.
     static constexpr float smallest_weight = 0x1p-40f, largest_weight = 0x1p60f;
+    static constexpr float unit = 0x1p24f, large_unit = 0x1p60f;  // of larger weights
 };
 template <>
 struct ExpConstants<double> {
@@ -55,6 +56,7 @@ struct ExpConstants<double> {
     static constexpr int spare = 128;
     static constexpr double unspare = 0x1p-128;
     static constexpr double smallest_weight = 0x1p-400, largest_weight = 0x1p400;
+    static constexpr double unit = 0x1p53, large_unit = 0x1p500;
 };
 
 // c[0] + c[1] x + c[2] x^2 + ... by Horner's rule for pairs of terms: half as long a chain of operations that wait for one

@@ -60,25 +60,43 @@ SCOREFN_OFTEN_INLINE void weighted_scores(Rows& rows, const Actions<T>& actions,
     });
 }
 
+// A power of 2 that p is multiplied and w and c are divided by, exactly: however large w and c are, p may be no normal number
+// although its products are.
+template <class T>
+SCOREFN_INLINE Lanes<T> weight_unit(Lanes<T> w, T c) {
+    using C = ExpConstants<T>;
+    const auto exceeds = [&](T bound) SCOREFN_INLINE_LAMBDA {
+        const auto is_so = (Lanes<T>::splat(bound) < w) | (w < -bound);
+        return bound < c || c < -bound ? Mask<T>::splat(-1) : is_so;
+    };
+    // From 1 / 256 on, as log p may be some hundreds.
+    const auto of_usual = select(exceeds(T(1) / 256), C::unit, Lanes<T>::splat(1));
+    return select(exceeds(C::unit), C::large_unit, of_usual);
+}
+
 // w (onehot(a) - p)_j - c p_j (log p_j + H), where log p_j + H = (z_j - max) - m with m = sum_k p_k (z_k - max): that is 0
-// where it should be, as log p_j + H from two roundings would not.
+// where it should be, as log p_j + H from two roundings would not. Far below the largest logit p_j is 0.
 template <class T, class Rows>
 SCOREFN_OFTEN_INLINE void weighted_scores_and_entropy(Rows& rows, const Actions<T>& actions,
                                                       const Others<T>& exps, const Peak<T>& peak, Lanes<T> w,
                                                       T c) {
+    const auto is_nothing = [](Lanes<T> e, Lanes<T> below_max) SCOREFN_INLINE_LAMBDA {
+        return (e == T(0)) | (below_max < ExpConstants<T>::lowest);
+    };
+    const auto unit = weight_unit(w, c);
     const auto inverse = 1.0 / exps.total();
-    const auto p = narrow(inverse), m = narrow(peak.differences / peak.total());
-    const auto p_a = narrow(widen(exps.e_a) * inverse);
+    const auto scale = narrow(inverse) * unit, m = narrow(peak.differences / peak.total());
+    const auto p_a = narrow(widen(exps.e_a) * inverse * widen(unit));
+    const auto weight = w / unit, coef = c / unit;
     const auto score = narrow(exps.sum * inverse * widen(w));
-    const auto bonus = p_a * (c * ((rows.at(actions, rows.z()) - peak.max) - m));
-    auto at_action = select(exps.e_a == T(0), score, score - bonus);
+    const auto below_max = rows.at(actions, rows.z()) - peak.max;
+    auto at_action = select(is_nothing(exps.e_a, below_max), score, score - p_a * (coef * (below_max - m)));
     if (any_zero(exps.e_a)) at_action = zero_where_forbidden(rows, actions, at_action);
     const T *const e_of = rows.e(), *const z_of = rows.z();
-    rows.map({p, w, peak.max, m}, actions, at_action,
+    rows.map({scale, weight, coef, peak.max, m}, actions, at_action,
              [&](std::int64_t i, auto extent, auto& v) SCOREFN_INLINE_LAMBDA {
-        const auto e = load(e_of + i, extent, T(0));
-        const auto log_p_and_h = (load(z_of + i, extent, T(0)) - v[2]) - v[3];
-        return select(e == T(0), T(0), T(0) - e * v[0] * (v[1] + c * log_p_and_h));
+        const auto e = load(e_of + i, extent, T(0)), below = load(z_of + i, extent, T(0)) - v[3];
+        return select(is_nothing(e, below), T(0), T(0) - e * v[0] * (v[1] + v[2] * (below - v[4])));
     });
 }
 
