@@ -229,6 +229,27 @@ never = np.zeros(3, dtype=bool)
 gae_options = {"terminated": never, "truncated": never, "discount": 0.9, "gae_lambda": 0.9}
 
 
+def test_normalize_numbers_of_any_size():
+    for size in (1e-320, 1e-200, 1.0, 1e200, 1.7e308 / 3.0):
+        expected = [-1.0, 0.0, 1.0]  # the subnormal numbers have fewer digits
+        result = normalize(np.array([1.0, 2.0, 3.0]) * size, eps=0.0)
+        np.testing.assert_allclose(result, expected, atol=1e-3 if size < 1e-300 else 1e-15)
+    assert normalize([0.0, 0.0]).tolist() == [0.0, 0.0]
+    assert np.abs(normalize([0.0, 5e-324])).max() < 1e-300  # eps is far larger
+
+
+def test_an_infinite_sum_stays_in_its_episode():
+    rewards, ends = [1.0, 1e308, 1e308], [True, False, False]
+    with np.errstate(over="ignore"):
+        returns = discounted_returns(rewards, 1.0, terminated=ends)
+        options = {"truncated": np.zeros(3, bool), "discount": 1.0}
+        zeros = np.zeros(3)
+        sums = gae(rewards, zeros, zeros, terminated=ends, gae_lambda=1.0, **options)
+        steps = gae(rewards, zeros, zeros, terminated=ends, gae_lambda=0.0, **options)
+    assert returns.tolist() == sums.tolist() == [1.0, np.inf, 1e308]
+    assert steps.tolist() == rewards
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [

@@ -30,7 +30,10 @@ def _refuse_masked(name: str, values: Any) -> None:
     """A mask that is silently ignored is a wrong answer; NumPy ignores those of items, too."""
     if isinstance(values, np.ma.MaskedArray):
         raise TypeError(f"{name} must not be a masked array")
-    if isinstance(values, list | tuple):
+    # A look at the types first, as most lists are long and hold but numbers.
+    if isinstance(values, list | tuple) and any(
+        issubclass(t, list | tuple | np.ndarray) for t in {type(item) for item in values}
+    ):
         for item in values:
             _refuse_masked(name, item)
 
@@ -97,7 +100,8 @@ def check_number(name: str, value: float) -> float:
     except (TypeError, ValueError) as error:
         raise TypeError(f"{name} must be a real number, got {type(value).__name__}") from error
     if not math.isfinite(number):
-        raise ValueError(f"{name} must be finite, got {value}")
+        got = "an int too long to show" if isinstance(value, int) else value
+        raise ValueError(f"{name} must be finite, got {got}")
     return number
 
 

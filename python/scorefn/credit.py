@@ -260,11 +260,16 @@ def normalize(
     array([-1.,  0.,  1.])
     """
     a = check_finite("advantages", check_real("advantages", advantages))
-    if check_number("eps", eps) < 0.0:
+    eps = check_number("eps", eps)
+    if eps < 0.0:
         raise ValueError(f"eps must be at least 0, got {eps}")
     _group_size(a, axis, at_least=2)
+    # In units of a power of 2, as squares of very large or small numbers are none.
+    exponent = np.frexp(np.abs(a).max(axis=axis, keepdims=True))[1] - 1
+    unit = np.ldexp(1.0, np.maximum(exponent, -1000))
+    a = a / unit
     deviation = a - a.mean(axis=axis, keepdims=True)
-    return np.asarray(deviation / (a.std(axis=axis, ddof=1, keepdims=True) + eps))
+    return np.asarray(deviation / (a.std(axis=axis, ddof=1, keepdims=True) + eps / unit))
 
 
 def _episodes(
@@ -294,10 +299,12 @@ def _backward(
 
     Such a step has the term 0 and the decay 1, which hands x_{t+1} on to the step before it.
     """
-    decays = np.where(counts, np.where(cut, 0.0, decay), 1.0)
+    decays = np.where(counts, decay, 1.0)
+    nothing_follows = counts & (cut | (decay == 0.0))  # not even an infinite sum
     sums = np.empty_like(terms)
     following = np.zeros(terms.shape[1:])
     for t in reversed(range(len(terms))):
+        following = np.where(nothing_follows[t], 0.0, following)
         sums[t] = following = terms[t] + decays[t] * following
     return np.where(counts, sums, 0.0)
 

@@ -58,6 +58,7 @@ Parameters
 R"(actions : (...) array of any integer dtype
     From 0 to num_actions - 1. Of any shape if `logits` is a single row.
 weights : array of the shape of `actions`, float32, float64 or integers
+    Rounded to the dtype of `logits`; but those of one row for all samples are added up in float64.
 )" SCOREFN_DOC_WEIGHT_FACTOR SCOREFN_DOC_GRADIENT_OPTIONS SCOREFN_DOC_WHERE
 SCOREFN_DOC_OUT_LIKE("logits") SCOREFN_DOC_NUM_THREADS
 R"(
@@ -111,6 +112,7 @@ R"(states : (...) array of any integer dtype
 actions : array of the shape of `states`, any integer dtype
     From 0 to num_actions - 1.
 weights : array of the shape of `states`, float32, float64 or integers
+    Those of a state are added up in float64.
 )" SCOREFN_DOC_WEIGHT_FACTOR SCOREFN_DOC_GRADIENT_OPTIONS
 R"(where : bool array, optional
     True where an action is allowed: of the shape of `table`, or (num_actions,) for all states. What the others
@@ -164,6 +166,7 @@ R"(coef : (num_features, num_actions) array of the dtype of `features`
 actions : (...) array of any integer dtype
     From 0 to num_actions - 1.
 weights : (...) array of float32, float64 or integers
+    Rounded to the dtype of `coef`.
 )" SCOREFN_DOC_WEIGHT_FACTOR SCOREFN_DOC_GRADIENT_OPTIONS
 R"(where : bool array, optional
     True where an action is allowed: of shape (..., num_actions), or (num_actions,) for all samples.

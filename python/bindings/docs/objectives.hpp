@@ -16,6 +16,7 @@ Parameters
 R"(actions : (...) array of any integer dtype
     From 0 to num_actions - 1.
 weights : (...) array of float32, float64 or integers
+    Rounded to the dtype of `logits`.
 )" SCOREFN_DOC_WEIGHT_FACTOR SCOREFN_DOC_GRADIENT_OPTIONS SCOREFN_DOC_WHERE
 SCOREFN_DOC_OUT_LIKE("logits") SCOREFN_DOC_NUM_THREADS
 R"(
@@ -66,7 +67,7 @@ R"(actions : (...) array of any integer dtype
 old_log_prob : (...) array of float32, float64 or integers
     Log-probabilities of the actions under the policy that drew them, as `sample` and `log_prob` give them.
 advantages : (...) array of float32, float64 or integers
-    An advantage of 0 adds exactly 0.
+    As `old_log_prob`, rounded to the dtype of `logits`. An advantage of 0 adds exactly 0.
 clip_range : float, default 0.2
     At least 0.
 )" SCOREFN_DOC_GRADIENT_OPTIONS SCOREFN_DOC_WHERE
