@@ -128,6 +128,7 @@ with scorefn.threads(int(sys.argv[2])):
     while len(called) < 20 and time.monotonic() < until:
         assert (compute() == expected).all()
     signal.setitimer(signal.ITIMER_REAL, 0)
+assert called
 print("right")
 """
 

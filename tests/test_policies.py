@@ -363,15 +363,18 @@ def test_a_failed_save_keeps_the_old_file(tmp_path, monkeypatch):
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("observed", [0, 1, 3])
-def test_terms_of_as_many_actions_as_observations(observed):
+@pytest.mark.parametrize("observed", [0, 1, 3, 4])
+def test_terms_of_as_many_actions_as_observations(observed, monkeypatch):
+    monkeypatch.setattr(_row_policy, "BLOCK_SIZE", 4)  # a block of two samples
     actions, weights = [0, 1], [1.0, 1.0]
     for policy, observations in (
         (TabularPolicy(np.zeros((3, 2))), np.zeros(observed, int)),
         (LinearPolicy(np.zeros((3, 2))), np.zeros((observed, 3))),
     ):
-        with pytest.raises(ValueError, match="sample for each"):
+        with pytest.raises(ValueError, match="actions must have"):
             policy.sample_terms(observations, actions, weights)
+    with pytest.raises(ValueError, match=r"weights must have shape \(2,\), got \(3,\)"):
+        TabularPolicy(np.zeros((3, 2))).sample_terms(actions, actions, np.ones(3))
 
 
 def test_parameters_that_are_none_are_not_saved(tmp_path):

@@ -43,7 +43,7 @@ void kl_divergence(Matrix<const T> logits_p, Matrix<const T> logits_q, Vector<T>
         return table.kl_divergence(logit_rows(logits_p, options.where, first, count, team),
                                    logit_rows(logits_q, options.where, first, count, team), &out[first],
                                    out.stride, thread_scratch(scratch_bytes(logits_p.cols))) == -1;
-    });
+    }, scratch_bytes(logits_p.cols));
     if (good) return;
     check();
     throw std::runtime_error("logits were changed during the call");

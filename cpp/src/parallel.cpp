@@ -124,13 +124,15 @@ const int threads_at_load = std::getenv("OMP_NUM_THREADS") ? omp_get_max_threads
 // libgomp keeps a pool of threads for each thread that opens a region: as many as its last region had.
 thread_local int pool_size = 1;
 // A child has the memory of the forking thread's pool but not its threads, for which a new region, and the end of the
-// thread, would wait for ever. So there is no pool at a fork; but within a region it cannot be ended.
+// thread, would wait for ever. So ours is ended before; but not within a region, nor one that only others know of.
 thread_local bool pool_is_lost = false;
+thread_local bool has_ended_pool = false;
 
 void before_fork() {
-    if (!pool_is_lost && omp_pause_resource_all(omp_pause_soft) == 0) pool_size = 1;
+    has_ended_pool = pool_size > 1 && !pool_is_lost && omp_pause_resource_all(omp_pause_soft) == 0;
+    if (has_ended_pool) pool_size = 1;
 }
-void after_fork_in_child() { pool_is_lost = pool_is_lost || pool_size > 1; }
+void after_fork_in_child() { pool_is_lost = !has_ended_pool; }
 
 const bool fork_is_watched = pthread_atfork(before_fork, nullptr, after_fork_in_child) == 0;
 
@@ -187,7 +189,11 @@ int openmp_limit() {
     return now < threads_at_load ? now : 0;
 }
 
-int openmp_cpus() { return omp_get_num_places() > 0 ? omp_get_num_procs() : 0; }
+int openmp_cpus() {
+    int cpus = 0;
+    for (int place = 0; place < omp_get_num_places(); ++place) cpus += omp_get_place_num_procs(place);
+    return cpus;
+}
 
 void check_interrupt() {
     const Region* const region = region_of_this_thread;

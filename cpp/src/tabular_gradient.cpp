@@ -198,7 +198,7 @@ void sum_over_chunks(TabularGradient<T>& gradient) {
             const double* const begin = visits + tile * layout.tile_rows;
             return std::any_of(begin, begin + layout.tile_rows, [](double n) { return n != 0; });
         }, thread_scratch(scratch_bytes(layout.cols)));
-    });
+    }, scratch_bytes(layout.cols));
     gradient.throw_if_bad();
 }
 
@@ -280,11 +280,13 @@ void sum_over_buckets(TabularGradient<T>& gradient, int log2_states) {
         gradient.throw_if_bad();
     }
     const Uninterruptible to_the_end(gradient.options.accumulate);
+    const Layout largest(gradient.tile_rows, cols, states);
+    const std::int64_t bytes =
+        scratch_bytes(cols) + largest.size() * std::int64_t{sizeof(double)} + largest.tiles;
     parallel_for(buckets.count, num_threads, [&](std::int64_t bucket) {
         const std::int64_t first = bucket * states;
         const Layout layout(gradient.tile_rows, cols, std::min(states, gradient.table.rows - first));
-        auto* const scratch = static_cast<double*>(thread_scratch(
-            scratch_bytes(cols) + layout.size() * std::int64_t{sizeof(double)} + layout.tiles));
+        auto* const scratch = static_cast<double*>(thread_scratch(bytes));
         double* const sums = scratch + scratch_bytes(cols) / std::int64_t{sizeof(double)};
         bool* const is_visited = reinterpret_cast<bool*>(sums + layout.size());
         std::fill_n(is_visited, layout.tiles, false);
@@ -301,7 +303,7 @@ void sum_over_buckets(TabularGradient<T>& gradient, int log2_states) {
         });
         gradient.write(first, 0, layout.tiles, layout, sums,
                        [&](std::int64_t tile) { return is_visited[tile]; }, scratch);
-    });
+    }, bytes);
     gradient.throw_if_bad();
 }
 

@@ -36,13 +36,22 @@ void refuse_masked(py::handle array, const char* name) {
 
 // The same of its items, which NumPy would strip of their masks.
 void refuse_masked_items(py::handle x, const char* name) {
-    if (py::isinstance<py::list>(x) || py::isinstance<py::tuple>(x)) {
-        for (const py::handle item : py::reinterpret_borrow<py::sequence>(x)) {
-            if (py::isinstance<py::array>(item)) {
-                refuse_masked(item, name);
-            } else {
-                refuse_masked_items(item, name);
-            }
+    const bool is_list = PyList_Check(x.ptr());
+    if (!is_list && !PyTuple_Check(x.ptr())) {
+        return;
+    }
+    // As NumPy reads them, whatever a subclass says of its items. Another thread may change the list.
+    const auto size = [&] { return is_list ? PyList_GET_SIZE(x.ptr()) : PyTuple_GET_SIZE(x.ptr()); };
+    for (py::ssize_t i = 0; i < size(); ++i) {
+        PyObject* const borrowed = is_list ? PyList_GET_ITEM(x.ptr(), i) : PyTuple_GET_ITEM(x.ptr(), i);
+        if (PyFloat_CheckExact(borrowed)) {
+            continue;
+        }
+        const auto item = py::reinterpret_borrow<py::object>(borrowed);
+        if (py::isinstance<py::array>(item)) {
+            refuse_masked(item, name);
+        } else {
+            refuse_masked_items(item, name);
         }
     }
 }

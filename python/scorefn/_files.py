@@ -87,7 +87,7 @@ def replacing(path: Path) -> Iterator[Path]:
     An interruption leaves the old one or the new one. The name is new, for there may be others that
     write `path`, or a link laid out to lead elsewhere.
     """
-    part = path.with_name(f".{path.name}.{os.urandom(8).hex()}.part")
+    part = path.with_name(f".{path.name[:50]}.{os.urandom(4).hex()}.part")
     try:
         yield part
         os.replace(part, path)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from ._check import to_array
+from ._check import check_shape, to_array
 from ._files import save_parameters
 from ._sample import Sample
 
@@ -121,11 +121,12 @@ class RowPolicy:
         shape = np.shape(actions)
         a, w = np.reshape(actions, -1), np.reshape(weights, -1)
         entropy, squared_norm = np.empty(a.size), np.empty(a.size)
+        check_shape("weights", w, a.shape)
         done = 0
         for rows, logits, mask, scale in self._blocks(observations, where):
-            if len(logits) != len(a[rows]):
-                break
             done += len(logits)
+            if done > a.size:
+                break
             entropy[rows] = _core.entropy(logits, where=mask)
             gradients = _core.score_gradient(
                 logits, a[rows], w[rows], entropy_coef=entropy_coef, where=mask, out=logits
