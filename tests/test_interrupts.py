@@ -14,6 +14,7 @@ import numpy as np
 import scorefn
 import scorefn.testing
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background
 ROWS, COLS, SAMPLES = 1 << 27, 2048, 1 << 33
 row = np.linspace(-1, 1, COLS, dtype=np.float32)
 logits = np.broadcast_to(row, (ROWS, COLS))
