@@ -190,6 +190,7 @@ int openmp_limit() {
 }
 
 int openmp_cpus() {
+    if (omp_get_proc_bind() == omp_proc_bind_false) return 0;
     int cpus = 0;
     for (int place = 0; place < omp_get_num_places(); ++place) cpus += omp_get_place_num_procs(place);
     return cpus;

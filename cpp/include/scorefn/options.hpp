@@ -10,7 +10,7 @@ struct Options {
     Matrix<const bool> where{};
     // 0: the default of get_num_threads().
     int num_threads = 0;
-    // False: a call that throws has written nothing. True (a fresh `out` that the caller drops on an error)
+    // False: a call that throws has written nothing. True (a fresh `out`, no input, that the caller drops on an error)
     // saves the pass over the input which that takes.
     bool may_write_on_error = false;
 };

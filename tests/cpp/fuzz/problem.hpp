@@ -157,7 +157,7 @@ private:
           num_threads(bytes.one_in(4) ? bytes.below(5) : 1),
           in_place(bytes.one_in(2)),
           accumulate(bytes.one_in(2)),
-          may_write_on_error(bytes.one_in(2)),
+          may_write_on_error(bytes.one_in(2) && !in_place),  // it takes a fresh result
           masked(bytes.one_in(2)),
           entropy_coef(bytes.one_in(2) ? 0.0 : bytes.real<double>()),
           clip_range(bytes.one_in(2) ? 0.2 : bytes.real<double>()),
