@@ -139,7 +139,7 @@ def run(script: str, *arguments: str) -> list[str]:
         [sys.executable, "-c", SCRIPT + script, *arguments],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert result.returncode == 0, result.stderr

@@ -25,18 +25,17 @@ bool has_signal(void* unlocked) {
     return static_cast<WithoutGil*>(unlocked)->with_gil([] { return PyErr_CheckSignals() != 0; });
 }
 
-py::object named_tuple(py::handle type, std::initializer_list<py::object> members) {
-    std::vector<PyObject*> arguments;
-    for (const py::object& member : members) {
-        arguments.push_back(member.ptr());
+py::object call_python(py::handle f, std::initializer_list<py::object> arguments) {
+    std::vector<PyObject*> pointers;
+    for (const py::object& argument : arguments) {
+        pointers.push_back(argument.ptr());
     }
-    // Its __new__ is Python, between whose instructions other threads may run.
-    PyObject* const made = stopped_rather_than_unwound(
-        [&] { return PyObject_Vectorcall(type.ptr(), arguments.data(), arguments.size(), nullptr); });
-    if (made == nullptr) {
+    PyObject* const result = stopped_rather_than_unwound(
+        [&] { return PyObject_Vectorcall(f.ptr(), pointers.data(), pointers.size(), nullptr); });
+    if (result == nullptr) {
         throw py::error_already_set();
     }
-    return py::reinterpret_steal<py::object>(made);
+    return py::reinterpret_steal<py::object>(result);
 }
 
 }  // namespace scorefn::python

@@ -58,7 +58,7 @@ void compute(const RealMatrix& logits, const Function& f) {
     compute(logits.dtype(), logits.leading(), logits.leading(), f);
 }
 
-// What several results are returned in: type(*members).
-py::object named_tuple(py::handle type, std::initializer_list<py::object> members);
+// f(*arguments), for Python code or what waits: other threads run meanwhile, and the interpreter may shut down.
+py::object call_python(py::handle f, std::initializer_list<py::object> arguments);
 
 }  // namespace scorefn::python

@@ -15,6 +15,7 @@ namespace scorefn::python {
 // shuts down is unwound, which a destructor or noexcept turns into std::terminate. This stops it for good, as 3.14 does:
 // unwound further, it would release arrays without the GIL.
 template <class Function>
+__attribute__((no_sanitize("undefined")))  // what is caught is no object
 auto stopped_rather_than_unwound(const Function& f) {
 #ifdef __GLIBCXX__
     try {

@@ -81,7 +81,7 @@ py::object policy_gradient(py::handle logits, py::handle actions, py::handle wei
         objective = scorefn::policy_gradient<T>(pass.logits.matrix<T>(), pass.actions.vector(),
                                                 weights.vector(), pass.rows<T>(), options);
     });
-    return named_tuple(result_class("PolicyGradient"),
+    return call_python(result_class("PolicyGradient"),
                        {py::float_(objective), pass.gradient(), pass.log_prob(), pass.entropy()});
 }
 
@@ -106,7 +106,7 @@ py::object clipped_surrogate(py::handle logits, py::handle actions, py::handle o
                                              old_log_prob.vector(), advantages.vector(), range,
                                              pass.rows<T>(), ratio.vector<T>(), options);
     });
-    return named_tuple(result_class("ClippedSurrogate"),
+    return call_python(result_class("ClippedSurrogate"),
                        {py::float_(sums.objective), pass.gradient(), pass.log_prob(), pass.entropy(),
                         ratio.result(), py::float_(sums.approx_kl), py::float_(sums.clip_fraction)});
 }

@@ -3,6 +3,7 @@
 #include <pybind11/gil_safe_call_once.h>
 
 #include "arrays.hpp"
+#include "call.hpp"
 #include "scalars.hpp"
 
 namespace scorefn::python {
@@ -26,7 +27,7 @@ const NumpyRandom& numpy_random() {
 py::object to_generator(py::handle rng) {
     const NumpyRandom& random = numpy_random();
     if (!is_given(rng)) {
-        return random.default_rng();
+        return call_python(random.default_rng, {});
     }
     if (py::isinstance(rng, random.generator)) {
         return py::reinterpret_borrow<py::object>(rng);
@@ -38,7 +39,7 @@ py::object to_generator(py::handle rng) {
     if (!seed) {
         throw py::error_already_set();
     }
-    return random.default_rng(seed);
+    return call_python(random.default_rng, {seed});
 }
 
 // NumPy's C interface to a bit generator (numpy/random/bitgen.h), the part that is used here.
@@ -58,10 +59,11 @@ RandomKey draw_key(py::handle rng) {
     }
     auto* const bits = static_cast<BitGenerator*>(PyCapsule_GetPointer(capsule.ptr(), "BitGenerator"));
     const py::object lock = owner.attr("lock");
-    lock.attr("acquire")();
+    const py::object release = lock.attr("release");
+    call_python(lock.attr("acquire"), {});
     const std::uint64_t first = bits->next_uint64(bits->state);
     const std::uint64_t second = bits->next_uint64(bits->state);
-    lock.attr("release")();
+    call_python(release, {});
     return {{first, second}};
 }
 
