@@ -186,6 +186,7 @@ static void test_no_memory_for_scratch() {
     parallel_for(100, 4, [&](std::int64_t) {
         ++calls;
         CHECK(thread_scratch(1 << 22) != nullptr);
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));  // the others have begun by then
     }, 1 << 22);
     only_main_has_memory = false;
     CHECK(calls == 100);
