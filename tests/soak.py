@@ -121,6 +121,14 @@ def count(folder: str) -> int:
     return len(os.listdir(f"/proc/self/{folder}"))
 
 
+def multiply() -> None:
+    """NumPy's BLAS keeps memory for as many threads as have ever called it at once."""
+    for dtype in (np.float32, np.float64):
+        features, coef = np.ones((20_000, 40), dtype), np.ones((40, 1_000), dtype)
+        for _ in range(5):
+            features @ coef
+
+
 class Watch:
     """Memory against what it was when the run had settled; open files and threads."""
 
@@ -161,6 +169,7 @@ def soak(minutes: float, seed: int, first: int = 0) -> int:
     functions: Counter[str] = Counter()
     ways: Counter[str] = Counter()
     LIBC.mallopt(M_MMAP_THRESHOLD, 64 * 1024)
+    in_threads(multiply)
     watch = Watch()
     problems: list[str] = []
     while not problems and (now := time.monotonic()) < end:
@@ -172,6 +181,7 @@ def soak(minutes: float, seed: int, first: int = 0) -> int:
             sys.excepthook(*sys.exc_info())
             problems.append(f"step {number}: {step}: {failure}")
         functions[step.name] += 1
+        del step  # up to 100 MB of arrays, which are no growth
         number += 1
         if now > next_line:
             problems += watch.look(settled=now > settled)
