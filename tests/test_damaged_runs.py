@@ -16,6 +16,7 @@ import pytest
 from _runs import error_of
 from scorefn.cli import main
 from scorefn.cli.errors import CommandError
+from scorefn.cli.output import replacing
 from scorefn.cli.run_folder import RunFolder
 from scorefn.cli.settings import TrainSettings
 from test_damaged_files import Trap, entries_of, npy, write_archive
@@ -308,13 +309,20 @@ def test_edited_state_of_the_generator(run: Path) -> None:
 
 
 def test_writing_does_not_follow_a_link_that_was_laid_out(run: Path, tmp_path: Path) -> None:
+    """Neither one in the place of a file of the run nor one where it might be written first."""
     victim = tmp_path / "victim"
     victim.write_text("mine")
+    laid_out = {run / f".{path.name}.part" for path in run.iterdir()} | {run / "policy.npz.part"}
+    for link in laid_out:
+        link.symlink_to(victim)
     (run / "learning_curve.png").unlink()
     (run / "learning_curve.png").symlink_to(victim)
     assert main(["train", "--resume", str(run), "--steps", "2100", "--quiet"]) == 0
     assert victim.read_text() == "mine"
-    assert not any(path.is_symlink() for path in run.iterdir())
+    assert {path for path in run.iterdir() if path.is_symlink()} == laid_out
+    with replacing(run / "new") as part:
+        part.write_text("new")
+    assert (run / "new").read_text() == "new"
 
 
 def test_a_path_that_cannot_be_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
