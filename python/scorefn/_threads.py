@@ -8,7 +8,7 @@ from ._core import set_thread_local_num_threads
 
 @contextmanager
 def threads(num_threads: int) -> Iterator[None]:
-    """Use this many threads within the block, in the calling thread alone.
+    """Use at most this many threads within the block, for calls of the calling thread alone.
 
     Comes before `set_num_threads` and the environment variables; an argument ``num_threads=`` comes
     before it. Blocks may be nested, and the context manager may decorate a function. Coroutines
@@ -17,7 +17,7 @@ def threads(num_threads: int) -> Iterator[None]:
     Parameters
     ----------
     num_threads : int
-        At least 1.
+        At least 1. Calls may use fewer, see `get_num_threads`.
 
     Raises
     ------

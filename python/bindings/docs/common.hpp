@@ -42,7 +42,8 @@
 
 #define SCOREFN_DOC_NUM_THREADS                                                                \
     "num_threads : int, optional\n"                                                            \
-    "    At least 1. By default what `get_num_threads` says. The result does not depend on it.\n"
+    "    The most to use, at least 1. By default what `get_num_threads` says. The result does not\n" \
+    "    depend on it.\n"
 
 #define SCOREFN_DOC_RAISES                                             \
     "TypeError\n"                                                      \

@@ -15,7 +15,7 @@ import scorefn
 from scorefn.bench import tables
 from scorefn.bench.compare import check_comparable, compare
 from scorefn.bench.display import make_display
-from scorefn.bench.environment import describe_environment, headline
+from scorefn.bench.environment import describe_environment, headline, warning
 from scorefn.bench.grid import all_workloads, matching
 from scorefn.bench.markdown import read_around, write_markdown
 from scorefn.bench.measure import InterruptedMeasurement, measure
@@ -52,6 +52,8 @@ def bench(args: Namespace) -> int:
     if args.markdown is not None:
         write_markdown(Path(args.markdown), results)
     if args.quiet:
+        if doubt := warning(results):
+            print(f"scorefn: warning: {doubt}", file=sys.stderr)
         print(folder)
     else:
         _show(results, len(workloads), folder, pictures, interrupted=interrupted)
@@ -141,6 +143,8 @@ def _show(
 ) -> None:
     console = _console()
     console.print(headline(results), highlight=False)
+    if doubt := warning(results):
+        console.print(doubt, style="bold red", highlight=False)
     console.print(tables.KEY, highlight=False)
     for table in tables.tables(results):
         console.print()

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from scorefn.bench import text
+from scorefn.bench.environment import warning
 from scorefn.bench.results import Measurement, Results, Row, Settings
 from scorefn.bench.tables import Cell, Table
 from scorefn.bench.workload import Workload
@@ -106,6 +107,9 @@ def _machine(old: Results, new: Results) -> list[str]:
         was, now = old.environment.get(name), new.environment.get(name)
         if was != now:
             notes.append(f"{name}: was {was}, is {now}")
+    for name, run in (("old", old), ("new", new)):
+        if doubt := warning(run):
+            notes.append(f"the {name} run: {doubt}")
     was, now = (statistics.median(row.bandwidth for row in run.rows) for run in (old, new))
     notes.append(f"a copy takes {text.ratio(was / now)} the time")
     before = {row.work: row for row in old.rows}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from scorefn.bench import tables
-from scorefn.bench.environment import headline
+from scorefn.bench.environment import headline, warning
 from scorefn.bench.results import Results
 from scorefn.cli.errors import CommandError
 from scorefn.cli.output import replacing
@@ -14,7 +14,8 @@ BEGIN, END = "<!-- scorefn bench: begin -->", "<!-- scorefn bench: end -->"
 
 
 def to_markdown(results: Results) -> str:
-    parts = [headline(results) + ".", tables.KEY]
+    doubt = warning(results)
+    parts = [headline(results) + ".", *([f"**{doubt}**"] if doubt else []), tables.KEY]
     lost = tables.losses(results)
     parts.append(lost.to_markdown() if lost.rows else "No peer is faster anywhere.")
     if failures := tables.failures(results):

@@ -35,7 +35,9 @@ def _run(argv: Sequence[str] | None) -> int:
     if args.cmakedir:
         print(_cmake_dir())
     elif args.command == "info":
-        print(scorefn.show_config())
+        from scorefn.cli.info import info
+
+        print(info())
     elif args.command == "train":
         require_extra("cli")
         from scorefn.cli.train import train

@@ -38,7 +38,8 @@ Time every function of scorefn over many sizes, beside a copy of the same bytes 
 would use instead, as far as it is installed: NumPy, SciPy, Numba, PyTorch (eager and compiled) and
 JAX. Every answer is checked first; its largest error in ULP stands beside the time. The results
 are tables, pictures and a JSON file, which a later run compares itself with. Run it on an idle
-machine. All of it takes about half an hour; Ctrl-C keeps what has been measured.
+machine; it says if other processes kept the CPUs too busy. All of it takes about half an hour;
+Ctrl-C keeps what has been measured.
 """
 
 BENCH_EXAMPLES = """\
@@ -73,7 +74,9 @@ def make_parser() -> Parser:
     commands.add_parser(
         "info",
         help="what this build is and what it runs with: put it into a bug report",
-        description="Print the version, compiler, instruction set, OpenMP and threads.",
+        description="Print the version, compiler, instruction set, OpenMP and threads. A trial of "
+        "a quarter of a second shows whether threads pay at the moment: how many of its parallel "
+        "regions were shared, and how many were run alone because the machine is busy.",
     )
     return parser
 
