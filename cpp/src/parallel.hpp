@@ -28,9 +28,6 @@ void parallel_for(std::int64_t count, int num_threads, Task&& task, std::int64_t
     }, &task, scratch_bytes);
 }
 
-// For tests: this thread shares its next region, whatever the last ones cost.
-void share_again();
-
 // The number that omp_set_num_threads() has lowered this thread's regions to, as threadpoolctl does; 0: it has not.
 int openmp_limit();
 

@@ -34,4 +34,7 @@ struct RegionCounts {
 };
 RegionCounts region_counts();
 
+// The calling thread shares its next region, whatever the last ones cost: for tests, and after the machine has become idle.
+void share_again();
+
 }  // namespace scorefn

@@ -127,6 +127,18 @@ Examples
 >>> shared, alone = _core.region_counts()
 )";
 
+inline constexpr const char* share_again =
+R"(share_again()
+--
+
+Share the next parallel region of the calling thread, even if it has found the machine busy.
+
+Examples
+--------
+>>> from scorefn import _core
+>>> _core.share_again()
+)";
+
 inline constexpr const char* num_threads_reason =
 R"(num_threads_reason()
 --
