@@ -1,25 +1,28 @@
-"""Whether calls stay about as fast as on one thread while others use the CPUs.
+"""Whether calls stay about as fast as on one thread while other processes use the CPUs.
 
     python tests/busy_machine.py                    # exit status 1 if a case is too slow
-    python tests/busy_machine.py --function score_gradient --busy 2 --rounds 6
-    python tests/busy_machine.py --idle             # the gain by threads, without other processes
+    python tests/busy_machine.py --busy 2 --functions score_gradient,sample --rounds 6
 
-A round starts processes that only loop, and a fresh process that calls each function at each size,
-by turns with one thread and with the default number. It compares medians and means. A case that is
-too slow in a round has two more tries, each beside fresh processes: what the system does with the
-CPUs differs from one start to the next.
+A round starts processes that only loop, and a process that calls each function at each size, by
+turns with one thread and with the default number. It compares medians and means. What the system
+does with the CPUs differs from one start of these processes to the next. So there are several
+rounds, and a case that is too slow in one has two more tries, each beside fresh processes.
+
+Where PyTorch is installed, both libraries are then called by turns with two threads each. The 99th
+percentile of each is compared with that of the same call alone, on an otherwise idle machine.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -42,6 +45,8 @@ SIZES = {
     "1x500000": (1, 500_000),
 }
 STATES = FEATURES = 8
+MOST_PERCENTILE = 2.0  # times the call alone, by turns with PyTorch
+TURNS = ["166666x6", "976x1024"]
 
 
 class Times(NamedTuple):
@@ -98,15 +103,44 @@ def times_of(function: str, inputs: dict[str, Array], seconds: float) -> Times:
     return times
 
 
+def percentiles_by_turns(inputs: dict[str, Array], seconds: float) -> dict[str, list[float]]:
+    """The 99th percentiles of a call of scorefn and one of PyTorch: alone, and by turns."""
+    import torch
+
+    torch.set_num_threads(2)
+    arrays, logits = [inputs[name] for name in ARGUMENTS["score_gradient"]], inputs["logits"]
+    out, tensor = np.empty_like(logits), torch.from_numpy(logits)
+    calls: dict[str, Callable[[], Any]] = {
+        "scorefn": lambda: scorefn.score_gradient(*arrays, out=out, num_threads=2),
+        "PyTorch": lambda: torch.softmax(tensor, -1),
+    }
+
+    def run(names: Sequence[str]) -> dict[str, float]:
+        times: dict[str, list[float]] = {name: [] for name in names}
+        until = time.perf_counter() + seconds
+        while time.perf_counter() < until:
+            for name in names:
+                start = time.perf_counter()
+                calls[name]()
+                times[name].append(time.perf_counter() - start)
+        return {name: float(np.quantile(found, 0.99)) for name, found in times.items()}
+
+    alone = {name: run([name])[name] for name in calls}
+    by_turns = run(list(calls))
+    return {name: [alone[name], by_turns[name]] for name in calls}
+
+
 def work() -> None:
     """The process that calls: a case a line comes in, its times go out."""
     known: dict[str, dict[str, Array]] = {}
     for line in sys.stdin:
         function, size, seconds = json.loads(line)
         if size not in known:
-            known.clear()
-            known[size] = inputs_for(*SIZES[size])
-        print(json.dumps(times_of(function, known[size], seconds)), flush=True)
+            known = {size: inputs_for(*SIZES[size])}
+        if function == "turns":
+            print(json.dumps(percentiles_by_turns(known[size], seconds)), flush=True)
+        else:
+            print(json.dumps(times_of(function, known[size], seconds)), flush=True)
 
 
 class Worker:
@@ -122,10 +156,11 @@ class Worker:
             text=True,
         )
 
-    def measure(self, function: str, size: str, seconds: float) -> Times:
-        assert self.process.stdin is not None and self.process.stdout is not None
+    def measure(self, function: str, size: str, seconds: float) -> Any:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         print(json.dumps([function, size, seconds]), file=self.process.stdin, flush=True)
-        return Times(*json.loads(self.process.stdout.readline()))
+        return json.loads(self.process.stdout.readline())
 
     def __enter__(self) -> Worker:
         return self
@@ -148,6 +183,79 @@ def busy_processes(count: int) -> Iterator[None]:
             process.wait()
 
 
+Case = tuple[str, str]  # a function and a size
+
+
+def too_slow(cases: Iterable[Case], busy: int, seconds: float) -> list[Case]:
+    """Of these cases, in one round; all ratios are shown."""
+    found = []
+    with busy_processes(busy), Worker() as worker:
+        for function, size in cases:
+            times = Times(*worker.measure(function, size, seconds))
+            median, mean = times.ratios()
+            is_slow = median > MOST_MEDIAN or mean > MOST_MEAN
+            if is_slow:
+                found.append((function, size))
+            print(
+                f"{busy} busy  {function:18} {size:11} {1e3 * statistics.median(times.one):7.3f} ms"
+                f"  median {median:5.2f}  mean {mean:5.2f}{'  too slow' if is_slow else ''}",
+                flush=True,
+            )
+    return found
+
+
+def too_slow_by_turns(sizes: Iterable[str], seconds: float) -> list[str]:
+    found = []
+    with Worker() as worker:
+        for size in sizes:
+            for name, (alone, by_turns) in worker.measure("turns", size, seconds).items():
+                ratio = by_turns / alone
+                if ratio > MOST_PERCENTILE:
+                    found.append(size)
+                print(
+                    f"turns   {name:18} {size:11} {1e3 * alone:7.3f} ms  p99 {ratio:5.2f}",
+                    flush=True,
+                )
+    return found
+
+
+def failing_every_time(
+    cases: Sequence[Any], attempt: Callable[[Sequence[Any]], list[Any]]
+) -> list[Any]:
+    """The cases that are too slow in each of the tries."""
+    for _ in range(TRIES):
+        cases = attempt(list(dict.fromkeys(cases))) if cases else []
+    return list(cases)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--busy", default="1,2,3,4", help="numbers of busy processes")
+    parser.add_argument("--functions", default=",".join(ARGUMENTS))
+    parser.add_argument("--sizes", default=",".join(SIZES))
+    parser.add_argument("--rounds", type=int, default=2, help="for each number of processes")
+    parser.add_argument("--seconds", type=float, default=0.6, help="for a case in a round")
+    arguments = parser.parse_args()
+    sizes = arguments.sizes.split(",")
+    cases = [(f, size) for size in sizes for f in arguments.functions.split(",")]
+    slow: list[Any] = []
+    for _ in range(arguments.rounds):
+        for busy in map(int, arguments.busy.split(",")):
+            slow += failing_every_time(
+                cases, lambda some, busy=busy: too_slow(some, busy, arguments.seconds)
+            )
+    if importlib.util.find_spec("torch"):
+        turns = [size for size in TURNS if size in sizes]
+        slow += failing_every_time(
+            turns, lambda some: too_slow_by_turns(some, 4 * arguments.seconds)
+        )
+    for case in slow:
+        print(f"too slow in {TRIES} tries: {case}")
+    return 1 if slow else 0
+
+
 if __name__ == "__main__":
     if sys.argv[1:] == ["--work"]:
         work()
+    else:
+        sys.exit(main())

@@ -36,7 +36,8 @@ thread_local Backoff backoff;
 std::atomic<std::int64_t> num_shared{0}, num_alone{0};  // regions of this process
 
 Nanoseconds now() {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(
+               std::chrono::steady_clock::now().time_since_epoch())
         .count();
 }
 
