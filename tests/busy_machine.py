@@ -6,7 +6,8 @@
 A round starts processes that only loop, and a process that calls each function at each size, by
 turns with one thread and with the default number. It compares medians and means. What the system
 does with the CPUs differs from one start of these processes to the next. So there are several
-rounds, and a case that is too slow in one has two more tries, each beside fresh processes.
+rounds, and a case that is too slow in one has two more tries, each beside fresh processes, whose
+times are added to those before.
 
 Where PyTorch is installed, both libraries are then called by turns with two threads each. The 99th
 percentile of each is compared with that of the same call alone, on an otherwise idle machine.
@@ -24,6 +25,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,6 +47,7 @@ SIZES = {
     "1x500000": (1, 500_000),
 }
 STATES = FEATURES = 8
+BLOCKS, FEWEST = 6, 8  # blocks of a case, and the least number of calls in each
 MOST_PERCENTILE = 2.0  # times the call alone, by turns with PyTorch
 TURNS = ["166666x6", "976x1024"]
 
@@ -85,18 +88,22 @@ def inputs_for(samples: int, actions: int) -> dict[str, Array]:
 
 
 def times_of(function: str, inputs: dict[str, Array], seconds: float) -> Times:
-    """Calls with one thread and with the default, in three blocks each."""
+    """Calls with one thread and with the default, in blocks by turns.
+
+    A call of some milliseconds is as long as what the system gives a process at a time. Its times
+    fall into two groups, so that a median needs many of them.
+    """
     arguments = [inputs[name] for name in ARGUMENTS[function]]
     options: dict[str, Any] = {"rng": 1} if function == "sample" else {}
     call = getattr(scorefn, function)
     if function in (*OBJECTIVES, "log_softmax", "softmax", "score", "score_gradient"):
         options["out"] = np.empty_like(inputs["logits"])
     times = Times([], [])
-    for _ in range(3):
+    for _ in range(BLOCKS):
         for num_threads, found in ((1, times.one), (None, times.default)):
             call(*arguments, num_threads=num_threads, **options)
-            until = time.perf_counter() + seconds / 6
-            while time.perf_counter() < until:
+            until, fewest = time.perf_counter() + seconds / (2 * BLOCKS), len(found) + FEWEST
+            while time.perf_counter() < until or len(found) < fewest:
                 start = time.perf_counter()
                 call(*arguments, num_threads=num_threads, **options)
                 found.append(time.perf_counter() - start)
@@ -186,12 +193,16 @@ def busy_processes(count: int) -> Iterator[None]:
 Case = tuple[str, str]  # a function and a size
 
 
-def too_slow(cases: Iterable[Case], busy: int, seconds: float) -> list[Case]:
-    """Of these cases, in one round; all ratios are shown."""
+def too_slow(
+    cases: Iterable[Case], busy: int, seconds: float, known: dict[Case, Times]
+) -> list[Case]:
+    """Of these cases, by their times in this try and in those before it, which `known` has."""
     found = []
     with busy_processes(busy), Worker() as worker:
         for function, size in cases:
-            times = Times(*worker.measure(function, size, seconds))
+            times = known.setdefault((function, size), Times([], []))
+            for all_times, new in zip(times, worker.measure(function, size, seconds), strict=True):
+                all_times.extend(new)
             median, mean = times.ratios()
             is_slow = median > MOST_MEDIAN or mean > MOST_MEAN
             if is_slow:
@@ -241,8 +252,9 @@ def main() -> int:
     slow: list[Any] = []
     for _ in range(arguments.rounds):
         for busy in map(int, arguments.busy.split(",")):
+            known: dict[Case, Times] = {}
             slow += failing_every_time(
-                cases, lambda some, busy=busy: too_slow(some, busy, arguments.seconds)
+                cases, partial(too_slow, busy=busy, seconds=arguments.seconds, known=known)
             )
     if importlib.util.find_spec("torch"):
         turns = [size for size in TURNS if size in sizes]
