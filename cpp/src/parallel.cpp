@@ -152,7 +152,7 @@ void after_fork_in_child() { pool_is_lost = !has_ended_pool; }
 const bool fork_is_watched = pthread_atfork(before_fork, nullptr, after_fork_in_child) == 0;
 
 // Whether a pool of this size can be had: libgomp ends the process where a thread cannot be started.
-bool pool_can_have(int num_threads) {
+[[maybe_unused]] bool pool_can_have(int num_threads) {
     if (num_threads <= pool_size) return true;
     std::mutex lock;
     std::condition_variable all_started;

@@ -55,7 +55,7 @@ void test_small_losses_do_not_count() {
     for (int i = 0; i < 1000; ++i) CHECK(caller.run(20'000, 10'000 + Backoff::kSmallLoss));
 }
 
-// A hiccup of an idle machine costs no more than four times its own length once again, at half speed.
+// After a hiccup of an idle machine the thread works alone for four times as long as it lost. Every hiccup costs the same.
 void test_first_loss() {
     Caller caller;
     for (int hiccup = 0; hiccup < 3; ++hiccup) {
@@ -73,7 +73,7 @@ void test_repeated_losses() {
         CHECK(caller.regions_alone(kMillisecond) == multiple);
         multiple = multiple < 1024 ? 2 * multiple : 1024;
     }
-    // Sharing went well for two pauses: twice the half. For longer: from the start.
+    // Sharing goes well for twice as long as the last pause: the multiple stays. For much longer: it is the first again.
     for (int i = 0; i < 4 * 1024; ++i) CHECK(caller.run(kMillisecond, 0));
     CHECK(caller.run(kMillisecond, kMillisecond / 2 + kMillisecond));
     CHECK(caller.regions_alone(kMillisecond) == 1024);
@@ -82,7 +82,7 @@ void test_repeated_losses() {
     CHECK(caller.regions_alone(kMillisecond) == 4);
 }
 
-// Who works little shares again after ten seconds.
+// A thread that works for a millisecond in each second shares again after ten seconds.
 void test_seldom() {
     Caller caller;
     CHECK(caller.run(kMillisecond, 100 * kMillisecond));
@@ -94,7 +94,8 @@ void test_seldom() {
     CHECK(count == 10);
 }
 
-// Every other region, or every thirtieth, waits for some milliseconds: little more than alone, and few slow ones.
+// Every region waits for some milliseconds, or every other one, or every thirtieth. All together they take at most a tenth
+// longer than alone, and at most one in 200 is slow.
 void test_busy_machine() {
     for (const std::uint64_t of : {1, 2, 30}) {
         for (const Nanoseconds waited : {3 * kMillisecond, 20 * kMillisecond}) {
