@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,11 +17,22 @@ def subscript(name: str, index: Iterable[int]) -> str:
     return f"{name}[{inside}]" if inside else name
 
 
+def type_name(value: Any) -> str:
+    """``int``, or with the module of a type that is not built in: ``pandas.DataFrame``."""
+    kind = type(value)
+    module = str(kind.__module__)
+    if module == "builtins":
+        return kind.__name__
+    package = module.partition(".")[0]  # where its users find it, if it is there
+    is_public = getattr(sys.modules.get(package), kind.__name__, None) is kind
+    return f"{package if is_public else module}.{kind.__qualname__}"
+
+
 def to_array(name: str, values: Any) -> NDArray[Any]:
     try:
         array = np.asarray(values)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must be an array, got {type(values).__name__}") from error
+        raise TypeError(f"{name} must be an array, got {type_name(values)}") from error
     if array.dtype.kind != "O":  # a list that holds itself has no end
         _refuse_masked(name, values)
     return array
@@ -82,23 +94,29 @@ def check_finite(name: str, array: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def check_bool(name: str, values: ArrayLike, *, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """A mask as bool: the array itself, or a view of one of int8 or uint8 that holds 0 and 1."""
     array = to_array(name, values)
-    if array.dtype != np.bool_:
-        raise TypeError(f"{name} must be bool, got {array.dtype}")
+    if array.dtype not in (np.bool_, np.int8, np.uint8):
+        raise TypeError(f"{name} must be bool, or int8 or uint8 of 0 and 1, got {array.dtype}")
     check_shape(name, array, shape)
-    return array
+    if array.dtype != np.bool_:
+        wrong = (array != 0) & (array != 1)
+        if wrong.any():
+            index = np.argwhere(wrong)[0]
+            raise ValueError(f"{subscript(name, index)} must be 0 or 1, got {array[tuple(index)]}")
+    return array.view(np.bool_)
 
 
 def check_number(name: str, value: float) -> float:
     """One finite number."""
     if isinstance(value, bool | np.bool_ | str | bytes | bytearray):
-        raise TypeError(f"{name} must be a real number, got {type(value).__name__}")
+        raise TypeError(f"{name} must be a real number, got {type_name(value)}")
     try:
         number = float(value)
     except OverflowError:  # an int
         number = math.inf
     except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must be a real number, got {type(value).__name__}") from error
+        raise TypeError(f"{name} must be a real number, got {type_name(value)}") from error
     if not math.isfinite(number):
         got = "an int too long to show" if isinstance(value, int) else value
         raise ValueError(f"{name} must be finite, got {got}")
