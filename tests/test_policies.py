@@ -289,7 +289,7 @@ ones = np.ones((2, 2))
         (
             lambda: table.gradient(np.zeros((2, 3), dtype=int), np.zeros((3, 2), dtype=int), ones),
             ValueError,
-            r"actions must have shape \(2, 3\), got \(3, 2\)",
+            r"actions must have shape \(2, 3\) or \(2, 3, num_samples\), got \(3, 2\)",
         ),
         (
             lambda: table.gradient(np.zeros((2, 2), dtype=int), np.zeros((2, 2), dtype=int), [1.0]),

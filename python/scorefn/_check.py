@@ -23,16 +23,24 @@ def type_name(value: Any) -> str:
     module = str(kind.__module__)
     if module == "builtins":
         return kind.__name__
-    package = module.partition(".")[0]  # where its users find it, if it is there
-    is_public = getattr(sys.modules.get(package), kind.__name__, None) is kind
-    return f"{package if is_public else module}.{kind.__qualname__}"
+    parts = module.split(".")
+    packages = (".".join(parts[:n]) for n in range(1, len(parts)))
+    # The outermost package that has it is where its users find it.
+    public = (p for p in packages if getattr(sys.modules.get(p), kind.__name__, None) is kind)
+    return f"{next(public, module)}.{kind.__qualname__}"
 
 
 def to_array(name: str, values: Any) -> NDArray[Any]:
     try:
         array = np.asarray(values)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must be an array, got {type_name(values)}") from error
+    except (TypeError, ValueError, RuntimeError) as error:
+        is_tensor = type_name(values).startswith("torch.") and hasattr(values, "dtype")
+        if isinstance(error, RuntimeError) and not is_tensor:
+            raise
+        if is_tensor and str(values.dtype) == "torch.bfloat16":  # which NumPy does not know
+            return to_array(name, values.float())
+        reason = f": {error}" if is_tensor else ""  # torch says what to call: detach(), cpu(), ...
+        raise TypeError(f"{name} must be an array, got {type_name(values)}{reason}") from error
     if array.dtype.kind != "O":  # a list that holds itself has no end
         _refuse_masked(name, values)
     return array
@@ -79,7 +87,7 @@ def check_real(
 ) -> NDArray[np.float64]:
     """Numbers as float64; they may be NaN or infinite."""
     array = to_array(name, values)
-    if array.dtype.kind not in "iuf":
+    if array.dtype.kind not in "iuf" and array.dtype.name != "bfloat16":
         raise TypeError(f"{name} must be real numbers, got {array.dtype}")
     if shape is not None:
         check_shape(name, array, shape)
@@ -96,6 +104,8 @@ def check_finite(name: str, array: NDArray[np.float64]) -> NDArray[np.float64]:
 def check_bool(name: str, values: ArrayLike, *, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """A mask as bool: the array itself, or a view of one of int8 or uint8 that holds 0 and 1."""
     array = to_array(name, values)
+    if array.size == 0 and isinstance(values, list | tuple):  # NumPy makes it float64
+        array = array.astype(np.bool_)
     if array.dtype not in (np.bool_, np.int8, np.uint8):
         raise TypeError(f"{name} must be bool, or int8 or uint8 of 0 and 1, got {array.dtype}")
     check_shape(name, array, shape)

@@ -287,6 +287,14 @@ class TabularPolicy(RowPolicy):
                 f"TabularPolicy(table, where=mask), got {type_name(where)}"
             )
 
+    def _for_each(
+        self, observations: Any, shape: tuple[int, ...], where: ArrayLike | None
+    ) -> tuple[Any, ArrayLike | None]:
+        states = self._states(observations)
+        if states.shape == shape[:-1] and shape:
+            states = np.repeat(states, shape[-1])
+        return states, where
+
     def _blocks(self, observations: Any, where: ArrayLike | None) -> Iterator[Block]:
         states = np.reshape(observations, -1)
         for rows in slices(states.size, self.num_actions):
@@ -350,6 +358,16 @@ class LinearPolicy(RowPolicy):
         if features.ndim == 0 or features.shape[-1] != size:
             raise ValueError(f"features must have shape (..., {size}), got {features.shape}")
         return features.astype(dtype, copy=False)
+
+    def _for_each(
+        self, observations: Any, shape: tuple[int, ...], where: ArrayLike | None
+    ) -> tuple[Any, ArrayLike | None]:
+        features = self._features(observations)
+        if features.shape[:-1] == shape[:-1] and shape:
+            features = np.repeat(features.reshape(-1, features.shape[-1]), shape[-1], axis=0)
+            if where is not None and np.ndim(where) > 1:
+                where = np.repeat(np.reshape(where, (-1, self.num_actions)), shape[-1], axis=0)
+        return features, where
 
     def _blocks(self, observations: Any, where: ArrayLike | None) -> Iterator[Block]:
         features = self._features(observations).reshape(-1, len(self.parameters))
