@@ -152,7 +152,7 @@ class EstimateStep(Step):
 
     def policy_of(self, inputs: dict[str, Array]) -> Any:
         if self.function == "tabular_gradient":
-            return scorefn.TabularPolicy(inputs["table"])
+            return scorefn.TabularPolicy(inputs["table"], where=self.options.get("where"))
         if self.function == "linear_gradient":
             return scorefn.LinearPolicy(inputs["coef"])
         return scorefn.LogitsPolicy(inputs["logits"][0])
@@ -165,8 +165,9 @@ class EstimateStep(Step):
             returns = scorefn.discounted_returns(r, DISCOUNT, **ends)
             ends["truncated"] = np.zeros(len(r), bool)
             gae = scorefn.gae(r, r, r, **ends, discount=DISCOUNT, gae_lambda=GAE_LAMBDA)
+            where = None if policy.kind == "tabular" else self.where  # a table has its own
             estimate = self.reinforce.estimate(
-                policy, observations, inputs["actions"], returns, where=self.where
+                policy, observations, inputs["actions"], returns, where=where
             )
         return returns, gae, estimate.advantages, estimate.gradient
 

@@ -14,6 +14,7 @@ from _calls import FUNCTIONS, GRADIENTS, OBJECTIVES, arguments_of, call, written
 
 NAN, INF = np.nan, np.inf
 REAL = "float16, bfloat16, float32 or float64"
+WEIGHT = "float16, bfloat16, float32, float64 or integers"
 MATRICES = {
     **dict.fromkeys(FUNCTIONS, ("logits",)),
     "kl_divergence": ("logits_p", "logits_q"),
@@ -29,6 +30,7 @@ WEIGHTS = {
 # Each row of their first argument is a row of its own.
 ROW_FUNCTIONS = [f for f in FUNCTIONS if f not in ("tabular_gradient", "linear_gradient")]
 NO_ACTION = "has no allowed action: every logit is -inf or masked"
+MASK = "bool, or int8 or uint8 of 0 and 1"
 MASKED = "must not be a masked array: pass its data, and the allowed actions as where="
 
 
@@ -180,12 +182,33 @@ def wrong_indices() -> Iterator[WrongCall]:
     for function, names in INDICES.items():
         for name in names:
             yield from wrong_index(function, name)
-        for shape in [(6,), (3, 2), (2, 3, 1), (1, 2, 3), (3,), ()]:
+        for shape in [(6,), (3, 2), (2, 3, 1, 1), (1, 2, 3), (3,), ()]:
             bad = np.zeros(shape, int)
-            message = f"actions must have shape (2, 3), got {shape}"
+            message = f"actions must have shape (2, 3) or (2, 3, num_samples), got {shape}"
             changes = {"actions": bad}
             yield WrongCall(function, f"actions of {name_of(bad)}", ValueError, message, changes)
 
+    for function in SAMPLES:  # several per row
+        bad = np.zeros((2, 3, 5), int)
+        bad[1, 0, 2] = 4
+        changes = {"actions": bad, "out": None}
+        changes |= dict.fromkeys(WEIGHTS.get(function, ()), np.ones((2, 3, 5)))
+        message = "actions[1, 0, 2] = 4 is out of range for 4 actions"
+        yield WrongCall(function, "an action of many", IndexError, message, changes)
+        mask = np.ones((2, 3, 4), bool)
+        mask[1, 0] = False
+        changes = {**changes, "actions": np.zeros((2, 3, 5), int), "where": mask}
+        where = "features[1, 0] @ coef" if function == "linear_gradient" else "logits[1, 0]"
+        if function == "tabular_gradient":
+            where, changes["where"] = "table[2]", np.arange(6)[:, None] != [2] * 4
+            changes["states"] = np.array([[0, 1, 3], [4, 2, 0]])
+        message = f"{where} {NO_ACTION}"
+        way = "many actions of a row without one"
+        yield WrongCall(function, way, ValueError, message, changes)
+    changes = {"states": np.array([[0, 1, 3], [4, 6, 0]]), "actions": np.zeros((2, 3, 5), int)}
+    changes |= {"weights": np.ones((2, 3, 5)), "out": None}
+    message = "states[1, 1] = 6 is out of range for 6 states"
+    yield WrongCall("tabular_gradient", "a state of many actions", IndexError, message, changes)
     for function in [f for f in SAMPLES if f not in ("tabular_gradient", "linear_gradient")]:
         changes = {"logits": np.zeros(5), "actions": 7, "out": None}
         changes |= dict.fromkeys(WEIGHTS.get(function, ()), 1.0)
@@ -206,11 +229,11 @@ def wrong_weights() -> Iterator[WrongCall]:
         for name in names:
             for way, value, message in (
                 *(
-                    (dtype, np.ones((2, 3), dtype), f"float32, float64 or integers, got {dtype}")
-                    for dtype in ["bool", "float16", "complex64", "object"]
+                    (dtype, np.ones((2, 3), dtype), f"{WEIGHT}, got {dtype}")
+                    for dtype in ["bool", "complex64", "object"]
                 ),
-                ("None", None, "float32, float64 or integers, got object"),
-                ("list of text", [["1"] * 3] * 2, "float32, float64 or integers, got <U1"),
+                ("None", None, f"{WEIGHT}, got object"),
+                ("list of text", [["1"] * 3] * 2, f"{WEIGHT}, got <U1"),
                 ("ragged", [[1.0], []], "an array, got list"),
             ):
                 message = f"{name} must be {message}"
@@ -225,6 +248,12 @@ def wrong_weights() -> Iterator[WrongCall]:
                 yield WrongCall(function, way, ValueError, message, {name: bad})
             message = f"{name} must have shape (2, 3), got ()"
             yield WrongCall(function, f"{name} a number", ValueError, message, {name: 1.0})
+            # Several samples per row: nothing is broadcast along their axis.
+            changes = {"actions": np.zeros((2, 3, 1), int), "out": None}
+            changes |= dict.fromkeys(names, np.ones((2, 3, 1))) | {name: np.ones((2, 3))}
+            message = f"{name} must have shape (2, 3, 1), got (2, 3)"
+            way = f"{name} without the axis of samples"
+            yield WrongCall(function, way, ValueError, message, changes)
     changes = {"logits": np.zeros(4), "actions": np.zeros(8, int), "weights": np.ones((8, 1))}
     changes["out"] = np.full(4, 77.0)
     message = "weights must have shape (8,), got (8, 1)"
@@ -237,10 +266,10 @@ def wrong_where() -> Iterator[WrongCall]:
         ones = np.ones(shape, bool)
         for way, value, message in (
             *(
-                (dtype, ones.astype(dtype), f"where must be bool, got {dtype}")
-                for dtype in ["int64", "uint8", "float64", "object"]
+                (dtype, ones.astype(dtype), f"where must be {MASK}, got {dtype}")
+                for dtype in ["int64", "uint16", "float64", "object"]
             ),
-            ("list of ints", [1, 1, 0, 1], "where must be bool, got int64"),
+            ("list of ints", [1, 1, 0, 1], f"where must be {MASK}, got int64"),  # or indices?
             ("ragged", [[True], [True, False]], "where must be an array, got list"),
             ("masked array", np.ma.masked_array(ones), f"where {MASKED}"),
         ):
@@ -250,6 +279,15 @@ def wrong_where() -> Iterator[WrongCall]:
             message = f"where must have shape {shape} or (4,), got {bad}"
             way = f"where of {name_of(mask)}"
             yield WrongCall(function, way, ValueError, message, {"where": mask})
+        for dtype, value in (("int8", -1), ("int8", 2), ("uint8", 255)):
+            for size in (shape, (4,)):
+                mask = np.ones(size, dtype)
+                last = tuple(n - 1 for n in size)
+                mask[last] = mask[..., 3] = value  # the first one is named
+                index = ", ".join(map(str, (*(0 for _ in size[1:]), 3)))
+                message = f"where[{index}] must be 0 or 1, got {value}"
+                way = f"where of {name_of(mask)} {dtype} with {value}"
+                yield WrongCall(function, way, ValueError, message, {"where": mask})
     for function in ("log_softmax", "softmax", "logsumexp", "entropy", "sample"):
         changes = {"logits": np.zeros(4), "where": np.ones((1, 4), bool), "out": None}
         message = "where must have shape (4,), got (1, 4)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +20,7 @@ from _wrong_calls import (
     good_out,
     name_of,
 )
+from scorefn._check import type_name
 
 NO_REAL = [None, "1", 1j, True, np.True_, [1.0]]
 NO_BOOL = [None, 1, 0.0, "yes"]
@@ -27,7 +29,7 @@ ENDLESS = 10**5000  # recent versions of Python make no text of it
 
 
 def kind(x: object) -> str:
-    return type(x).__name__
+    return type_name(x)
 
 
 def text(x: object) -> str:
@@ -54,11 +56,11 @@ def wrong_signature(function: str) -> Iterator[WrongCall]:
     without = dict.fromkeys(names, Missing)
     many = f"takes {n} positional arguments, got {n + 1}"
     yield refused("too many arguments", many, without, (*values, None))
-    twice = f"got two values for argument '{names[0]}'"
+    twice = f"got multiple values for argument '{names[0]}'"
     yield refused("an argument twice", twice, {**without, names[0]: values[0]}, values)
-    yield refused("no arguments", f"misses the argument '{names[0]}'", without)
+    yield refused("no arguments", f"missing required argument '{names[0]}'", without)
     for name in names:
-        message = f"misses the argument '{name}'"
+        message = f"missing required argument '{name}'"
         yield refused(f"without {name}", message, {name: Missing})
 
 
@@ -92,7 +94,7 @@ def wrong_out_of_sample() -> Iterator[WrongCall]:
     read_only.flags.writeable = False
     pair = "must be a tuple (actions, log_probs), got"
     rows: list[tuple[str, type[Exception], str, Any]] = [
-        ("an array", TypeError, f"out {pair} ndarray", actions),
+        ("an array", TypeError, f"out {pair} numpy.ndarray", actions),
         ("a list", TypeError, f"out {pair} list", [actions, log_probs]),
         ("one array", ValueError, f"out {pair} 1 items", (actions,)),
         ("three arrays", ValueError, f"out {pair} 3 items", (actions, log_probs, log_probs)),
@@ -219,8 +221,10 @@ def wrong_bools() -> Iterator[WrongCall]:
 
 def wrong_randomness() -> Iterator[WrongCall]:
     random_state = np.random.RandomState(0)
-    for bad in [True, 1.0, "0", [1, 2], random_state, np.random, np.random.PCG64(0)]:
+    others: list[Any] = [random_state, random.Random(0)]
+    for bad in [True, 1.0, "0", [1, 2], np.random, np.random.PCG64(0), *others]:
         message = f"rng must be None, an int seed or a numpy.random.Generator, got {kind(bad)}"
+        message += ": draw an int from it and pass that" if bad in others else ""
         yield WrongCall("sample", f"rng {kind(bad)}", TypeError, message, {"rng": bad})
     for seed in [-1, np.int8(-5), -(10**30), -ENDLESS]:
         message = f"rng must be a seed of at least 0, got {text(seed)}"

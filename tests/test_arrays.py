@@ -1,6 +1,8 @@
 """Arrays of every layout: the same bits as for a plain contiguous copy."""
 
+import re
 import sys
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -253,6 +255,52 @@ def test_one_mask_for_all_rows(function: str, dtype: Any, layout: str) -> None:
     assert_same(call(function, **{**arguments, "where": None}), all_allowed)
 
 
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, ">i1"])
+@pytest.mark.parametrize("layout", ["plain", *LAYOUTS])
+def test_masks_of_0_and_1(function: str, dtype: Any, layout: str) -> None:
+    """As Gymnasium's are."""
+    arguments = arguments_of(function)
+    for mask in (arguments["where"], np.array([True, True, False, True])):
+        expected = call(function, **{**arguments, "where": mask})
+        ones = mask.astype(dtype)
+        ones = LAYOUTS[layout](ones) if layout != "plain" else ones
+        assert_same(call(function, **{**arguments, "where": ones}), expected)
+        listed = list(
+            ones
+        )  # of arrays or scalars, which have a dtype, as the ints of a list have not
+        assert_same(call(function, **{**arguments, "where": listed}), expected)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("position", [(0, 0, 0), (1, 0, 2), (1, 2, 3)])
+@pytest.mark.parametrize(("dtype", "value"), [(np.int8, 2), (np.int8, -128), (np.uint8, 254)])
+@pytest.mark.parametrize("layout", ["plain", *LAYOUTS])
+def test_a_mask_of_another_value(
+    function: str, position: tuple[int, ...], dtype: Any, value: int, layout: str
+) -> None:
+    arguments = arguments_of(function)
+    mask = arguments["where"].astype(dtype)
+    position = position[-mask.ndim :]
+    mask[position] = value
+    mask = LAYOUTS[layout](mask) if layout != "plain" else mask
+    index = ", ".join(map(str, position))
+    message = re.escape(f"where[{index}] must be 0 or 1, got {value}")
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        call(function, **{**arguments, "where": mask})
+
+
+@pytest.mark.parametrize("dtype", [np.bool_, np.int8, np.uint8])
+def test_masks_are_not_copied(dtype: Any) -> None:
+    logits, mask = np.zeros((1000, 1000), np.float32), np.ones((1000, 1000), dtype)
+    tracemalloc.start()
+    try:
+        scorefn.entropy(logits, where=mask)
+        assert tracemalloc.get_traced_memory()[1] < mask.nbytes / 4
+    finally:
+        tracemalloc.stop()
+
+
 # --- axis -----------------------------------------------------------------------------------------
 
 
@@ -276,6 +324,18 @@ def test_axis(function: str, axis: int, layout: str) -> None:
     out = WRITEABLE_LAYOUTS.get(layout, np.array)(np.zeros_like(expected))
     assert call(function, logits=logits, where=where, axis=axis, out=out) is out
     assert np.array_equal(out, expected)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_mask_of_another_value_along_an_axis(axis: int) -> None:
+    arguments = arguments_of("softmax")
+    for size in ((2, 3, 4), (2, 3, 4)[axis : axis + 1]):
+        mask = np.ones(size, np.int8)
+        last = tuple(n - 1 for n in size)
+        mask[last] = 3
+        message = re.escape(f"where[{', '.join(map(str, last))}] must be 0 or 1, got 3")
+        with pytest.raises(ValueError, match=f"^{message}$"):
+            scorefn.softmax(arguments["logits"], axis=axis, where=mask)
 
 
 @pytest.mark.parametrize("function", ["log_softmax", "softmax", "logsumexp"])

@@ -276,7 +276,7 @@ def test_an_infinite_sum_stays_in_its_episode():
         (
             lambda: discounted_returns(np.ones(3), 0.5, terminated=np.zeros(3)),
             TypeError,
-            "terminated must be bool, got float64",
+            "terminated must be bool, or int8 or uint8 of 0 and 1, got float64",
         ),
         (
             lambda: discounted_returns(np.ones((3, 1)), 0.5, truncated=never),

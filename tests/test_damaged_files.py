@@ -213,7 +213,7 @@ def test_entries_that_are_no_arrays(path: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"format_version": 2}, "has format version 2, this scorefn reads 1"),
+        ({"format_version": 3}, "has format version 3, this scorefn reads up to 2"),
         ({"format_version": -(2**63)}, "has format version -9223372036854775808, this scorefn"),
         ({"format_version": 1.0}, "damaged: format_version must be an integer and kind a text"),
         ({"format_version": [1]}, "damaged: format_version must be an integer and kind a text"),

@@ -44,8 +44,8 @@ class Problem:
             if case == "-inf":
                 self.policy.parameters[2, 1] = -INF
             if "masked" in case:
-                self.where = np.arange(4)[:, None] != np.arange(K)
-                mask = self.where[self.observations]
+                self.policy.where = np.arange(4)[:, None] != np.arange(K)
+                mask = self.policy.where[self.observations]
             rows = self.policy.parameters[self.observations]
             one_hot = np.eye(4)[self.observations]
             jacobian = np.einsum("ns,kj->nksj", one_hot, np.eye(K))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 import scorefn
 from _calls import FUNCTIONS, GRADIENTS, OBJECTIVES, arguments_of, call, written
+from _wrong_calls import WEIGHTS
 
 Array = NDArray[Any]
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
@@ -399,14 +400,20 @@ def test_other_small_dtypes_are_refused(function: str, dtype: str) -> None:
 
 
 @every_half
-@pytest.mark.parametrize("name", ["weights", "old_log_prob", "advantages"])
-def test_weights_are_refused(half: Any, name: str) -> None:
-    function = "policy_gradient" if name == "weights" else "clipped_surrogate"
-    arguments = half_arguments(function, half)
-    arguments[name] = arguments[name].astype(half)
-    with pytest.raises(TypeError) as info:
-        call(function, **arguments)
-    assert str(info.value) == f"{name} must be float32, float64 or integers, got {half}"
+@pytest.mark.parametrize(
+    ("function", "name"), [(f, name) for f, names in WEIGHTS.items() for name in names]
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("layout", ["plain", *WRITEABLE_LAYOUTS])
+def test_weights_are_read_exactly(
+    function: str, name: str, half: Any, dtype: Any, layout: str
+) -> None:
+    arguments = arguments_of(function, dtype)
+    narrow = arguments[name].astype(half)
+    arguments[name] = narrow.astype(np.float64)
+    expected = call(function, **arguments)
+    arguments[name] = WRITEABLE_LAYOUTS[layout](narrow) if layout != "plain" else narrow
+    assert_same(call(function, **arguments), expected)
 
 
 @every_half

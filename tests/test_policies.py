@@ -30,14 +30,16 @@ class Case:
             mask = self.where
         elif kind == "tabular":
             num_states = 6
-            self.policy = TabularPolicy(rng.normal(size=(num_states, k)).astype(dtype))
+            table = rng.normal(size=(num_states, k)).astype(dtype)
             self.observations = rng.integers(num_states, size=shape, dtype=np.int16)
             one_hot = np.eye(num_states)[self.observations.reshape(-1)]
             self.jacobian = np.einsum("ns,kj->nksj", one_hot, np.eye(k))
-            self.where = rng.random((num_states, k)) < 0.7 if masked else None
+            own = rng.random((num_states, k)) < 0.7 if masked else None
             if masked:
-                self.where[:, 0] = True
-            mask = self.where[self.observations] if masked else None
+                own[:, 0] = True
+            self.where = None
+            self.policy = TabularPolicy(table, where=own)
+            mask = own[self.observations] if masked else None
         else:
             self.policy = LinearPolicy(rng.normal(size=(3, k)).astype(dtype))
             self.observations = rng.normal(size=(*shape, 3)).astype(dtype)
@@ -187,13 +189,12 @@ def test_sample(kind):
     np.testing.assert_allclose(log_probs[..., 0], expected, rtol=1e-14)
 
 
+@pytest.mark.parametrize("kind", ["logits", "linear"])
 def test_mask_for_all_samples(kind):
     case = Case(kind, (3, 2))
     one = np.array([True, False, True, True])
     case.actions[case.actions == 1] = 0
-    everywhere = np.broadcast_to(
-        one, case.policy.parameters.shape if kind != "linear" else case.logits.shape
-    )
+    everywhere = np.broadcast_to(one, case.policy.logits(case.observations).shape)
     x, samples = case.observations, (case.observations, case.actions, case.weights)
     policy = case.policy
     for result, expected in (
@@ -288,7 +289,7 @@ ones = np.ones((2, 2))
         (
             lambda: table.gradient(np.zeros((2, 3), dtype=int), np.zeros((3, 2), dtype=int), ones),
             ValueError,
-            r"actions must have shape \(2, 3\), got \(3, 2\)",
+            r"actions must have shape \(2, 3\) or \(2, 3, num_samples\), got \(3, 2\)",
         ),
         (
             lambda: table.gradient(np.zeros((2, 2), dtype=int), np.zeros((2, 2), dtype=int), [1.0]),
@@ -296,7 +297,7 @@ ones = np.ones((2, 2))
             r"weights must have shape \(2, 2\), got \(1,\)",
         ),
         (
-            lambda: table.entropy([0, 1], where=np.ones((2, 2), dtype=bool)),
+            lambda: TabularPolicy(np.zeros((3, 2)), where=np.ones((2, 2), dtype=bool)),
             ValueError,
             r"where must have shape \(3, 2\), got \(2, 2\)",
         ),

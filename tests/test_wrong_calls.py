@@ -18,6 +18,7 @@ from _calls import FUNCTIONS, GRADIENTS, OBJECTIVES, call, written
 from _wrong_calls import NO_ACTION, WrongCall, good_arguments, good_out, wrong_arrays
 from _wrong_options import wrong_options
 from scorefn import _core
+from scorefn._check import type_name
 
 TABLE = [*wrong_arrays(), *wrong_options()]
 
@@ -100,17 +101,15 @@ class Interrupting:
     def __index__(self) -> int:
         raise KeyboardInterrupt
 
-    __float__ = __bool__ = __index__
+    __float__ = __index__
 
 
 def test_what_is_no_fault_of_a_value_goes_on() -> None:
     """Ctrl-C as an option is converted, say."""
     logits, actions = np.zeros((2, 3)), [0, 1]
-    named_bool = type("bool", (Interrupting,), {})()
     for option, value in (
         ("num_threads", Interrupting()),
         ("entropy_coef", Interrupting()),
-        ("accumulate", named_bool),
     ):
         with pytest.raises(KeyboardInterrupt):
             scorefn.score_gradient(logits, actions, [1.0, 1.0], out=logits, **{option: value})
@@ -136,7 +135,7 @@ def test_a_generator_of_other_bits() -> None:
     class Other(np.random.Generator):
         bit_generator = Bits()  # type: ignore[assignment]
 
-    with pytest.raises(TypeError, match="rng must have a bit generator as NumPy's are, got Bits"):
+    with pytest.raises(TypeError, match=r"a bit generator as NumPy's are, got .*\.Bits"):
         scorefn.sample(np.zeros(3), rng=Other(np.random.PCG64(0)))
 
 
@@ -154,11 +153,11 @@ def test_functions_of_threads(function: str) -> None:
     before = scorefn.get_num_threads()
     wrong: list[tuple[tuple[Any, ...], type[Exception], str]] = [
         *(
-            ((bad,), TypeError, f"num_threads must be an int or None, got {type(bad).__name__}")
+            ((bad,), TypeError, f"num_threads must be an int or None, got {type_name(bad)}")
             for bad in [True, 2.0, "2", np.array([1, 2])]
         ),
         *(((bad,), ValueError, f"num_threads must be at least 1, got {bad}") for bad in [0, -2]),
-        ((), TypeError, f"{function}() misses the argument 'num_threads'"),
+        ((), TypeError, f"{function}() missing required argument 'num_threads'"),
     ]
     for arguments, error, message in wrong:
         with pytest.raises(error) as info:

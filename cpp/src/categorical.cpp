@@ -15,6 +15,25 @@ void log_prob(Matrix<const T> logits, IndexVector actions, Vector<T> out, const 
 }
 
 template <class T>
+void log_prob(Matrix<const T> logits, IndexVector actions, Matrix<T> out, const Options& options) {
+    const StandardFloatEnvironment environment;
+    require_shape("out", out.rows, out.cols, logits.rows, out.cols);
+    require_size("actions", actions.size, out.rows * out.cols);
+    require_in_range("actions", actions, logits.cols, "actions", options.num_threads);
+    const Kernels<T>& table = kernels().of<T>();
+    run_rows(logits, nullptr, options, [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) {
+        std::int64_t bad = -1;
+        for (std::int64_t s = 0; s < out.cols && bad == -1; ++s) {
+            IndexVector column = from(actions, first * out.cols + s);
+            column.size = rows.rows;
+            column.stride *= out.cols;
+            bad = table.log_prob(rows, column, &out(first, s), out.row_stride, scratch);
+        }
+        return bad;
+    });
+}
+
+template <class T>
 void entropy(Matrix<const T> logits, Vector<T> out, const Options& options) {
     const StandardFloatEnvironment environment;
     require_size("out", out.size, logits.rows);
@@ -65,6 +84,7 @@ void sample(Matrix<const T> logits, RandomKey key, Matrix<std::int64_t> actions,
 
 #define SCOREFN_INSTANTIATE(T)                                                                   \
     template void log_prob(Matrix<const T>, IndexVector, Vector<T>, const Options&);             \
+    template void log_prob(Matrix<const T>, IndexVector, Matrix<T>, const Options&);             \
     template void entropy(Matrix<const T>, Vector<T>, const Options&);                           \
     template void kl_divergence(Matrix<const T>, Matrix<const T>, Vector<T>, const Options&);    \
     template void sample(Matrix<const T>, RandomKey, Matrix<std::int64_t>, Matrix<T>, Vector<T>, \

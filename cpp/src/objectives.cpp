@@ -1,7 +1,9 @@
 #include <limits>
+#include <scorefn/categorical.hpp>
 #include <scorefn/objectives.hpp>
 #include <vector>
 
+#include "memory.hpp"
 #include "rows.hpp"
 
 namespace scorefn {
@@ -40,6 +42,53 @@ Vector<T> from(const Vector<T>& v, std::int64_t first) {
     return {&v[first], v.size - first, v.stride};
 }
 
+// run(logits, out, options) with a row for each sample, then the sums of the rows' gradients over their samples.
+template <class T, class Run>
+auto with_repeated_rows(const Matrix<const T>& logits, std::int64_t samples_per_row,
+                        const IndexVector& actions, const ObjectiveRows<T>& out,
+                        const GradientOptions& options, const Run& run) {
+    const std::int64_t cols = logits.cols, samples = logits.rows * samples_per_row;
+    require_shape("gradient", out.gradient.rows, out.gradient.cols, logits.rows, cols);
+    require_size("log_prob", out.log_prob.size, samples);
+    require_size("actions", actions.size, samples);
+    require_logits(logits, options.where);
+    check_rows("logits", logits, &actions, options);
+    entropy(logits, out.entropy, options);
+
+    const Array<T> rows(samples * cols), entropies(samples);
+    const unsigned char* const allowed = options.where ? bytes_of(options.where) : nullptr;
+    for (std::int64_t i = 0; i < logits.rows; ++i) {
+        T* const first = rows.data() + i * samples_per_row * cols;
+        for (std::int64_t j = 0; j < cols && samples_per_row > 0; ++j)
+            first[j] = !allowed || allowed[i * options.where.row_stride + j * options.where.col_stride]
+                           ? logits(i, j)
+                           : -std::numeric_limits<T>::infinity();
+        for (std::int64_t s = 1; s < samples_per_row; ++s) std::copy_n(first, cols, first + s * cols);
+    }
+    GradientOptions of_samples = options;
+    of_samples.where = {};
+    of_samples.accumulate = false;
+    of_samples.may_write_on_error = true;
+    const ObjectiveRows<T> of_rows = {
+        Matrix<T>(rows.data(), samples, cols), out.log_prob, {entropies.data(), samples}};
+    const auto result = run(Matrix<const T>(rows.data(), samples, cols), of_rows, of_samples);
+
+    const Array<double> sums(cols);
+    for (std::int64_t i = 0; i < logits.rows; ++i) {
+        for (std::int64_t j = 0; j < cols; ++j)
+            sums[j] = options.accumulate ? static_cast<double>(out.gradient(i, j)) : 0;
+        const T* gradient = rows.data() + i * samples_per_row * cols;
+        for (std::int64_t s = 0; s < samples_per_row; ++s, gradient += cols)
+            for (std::int64_t j = 0; j < cols; ++j) sums[j] += static_cast<double>(gradient[j]);
+        for (std::int64_t j = 0; j < cols; ++j) {
+            // NaN with one sign and payload, as in every other sum.
+            const T sum = static_cast<T>(sums[j]);
+            out.gradient(i, j) = sum == sum ? sum : std::numeric_limits<T>::quiet_NaN();
+        }
+    }
+    return result;
+}
+
 }  // namespace
 
 template <class T>
@@ -60,6 +109,17 @@ double policy_gradient(Matrix<const T> logits, IndexVector actions, RealVector w
                                                 options.accumulate, scratch);
     }, options.accumulate);
     return *sums.total(options.num_threads);
+}
+
+template <class T>
+double policy_gradient(Matrix<const T> logits, std::int64_t samples_per_row, IndexVector actions,
+                       RealVector weights, ObjectiveRows<T> out, const GradientOptions& options) {
+    const StandardFloatEnvironment environment;
+    return with_repeated_rows(
+        logits, samples_per_row, actions, out, options,
+        [&](const Matrix<const T>& rows, const ObjectiveRows<T>& of_rows, const GradientOptions& of_samples) {
+        return policy_gradient(rows, actions, weights, of_rows, of_samples);
+    });
 }
 
 template <class T>
@@ -96,11 +156,29 @@ ClippedSurrogate clipped_surrogate(Matrix<const T> logits, IndexVector actions, 
     return {total[0], rows > 0 ? total[1] / rows : nan, rows > 0 ? total[2] / rows : nan};
 }
 
-#define SCOREFN_INSTANTIATE(T)                                                                        \
-    template double policy_gradient(Matrix<const T>, IndexVector, RealVector, ObjectiveRows<T>,       \
-                                    const GradientOptions&);                                          \
-    template ClippedSurrogate clipped_surrogate(Matrix<const T>, IndexVector, RealVector, RealVector, \
-                                                double, ObjectiveRows<T>, Vector<T>,                  \
+template <class T>
+ClippedSurrogate clipped_surrogate(Matrix<const T> logits, std::int64_t samples_per_row, IndexVector actions,
+                                   RealVector old_log_prob, RealVector advantages, double clip_range,
+                                   ObjectiveRows<T> out, Vector<T> ratio, const GradientOptions& options) {
+    const StandardFloatEnvironment environment;
+    return with_repeated_rows(
+        logits, samples_per_row, actions, out, options,
+        [&](const Matrix<const T>& rows, const ObjectiveRows<T>& of_rows, const GradientOptions& of_samples) {
+        return clipped_surrogate(rows, actions, old_log_prob, advantages, clip_range, of_rows, ratio,
+                                 of_samples);
+    });
+}
+
+#define SCOREFN_INSTANTIATE(T)                                                                          \
+    template double policy_gradient(Matrix<const T>, IndexVector, RealVector, ObjectiveRows<T>,         \
+                                    const GradientOptions&);                                            \
+    template double policy_gradient(Matrix<const T>, std::int64_t, IndexVector, RealVector,             \
+                                    ObjectiveRows<T>, const GradientOptions&);                          \
+    template ClippedSurrogate clipped_surrogate(Matrix<const T>, std::int64_t, IndexVector, RealVector, \
+                                                RealVector, double, ObjectiveRows<T>, Vector<T>,        \
+                                                const GradientOptions&);                                \
+    template ClippedSurrogate clipped_surrogate(Matrix<const T>, IndexVector, RealVector, RealVector,   \
+                                                double, ObjectiveRows<T>, Vector<T>,                    \
                                                 const GradientOptions&);
 SCOREFN_INSTANTIATE(float)
 SCOREFN_INSTANTIATE(double)

@@ -20,31 +20,31 @@ class Samples {
 public:
     const std::int64_t size;
 
-    // `states` null: there is one.
-    Samples(const IndexVector* states, const IndexVector& actions, const RealVector& weights,
-            std::int64_t num_states, std::int64_t num_actions)
+    // `states` null: sample i is of state i / samples_per_state.
+    Samples(const IndexVector* states, std::int64_t samples_per_state, const IndexVector& actions,
+            const RealVector& weights, std::int64_t num_states, std::int64_t num_actions)
         : size(actions.size),
           states_(states),
+          samples_per_state_(samples_per_state),
           actions_(actions),
           weights_(weights),
           num_states_(num_states),
           num_actions_(num_actions) {}
-
-    bool have_states() const { return states_ != nullptr; }
 
     // visit(state, action, weight) for those of first .. end - 1 that there are; false, and no more visits, if one is
     // out of range.
     template <class Visit>
     bool for_each(std::int64_t first, std::int64_t end, Visit visit) const {
         constexpr std::int64_t kAtATime = 256;
-        std::int64_t state_buffer[kAtATime] = {}, action_buffer[kAtATime];
+        std::int64_t state_buffer[kAtATime], action_buffer[kAtATime];
         double weight[kAtATime];
         const auto num_states = static_cast<std::uint64_t>(num_states_);
         const auto num_actions = static_cast<std::uint64_t>(num_actions_);
         for (end = std::min(end, size); first < end; first += kAtATime) {
             const std::int64_t count = std::min(kAtATime, end - first);
-            const volatile std::int64_t* const states =
-                states_ ? integers(*states_, first, count, state_buffer) : state_buffer;
+            const volatile std::int64_t* const states = states_
+                                                            ? integers(*states_, first, count, state_buffer)
+                                                            : counted(first, count, state_buffer);
             const volatile std::int64_t* const actions = integers(actions_, first, count, action_buffer);
             load(weights_, first, count, weight);
             for (std::int64_t i = 0; i < count; ++i) {
@@ -75,7 +75,18 @@ private:
         return buffer;
     }
 
+    const std::int64_t* counted(std::int64_t first, std::int64_t count, std::int64_t* buffer) const {
+        std::int64_t state = first / samples_per_state_, left = (state + 1) * samples_per_state_ - first;
+        for (std::int64_t i = 0; i < count; ++state, left = samples_per_state_) {
+            const std::int64_t run = std::min(left, count - i);
+            std::fill_n(buffer + i, run, state);
+            i += run;
+        }
+        return buffer;
+    }
+
     const IndexVector* states_;
+    const std::int64_t samples_per_state_;
     const IndexVector& actions_;
     const RealVector& weights_;
     const std::int64_t num_states_, num_actions_;
@@ -136,8 +147,7 @@ public:
         if (!has_allowed_action(table, options.where, state)) lower(first_bad_, state);
     }
     void throw_if_bad() const {
-        if (first_bad_ < table.rows)
-            throw_no_allowed_action(name, samples.have_states() ? first_bad_.load() : -1);
+        if (first_bad_ < table.rows) throw_no_allowed_action(name, first_bad_);
     }
 
 private:
@@ -309,15 +319,15 @@ void sum_over_buckets(TabularGradient<T>& gradient, int log2_states) {
 
 template <class T>
 void run(const char* name, const Matrix<const T>& table, const IndexVector* states,
-         const IndexVector& actions, const RealVector& weights, const Matrix<T>& out,
-         const GradientOptions& options) {
+         std::int64_t samples_per_state, const IndexVector& actions, const RealVector& weights,
+         const Matrix<T>& out, const GradientOptions& options) {
     const StandardFloatEnvironment environment;
     require_logits(table, options.where);
     require_shape("out", out.rows, out.cols, table.rows, table.cols);
-    if (states) require_size("actions", actions.size, states->size);
+    require_size("actions", actions.size, states ? states->size : table.rows * samples_per_state);
     require_size("weights", weights.size, actions.size);
 
-    const Samples samples(states, actions, weights, table.rows, table.cols);
+    const Samples samples(states, samples_per_state, actions, weights, table.rows, table.cols);
     TabularGradient<T> gradient(name, table, samples, out, options);
     // Which way depends on the shapes alone, so the bits do not depend on the number of threads. The sums of a small
     // table or of a bucket stay in a second-level cache, and placing samples in buckets takes no more pages than a
@@ -337,20 +347,33 @@ void run(const char* name, const Matrix<const T>& table, const IndexVector* stat
 template <class T>
 void tabular_gradient(Matrix<const T> table, IndexVector states, IndexVector actions, RealVector weights,
                       Matrix<T> out, const GradientOptions& options) {
-    run("table", table, &states, actions, weights, out, options);
+    run("table", table, &states, 0, actions, weights, out, options);
+}
+
+template <class T>
+void score_gradient(Matrix<const T> logits, std::int64_t samples_per_row, IndexVector actions,
+                    RealVector weights, Matrix<T> out, const GradientOptions& options) {
+    run("logits", logits, nullptr, samples_per_row, actions, weights, out, options);
 }
 
 template <class T>
 void score_gradient(Vector<const T> logits, IndexVector actions, RealVector weights, Vector<T> out,
                     const GradientOptions& options) {
     require_size("out", out.size, logits.size);
-    run("logits", Matrix<const T>(logits.data, 1, logits.size, 0, logits.stride), nullptr, actions, weights,
-        Matrix<T>(out.data, 1, out.size, 0, out.stride), options);
+    const Matrix<const T> row(logits.data, 1, logits.size, 0, logits.stride);
+    try {
+        run("logits", row, nullptr, actions.size, actions, weights,
+            Matrix<T>(out.data, 1, out.size, 0, out.stride), options);
+    } catch (const NoAllowedAction&) {
+        throw_no_allowed_action("logits", -1);  // there is but one row
+    }
 }
 
 #define SCOREFN_INSTANTIATE(T)                                                                       \
     template void tabular_gradient(Matrix<const T>, IndexVector, IndexVector, RealVector, Matrix<T>, \
                                    const GradientOptions&);                                          \
+    template void score_gradient(Matrix<const T>, std::int64_t, IndexVector, RealVector, Matrix<T>,  \
+                                 const GradientOptions&);                                            \
     template void score_gradient(Vector<const T>, IndexVector, RealVector, Vector<T>, const GradientOptions&);
 SCOREFN_INSTANTIATE(float)
 SCOREFN_INSTANTIATE(double)

@@ -56,6 +56,9 @@ void refuse_masked_items(py::handle x, const char* name) {
     }
 }
 
+// A torch.Tensor, known by its module: torch is never imported.
+bool is_of_torch(py::handle x) { return type_name(x).rfind("torch.", 0) == 0 && py::hasattr(x, "dtype"); }
+
 bool is_native(const py::array& array) {
     const char order = array.dtype().byteorder();
     return order == '=' || order == '|' || order == (PY_BIG_ENDIAN ? '>' : '<');
@@ -134,7 +137,22 @@ std::string to_utf8(py::handle text) {
 
 std::string dtype_name(const py::array& array) { return to_utf8(py::str(array.dtype())); }
 
-std::string type_name(py::handle x) { return to_utf8(py::type::handle_of(x).attr("__name__")); }
+std::string type_name(py::handle x) {
+    const py::handle type = py::type::handle_of(x);
+    const std::string name = to_utf8(type.attr("__name__"));
+    const std::string module = to_utf8(py::str(type.attr("__module__")));
+    if (module == "builtins") {
+        return name;
+    }
+    // The outermost package that has it is where its users find it.
+    const py::object modules = py::module_::import("sys").attr("modules");
+    std::size_t end = module.find('.');
+    while (end != std::string::npos &&
+           !py::getattr(modules.attr("get")(module.substr(0, end)), name.c_str(), py::none()).is(type)) {
+        end = module.find('.', end + 1);
+    }
+    return module.substr(0, end) + "." + to_utf8(py::str(type.attr("__qualname__")));
+}
 
 void forget_conversion_error() {
     for (PyObject* const type : {PyExc_TypeError, PyExc_ValueError, PyExc_OverflowError}) {
@@ -245,10 +263,17 @@ py::array as_array(py::handle x, const char* name) {
         }
         return array;
     } catch (py::error_already_set& error) {
-        if (!error.matches(PyExc_TypeError) && !error.matches(PyExc_ValueError)) {
+        const bool is_tensor = is_of_torch(x);
+        if (!error.matches(PyExc_TypeError) && !error.matches(PyExc_ValueError) &&
+            !(is_tensor && error.matches(PyExc_RuntimeError))) {
             throw;
         }
-        const std::string message = std::string(name) + " must be an array, got " + type_name(x);
+        if (is_tensor && to_utf8(py::str(x.attr("dtype"))) == "torch.bfloat16") {
+            return as_array(x.attr("float")(), name);
+        }
+        // Torch says what to call: detach(), cpu(), to_dense(), ...
+        const std::string reason = is_tensor ? ": " + to_utf8(py::str(error.value())) : "";
+        const std::string message = std::string(name) + " must be an array, got " + type_name(x) + reason;
         py::raise_from(error, PyExc_TypeError, message.c_str());
         throw py::error_already_set();
     }

@@ -1,4 +1,4 @@
-// NumPy arrays as strided memory: what arguments.hpp builds on.
+// NumPy arrays as strided memory: inputs.hpp and output.hpp build on this.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -34,15 +34,15 @@ bool is_half(const py::array& array);
 // "int64"
 std::string dtype_name(const py::array& array);
 
-// "ndarray"
+// "int"; with the module of a type that is not built in, "numpy.ndarray", as _check.type_name has it.
 std::string type_name(py::handle x);
 // str(x); Python makes none of an int of thousands of digits.
 std::string text_of(py::handle x);
-// Of a str; what UTF-8 has not is escaped.
+// The UTF-8 bytes of a str; lone surrogates are escaped.
 std::string to_utf8(py::handle text);
 
-// Clears what a value's own __index__, __float__ or __str__ raised, for a message that names the argument. Only if it says
-// that the value is wrong: anything else, such as Ctrl-C, goes on.
+// Clears the error that a value's own __index__, __float__ or __str__ raised, because a message will name the argument.
+// Only an error that says that the value is wrong: anything else, such as Ctrl-C, is thrown.
 void forget_conversion_error();
 
 // An array that the core can work on: native, aligned, all axes but the last run together into one.
@@ -64,14 +64,15 @@ bool overlap(const Rows& a, const Rows& b);
 // vector: all axes are rows. matrix: the last one is the columns.
 enum class Form { vector, matrix };
 
-// Whether two of its elements may lie in the same memory: false if, from the smallest stride to the largest, each steps
-// over all that lies within, as those of every slice of an array without overlap do.
+// Whether two elements may lie in the same memory. False if each stride, from the smallest to the largest, steps over all
+// elements that the smaller ones reach. That holds for every slice of an array without overlap.
 bool may_overlap_itself(const py::array& array);
 
-// Nothing where the array is byte-swapped or unaligned, or one stride does not reach all its rows.
+// Nothing if the array is byte-swapped or unaligned, or if one stride does not reach all its rows.
 std::optional<Rows> as_rows(const py::array& array, Form form);
 
-// The array itself, or the one that NumPy makes of a list and the like. Masked arrays: TypeError.
+// The array itself, or the array that NumPy makes from a list, a tensor and the like. Torch's bfloat16, which NumPy does not
+// know, is read as float32. Masked arrays are a TypeError.
 py::array as_array(py::handle x, const char* name);
 
 // The same in the byte order of this machine.
@@ -81,7 +82,7 @@ py::dtype native(const py::dtype& dtype);
 py::array native_copy(const py::array& array);
 py::array native_copy(const py::array& array, const py::dtype& dtype);
 
-// A plain ndarray, whatever a subclass makes of an assignment or a function of NumPy.
+// A plain ndarray of the same memory: a subclass may redefine assignment and the functions of NumPy.
 py::array ndarray_view(const py::array& array);
 
 void copy_values(const py::array& source, const py::array& target);

@@ -7,9 +7,13 @@
 
 namespace scorefn::python {
 
-std::string describe(const RowFault& fault, const Shape& shape) {
+// "actions[1, 3] = 7 is out of range for 5 actions"
+std::string describe(const RowFault& fault, const Places& places) {
+    const bool is_action = fault.subject == "actions";
+    const bool is_state = fault.subject == "states";
+    const Shape& shape = is_action ? places.actions : is_state ? places.states->shape() : places.rows;
+    std::int64_t row = fault.row / (is_action ? 1 : is_state ? places.states->copies() : places.copies);
     std::string indices;
-    std::int64_t row = fault.row;
     for (std::size_t axis = shape.size(); axis-- > 0;) {
         const std::string index = std::to_string(row % shape[axis]);
         indices = indices.empty() ? index : index + ", " + indices;

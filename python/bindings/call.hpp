@@ -14,7 +14,7 @@
 
 namespace scorefn::python {
 
-// Keeps `where` apart from the outputs too, as the options hold its view.
+// Keeps `where` apart from the outputs too, because the options hold its view.
 template <class... Outputs>
 Options to_options(Where& where, py::handle num_threads, const Outputs&... outputs) {
     (outputs.keep_apart(where), ...);
@@ -25,17 +25,24 @@ Options to_options(Where& where, py::handle num_threads, const Outputs&... outpu
     return options;
 }
 
-// "actions[1, 3] = 7 is out of range for 5 actions", for an array of this shape.
-std::string describe(const RowFault& fault, const Shape& shape);
-
-// Whether a signal came whose Python handler raised, as that of Ctrl-C does; its exception is then set.
+// Whether a signal came whose Python handler raised, for example Ctrl-C; its exception is then set.
 // Only the main thread runs such handlers. The context is the WithoutGil of the call.
 bool has_signal(void* unlocked);
 
-// Calls f(T{}) for the dtype's T = float or double, without the GIL. Errors name their row by its indices
-// in the arrays of the caller: actions are shaped like `samples`, logits have the leading shape `rows`.
+// The shapes of the caller's arrays, in which an error of the core names its row. The core may see each row of the logits
+// `copies` times, and each state as often as it has samples.
+struct Places {
+    const Shape& actions;
+    const Shape& rows;  // the leading shape of the logits
+    py::ssize_t copies = 1;
+    const Indices* states = nullptr;
+};
+
+std::string describe(const RowFault& fault, const Places& places);
+
+// Calls f(T{}) for the dtype's T = float or double, without the GIL.
 template <class Function>
-void compute(DType dtype, const Shape& samples, const Shape& rows, const Function& f) {
+void compute(DType dtype, const Places& places, const Function& f) {
     try {
         WithoutGil unlocked;
         const Interruptible by_signals(has_signal, &unlocked);
@@ -47,18 +54,23 @@ void compute(DType dtype, const Shape& samples, const Shape& rows, const Functio
     } catch (const Interrupted&) {
         throw py::error_already_set();
     } catch (const IndexError& error) {
-        throw py::index_error(describe(error.fault, samples));
+        throw py::index_error(describe(error.fault, places));
     } catch (const NoAllowedAction& error) {
-        throw py::value_error(describe(error.fault, rows));
+        throw py::value_error(describe(error.fault, places));
     }
 }
 
 template <class Function>
 void compute(const RealMatrix& logits, const Function& f) {
-    compute(logits.dtype(), logits.leading(), logits.leading(), f);
+    compute(logits.dtype(), {logits.leading(), logits.leading()}, f);
+}
+template <class Function>
+void compute(const RealMatrix& logits, const Indices& actions, const Function& f) {
+    compute(logits.dtype(), {actions.shape(), logits.leading()}, f);
 }
 
-// f(*arguments), for Python code or what waits: other threads run meanwhile, and the interpreter may shut down.
+// f(*arguments), for a function that runs Python code or waits: other threads run meanwhile, and the interpreter may shut
+// down.
 py::object call_python(py::handle f, std::initializer_list<py::object> arguments);
 
 }  // namespace scorefn::python

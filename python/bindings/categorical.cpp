@@ -12,15 +12,20 @@ namespace {
 py::object log_prob(py::handle logits_, py::handle actions_, py::handle where_, py::handle out_,
                     py::handle num_threads) {
     RealMatrix logits(logits_, "logits", logits_axes);
-    Indices actions(actions_, "actions", logits.leading());
+    Actions actions(actions_, logits.leading());
     Where where(where_, logits);
-    const Output out(out_, logits.leading(), logits.result_type(), Form::vector);
+    const Form form = actions.have_sample_axis() ? Form::matrix : Form::vector;
+    const Output out(out_, actions.shape(), logits.result_type(), form);
     out.keep_apart(logits, actions);
 
     const Options options = to_options(where, num_threads, out);
-    compute(logits, [&](auto zero) {
+    compute(logits, actions, [&](auto zero) {
         using T = decltype(zero);
-        scorefn::log_prob<T>(logits.matrix<T>(), actions.vector(), out.vector<T>(), options);
+        if (actions.have_sample_axis()) {
+            scorefn::log_prob<T>(logits.matrix<T>(), actions.vector(), out.matrix<T>(), options);
+        } else {
+            scorefn::log_prob<T>(logits.matrix<T>(), actions.vector(), out.vector<T>(), options);
+        }
     });
     return out.result();
 }

@@ -68,15 +68,15 @@ void Signature::bind(PyObject* const* arguments, Py_ssize_t num_positional, PyOb
         const py::handle keyword = PyTuple_GET_ITEM(keywords, k);
         py::handle& argument = bound[index_of(keyword)];
         if (argument) {
-            throw py::type_error(name_ + "() got two values for argument '" + to_utf8(keyword) + "'");
+            throw py::type_error(name_ + "() got multiple values for argument '" + to_utf8(keyword) + "'");
         }
         argument = arguments[num_positional + k];
     }
 
     for (std::size_t i = 0; i < num_required_; ++i) {
         if (!bound[i]) {
-            throw py::type_error(name_ + "() misses the argument '" + parameters_[i].cast<std::string>() +
-                                 "'");
+            throw py::type_error(name_ + "() missing required argument '" +
+                                 parameters_[i].cast<std::string>() + "'");
         }
     }
 }
@@ -98,7 +98,7 @@ std::size_t Signature::index_of(py::handle keyword) const {
 
 namespace {
 
-// Of the environment, say, it may quote bytes that are no UTF-8.
+// The message may quote bytes that are not UTF-8, of the environment for example.
 void set_error(PyObject* type, const char* message) {
     const auto text = py::reinterpret_steal<py::object>(
         PyUnicode_DecodeUTF8(message, static_cast<Py_ssize_t>(std::strlen(message)), "backslashreplace"));

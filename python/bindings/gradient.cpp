@@ -13,40 +13,53 @@ namespace {
 py::object score(py::handle logits_, py::handle actions_, py::handle where_, py::handle out_,
                  py::handle num_threads) {
     RealMatrix logits(logits_, "logits", logits_axes);
-    Indices actions(actions_, "actions", logits.leading());
+    Actions actions(actions_, logits.leading());
     Where where(where_, logits);
-    const Output out(out_, logits.shape(), logits.result_type(), Form::matrix);
+    Shape shape_with_samples;
+    if (actions.have_sample_axis()) {
+        logits.repeat(actions.samples_per_row());
+        where.repeat(actions.samples_per_row());
+        shape_with_samples = actions.shape();
+        shape_with_samples.push_back(logits.shape().back());
+    }
+    const Shape& shape = actions.have_sample_axis() ? shape_with_samples : logits.shape();
+    const Output out(out_, shape, logits.result_type(), Form::matrix);
     out.keep_apart_unless_same(logits);
     out.keep_apart(actions);
 
     const Options options = to_options(where, num_threads, out);
-    compute(logits, [&](auto zero) {
+    compute(logits.dtype(), {actions.shape(), logits.leading(), logits.copies()}, [&](auto zero) {
         using T = decltype(zero);
         scorefn::score<T>(logits.matrix<T>(), actions.vector(), out.matrix<T>(), options);
     });
     return out.result();
 }
 
-// A row of logits for each sample.
+// A row of logits for each sample, or for the samples along the last axis of the actions.
 py::object row_gradients(RealMatrix& logits, py::handle actions_, py::handle weights_,
                          py::handle entropy_coef, py::handle accumulate, py::handle where_, py::handle out_,
                          py::handle num_threads) {
-    Indices actions(actions_, "actions", logits.leading());
-    Weights weights(weights_, logits.leading());
+    Actions actions(actions_, logits.leading());
+    Weights weights(weights_, actions.shape());
     Where where(where_, logits);
     const Output out(out_, logits.shape(), logits.result_type(), Form::matrix);
     out.keep_apart(actions, weights);
 
     const GradientOptions options = to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
-    if (options.accumulate) {
+    if (options.accumulate || actions.have_sample_axis()) {
         out.keep_apart(logits);
     } else {
         out.keep_apart_unless_same(logits);
     }
-    compute(logits, [&](auto zero) {
+    compute(logits, actions, [&](auto zero) {
         using T = decltype(zero);
-        scorefn::score_gradient<T>(logits.matrix<T>(), actions.vector(), weights.vector(), out.matrix<T>(),
-                                   options);
+        if (actions.have_sample_axis()) {
+            scorefn::score_gradient<T>(logits.matrix<T>(), actions.samples_per_row(), actions.vector(),
+                                       weights.vector(), out.matrix<T>(), options);
+        } else {
+            scorefn::score_gradient<T>(logits.matrix<T>(), actions.vector(), weights.vector(),
+                                       out.matrix<T>(), options);
+        }
     });
     return out.result();
 }
@@ -62,7 +75,7 @@ py::object shared_gradient(RealMatrix& logits, py::handle actions_, py::handle w
     out.keep_apart(logits, actions, weights);
 
     const GradientOptions options = to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
-    compute(logits.dtype(), actions.shape(), logits.leading(), [&](auto zero) {
+    compute(logits, actions, [&](auto zero) {
         using T = decltype(zero);
         scorefn::score_gradient<T>(logits.row<T>(), actions.vector(), weights.vector(), out.row<T>(),
                                    options);
@@ -82,14 +95,17 @@ py::object tabular_gradient(py::handle table_, py::handle states_, py::handle ac
                             py::handle out_, py::handle num_threads) {
     RealMatrix table(table_, "table", table_axes);
     Indices states(states_, "states");
-    Indices actions(actions_, "actions", states.shape());
-    Weights weights(weights_, states.shape());
+    Actions actions(actions_, states.shape());
+    if (actions.have_sample_axis()) {
+        states.repeat(actions.samples_per_row());
+    }
+    Weights weights(weights_, actions.shape());
     Where where(where_, table);
     const Output out(out_, table.shape(), table.result_type(), Form::matrix);
     out.keep_apart(table, states, actions, weights);
 
     const GradientOptions options = to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
-    compute(table.dtype(), states.shape(), table.leading(), [&](auto zero) {
+    compute(table.dtype(), {actions.shape(), table.leading(), 1, &states}, [&](auto zero) {
         using T = decltype(zero);
         scorefn::tabular_gradient<T>(table.matrix<T>(), states.vector(), actions.vector(), weights.vector(),
                                      out.matrix<T>(), options);
@@ -104,17 +120,20 @@ py::object linear_gradient(py::handle features_, py::handle coef_, py::handle ac
     RealMatrix coef(coef_, "coef", coef_axes);
     coef.check_dtype_of(features);
     coef.check_shape({features.shape().back(), coef.shape().back()});
-    const Shape& samples = features.leading();
-    Indices actions(actions_, "actions", samples);
-    Weights weights(weights_, samples);
-    Shape logits_shape = samples;
+    Actions actions(actions_, features.leading());
+    Weights weights(weights_, actions.shape());
+    Shape logits_shape = features.leading();
     logits_shape.push_back(coef.shape().back());
     Where where(where_, logits_shape, features.axis());
+    if (actions.have_sample_axis()) {
+        features.repeat(actions.samples_per_row());
+        where.repeat(actions.samples_per_row());
+    }
     const Output out(out_, coef.shape(), coef.result_type(), Form::matrix);
     out.keep_apart(features, coef, actions, weights);
 
     const GradientOptions options = to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
-    compute(features.dtype(), samples, samples, [&](auto zero) {
+    compute(features.dtype(), {actions.shape(), features.leading(), features.copies()}, [&](auto zero) {
         using T = decltype(zero);
         scorefn::linear_gradient<T>(features.matrix<T>(), coef.matrix<T>(), actions.vector(),
                                     weights.vector(), out.matrix<T>(), options);

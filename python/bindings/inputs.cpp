@@ -1,5 +1,6 @@
 #include "inputs.hpp"
 
+#include <algorithm>
 #include <string>
 
 #include "scalars.hpp"
@@ -61,7 +62,19 @@ IntegerType integer_type(const py::array& array) {
     }
 }
 
-// From 0 to ndim - 1; the last where left out.
+// "where[1, 0, 2]": this row and column of a mask whose columns are at `axis`.
+std::string subscript(std::int64_t row, std::int64_t col, const Shape& shape, py::ssize_t axis) {
+    std::string indices;
+    for (auto i = static_cast<py::ssize_t>(shape.size()); i-- > 0;) {
+        const py::ssize_t size = shape[static_cast<std::size_t>(i)];
+        const std::int64_t index = i == axis ? col : row % size;
+        row = i == axis ? row : row / size;
+        indices = std::to_string(index) + (indices.empty() ? "" : ", ") + indices;
+    }
+    return "where[" + indices + "]";
+}
+
+// From 0 to ndim - 1; the last if left out.
 py::ssize_t to_axis(py::handle axis, const char* name, const Shape& shape) {
     const auto ndim = static_cast<py::ssize_t>(shape.size());
     const py::ssize_t value = axis ? to_int(axis, "axis") : -1;
@@ -89,6 +102,18 @@ void Input::read_copy() {
     py::array copy = native_copy(py::reinterpret_borrow<py::array>(array_));
     rows_ = as_rows(copy, form_).value();
     array_ = std::move(copy);
+}
+
+void Input::repeat(py::ssize_t count) {
+    copies_ = count;
+    const auto array = py::reinterpret_borrow<py::array>(array_);
+    Shape shape = shape_of(array);
+    Shape strides = strides_of(array);
+    const auto at = form_ == Form::vector ? array.ndim() : array.ndim() - 1;
+    shape.insert(shape.begin() + at, count);
+    strides.insert(strides.begin() + at, 0);
+    array_ = py::array(array.dtype(), std::move(shape), std::move(strides), array.data(), array);
+    read_copy();
 }
 
 void Input::keep_apart_from(const Rows& written) {
@@ -152,15 +177,32 @@ Indices::Indices(py::handle x, const char* name, const Shape& expected) : Indice
     }
 }
 
+Actions::Actions(py::handle x, const Shape& rows)
+    : Indices(x, "actions"), have_sample_axis_(shape().size() == rows.size() + 1) {
+    if (shape().size() < rows.size() || shape().size() > rows.size() + 1 ||
+        !std::equal(rows.begin(), rows.end(), shape().begin())) {
+        std::string with_samples = "(";
+        for (const py::ssize_t n : rows) {
+            with_samples += std::to_string(n) + ", ";
+        }
+        throw_wrong_shape("actions", to_string(rows) + " or " + with_samples + "num_samples)", shape());
+    }
+}
+
 Weights::Weights(py::handle x, const Shape& expected, const char* name) {
     py::array array = as_array(x, name);
-    if (!is_real(array) && !is_integer(array)) {
-        throw_wrong_dtype(name, "float32, float64 or integers", array);
+    const bool real = is_real(array);
+    const bool half = !real && is_half(array);
+    if (!real && !half && !is_integer(array)) {
+        throw_wrong_dtype(name, "float16, bfloat16, float32, float64 or integers", array);
     }
     if (!has_shape(array, expected)) {
         throw_wrong_shape(name, to_string(expected), shape_of(array));
     }
-    read(is_real(array) ? array : as_float64(array), Form::vector);
+    read(real   ? array
+         : half ? native_copy(array, to_numpy(DType::float32))
+                : as_float64(array),
+         Form::vector);
 }
 
 RealVector Weights::vector() const {
@@ -175,8 +217,9 @@ Where::Where(py::handle x, const Shape& logits_shape, py::ssize_t axis) {
         return;
     }
     const py::array array = as_array(x, "where");
-    if (kind_of(array) != 'b') {
-        throw_wrong_dtype("where", "bool", array);
+    const bool is_bool = kind_of(array) == 'b';
+    if (!is_bool && !(is_integer(array) && array.itemsize() == 1)) {
+        throw_wrong_dtype("where", "bool, or int8 or uint8 of 0 and 1", array);
     }
     const Shape one_row{logits_shape[static_cast<std::size_t>(axis)]};
     num_rows_ = 1;
@@ -185,11 +228,47 @@ Where::Where(py::handle x, const Shape& logits_shape, py::ssize_t axis) {
     }
     if (has_shape(array, logits_shape)) {
         read(with_axis_last(array, axis), Form::matrix);
+        is_per_row_ = logits_shape != one_row;
     } else if (has_shape(array, one_row)) {
         read(array, Form::matrix);  // a single row has row_stride 0
     } else {
         const std::string alternative = logits_shape == one_row ? "" : " or " + to_string(one_row);
         throw_wrong_shape("where", to_string(logits_shape) + alternative, shape_of(array));
+    }
+    if (!is_bool) {
+        check_values(shape_of(array), is_per_row_ ? axis : 0, kind_of(array) == 'i');
+    }
+}
+
+// The first entry that is neither 0 nor 1, of a mask of this shape.
+void Where::check_values(const Shape& shape, py::ssize_t axis, bool is_signed) const {
+    const bool is_flat = rows_.col_stride == 1 && rows_.row_stride == rows_.cols;
+    const std::int64_t rows = is_flat ? 1 : rows_.rows;
+    const std::int64_t cols = is_flat ? rows_.rows * rows_.cols : rows_.cols;
+    for (std::int64_t i = 0; i < rows; ++i) {
+        const auto* const x = static_cast<const unsigned char*>(rows_.data) + i * rows_.row_stride;
+        unsigned char bits = 0;
+        if (rows_.col_stride == 1) {  // apart, as the compiler makes vectors of it
+            for (std::int64_t j = 0; j < cols; ++j) bits |= x[j];
+        } else {
+            for (std::int64_t j = 0; j < cols; ++j) bits |= x[j * rows_.col_stride];
+        }
+        for (std::int64_t j = 0; bits > 1 && j < cols; ++j) {
+            const int value = x[j * rows_.col_stride];
+            if (value > 1) {
+                const std::int64_t entry = i * cols + j;
+                throw py::value_error(subscript(entry / rows_.cols, entry % rows_.cols, shape, axis) +
+                                      " must be 0 or 1, got " +
+                                      std::to_string(is_signed && value > 127 ? value - 256 : value));
+            }
+        }
+    }
+}
+
+void Where::repeat(py::ssize_t count) {
+    num_rows_ *= count;
+    if (is_per_row_) {
+        Input::repeat(count);
     }
 }
 

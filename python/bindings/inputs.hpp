@@ -1,5 +1,5 @@
-// The arrays that a call reads: each class checks one and lends the core a view of it. A bad one throws
-// a TypeError or ValueError with its name, what was expected and what was got.
+// The arrays that a call reads: each class checks one and lends the core a view of it. A bad array is a TypeError or
+// ValueError with its name, what was expected and what was got.
 #pragma once
 
 #include <scorefn/options.hpp>
@@ -10,15 +10,18 @@ namespace scorefn::python {
 
 class Input {
 public:
-    // For a call that writes `written`: reads a copy, if the two overlap.
+    // Reads a copy if this array overlaps `written`, the array that the call writes.
     void keep_apart_from(const Rows& written);
     // The same for a core function whose output may be this very input.
     void keep_apart_unless_same(const Rows& written);
 
+    // Makes the core see each row `count` times, one after the other.
+    void repeat(py::ssize_t count);
+    py::ssize_t copies() const { return copies_; }
+
 protected:
     Input() = default;
     void read(py::array array, Form form);
-
     Rows rows_;
 
 private:
@@ -26,6 +29,7 @@ private:
 
     py::object array_;
     Form form_ = Form::vector;
+    py::ssize_t copies_ = 1;
 };
 
 // The axes that a RealMatrix must have.
@@ -40,7 +44,7 @@ inline constexpr Axes table_axes{"(num_states, num_actions)", true, true};
 inline constexpr Axes features_axes{"(..., num_features)", false, false};
 inline constexpr Axes coef_axes{"(num_features, num_actions)", true, true};
 
-// The dtype of a result; or, where the caller's `out` has it, the half precision that the logits came in.
+// The dtype of a result. `out` may instead have the half precision of the logits.
 struct ResultType {
     DType dtype;
     py::object half;  // a NumPy dtype, or null
@@ -101,7 +105,20 @@ private:
     IntegerType type_ = IntegerType::i64;
 };
 
-// Weights, advantages and the like: float32, float64, or integers, which become float64.
+// The actions of rows of this leading shape: one per row, or several on one more axis, as `sample` draws them. The number of
+// axes says which it is.
+class Actions : public Indices {
+public:
+    Actions(py::handle x, const Shape& rows);
+
+    bool have_sample_axis() const { return have_sample_axis_; }
+    py::ssize_t samples_per_row() const { return have_sample_axis_ ? shape().back() : 1; }
+
+private:
+    bool have_sample_axis_;
+};
+
+// Weights, advantages and the like: float32, float64, half precision, which becomes float32, or integers, which become float64.
 class Weights : public Input {
 public:
     Weights(py::handle x, const Shape& expected, const char* name = "weights");
@@ -109,11 +126,14 @@ public:
     RealVector vector() const;
 };
 
-// The allowed actions: None, a mask for all rows, or one of the shape of the logits.
+// The allowed actions: None, a mask for all rows, or one of the shape of the logits. Bool, or int8 or uint8 of 0 and 1.
 class Where : public Input {
 public:
     Where(py::handle x, const RealMatrix& logits) : Where(x, logits.shape(), logits.axis()) {}
     Where(py::handle x, const Shape& logits_shape, py::ssize_t axis);
+
+    // As `Input::repeat`; a mask for all rows is one for their copies.
+    void repeat(py::ssize_t count);
 
     Matrix<const bool> matrix() const {
         return {static_cast<const bool*>(rows_.data), num_rows_, rows_.cols, rows_.row_stride,
@@ -121,7 +141,10 @@ public:
     }
 
 private:
+    void check_values(const Shape& shape, py::ssize_t axis, bool is_signed) const;
+
     std::int64_t num_rows_ = 0;
+    bool is_per_row_ = false;
 };
 
 }  // namespace scorefn::python

@@ -25,20 +25,20 @@ py::object result_class(const char* name) {
 class Pass {
 public:
     RealMatrix logits;
-    Indices actions;
+    Actions actions;
 
     Pass(py::handle logits_, py::handle actions_, py::handle where, py::handle out)
         : logits(logits_, "logits", logits_axes),
-          actions(actions_, "actions", logits.leading()),
+          actions(actions_, logits.leading()),
           where_(where, logits),
           gradient_(out, logits.shape(), logits.result_type(), Form::matrix),
-          log_prob_(fresh()),
-          entropy_(fresh()) {
+          log_prob_(per_sample()),
+          entropy_({}, logits.leading(), logits.result_type(), Form::vector) {
         gradient_.keep_apart(actions);
     }
 
-    // A fresh array of one value a row.
-    Output fresh() const { return {{}, logits.leading(), logits.result_type(), Form::vector}; }
+    // A fresh array of one value per sample.
+    Output per_sample() const { return {{}, actions.shape(), logits.result_type(), Form::vector}; }
 
     // `inputs`: what the objective reads beside the logits and the actions.
     template <class... Inputs>
@@ -73,13 +73,17 @@ py::object policy_gradient(py::handle logits, py::handle actions, py::handle wei
                            py::handle entropy_coef, py::handle accumulate, py::handle where, py::handle out,
                            py::handle num_threads) {
     Pass pass(logits, actions, where, out);
-    Weights weights(weights_, pass.logits.leading());
+    Weights weights(weights_, pass.actions.shape());
     const GradientOptions options = pass.options(entropy_coef, accumulate, num_threads, weights);
     double objective = 0;
-    compute(pass.logits, [&](auto zero) {
+    compute(pass.logits, pass.actions, [&](auto zero) {
         using T = decltype(zero);
-        objective = scorefn::policy_gradient<T>(pass.logits.matrix<T>(), pass.actions.vector(),
-                                                weights.vector(), pass.rows<T>(), options);
+        const auto gradient = [&](auto... samples_per_row) {
+            return scorefn::policy_gradient<T>(pass.logits.matrix<T>(), samples_per_row...,
+                                               pass.actions.vector(), weights.vector(), pass.rows<T>(),
+                                               options);
+        };
+        objective = pass.actions.have_sample_axis() ? gradient(pass.actions.samples_per_row()) : gradient();
     });
     return call_python(result_class("PolicyGradient"),
                        {py::float_(objective), pass.gradient(), pass.log_prob(), pass.entropy()});
@@ -90,21 +94,24 @@ py::object clipped_surrogate(py::handle logits, py::handle actions, py::handle o
                              py::handle accumulate, py::handle where, py::handle out,
                              py::handle num_threads) {
     Pass pass(logits, actions, where, out);
-    Weights old_log_prob(old_log_prob_, pass.logits.leading(), "old_log_prob");
-    Weights advantages(advantages_, pass.logits.leading(), "advantages");
+    Weights old_log_prob(old_log_prob_, pass.actions.shape(), "old_log_prob");
+    Weights advantages(advantages_, pass.actions.shape(), "advantages");
     const double range = clip_range ? to_finite(clip_range, "clip_range") : 0.2;
     if (range < 0) {
         throw py::value_error("clip_range must be at least 0, got " + text_of(clip_range));
     }
-    const Output ratio = pass.fresh();
+    const Output ratio = pass.per_sample();
     const GradientOptions options =
         pass.options(entropy_coef, accumulate, num_threads, old_log_prob, advantages);
     ClippedSurrogate sums{};
-    compute(pass.logits, [&](auto zero) {
+    compute(pass.logits, pass.actions, [&](auto zero) {
         using T = decltype(zero);
-        sums = scorefn::clipped_surrogate<T>(pass.logits.matrix<T>(), pass.actions.vector(),
-                                             old_log_prob.vector(), advantages.vector(), range,
-                                             pass.rows<T>(), ratio.vector<T>(), options);
+        const auto surrogate = [&](auto... samples_per_row) {
+            return scorefn::clipped_surrogate<T>(
+                pass.logits.matrix<T>(), samples_per_row..., pass.actions.vector(), old_log_prob.vector(),
+                advantages.vector(), range, pass.rows<T>(), ratio.vector<T>(), options);
+        };
+        sums = pass.actions.have_sample_axis() ? surrogate(pass.actions.samples_per_row()) : surrogate();
     });
     return call_python(result_class("ClippedSurrogate"),
                        {py::float_(sums.objective), pass.gradient(), pass.log_prob(), pass.entropy(),

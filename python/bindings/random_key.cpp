@@ -32,6 +32,12 @@ py::object to_generator(py::handle rng) {
     if (py::isinstance(rng, random.generator)) {
         return py::reinterpret_borrow<py::object>(rng);
     }
+    const bool is_number = PyIndex_Check(rng.ptr()) != 0;
+    if (!is_number && !PyModule_Check(rng.ptr()) &&
+        py::hasattr(rng, "seed")) {  // torch.Generator, random.Random, ...
+        throw py::type_error("rng must be None, an int seed or a numpy.random.Generator, got " +
+                             type_name(rng) + ": draw an int from it and pass that");
+    }
     if (to_int(rng, "rng", "None, an int seed or a numpy.random.Generator") < 0) {
         throw py::value_error("rng must be a seed of at least 0, got " + text_of(rng));
     }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <string_view>
 
 #include "arrays.hpp"
 
@@ -20,7 +21,8 @@ bool is_bool(py::handle x) {
     if (PyLong_CheckExact(x.ptr()) || PyFloat_CheckExact(x.ptr())) {
         return false;
     }
-    return PyBool_Check(x.ptr()) || type_name(x) == "bool" || type_name(x) == "bool_";
+    const std::string_view type = Py_TYPE(x.ptr())->tp_name;
+    return PyBool_Check(x.ptr()) || type == "numpy.bool" || type == "numpy.bool_";
 }
 
 }  // namespace
@@ -61,11 +63,7 @@ bool to_bool(py::handle x, const char* name) {
     if (!is_bool(x)) {
         throw_wrong_type(name, "a bool", x);
     }
-    const int value = PyObject_IsTrue(x.ptr());
-    if (value < 0) {
-        throw py::error_already_set();
-    }
-    return value == 1;
+    return PyObject_IsTrue(x.ptr()) == 1;
 }
 
 double to_finite(py::handle x, const char* name) {

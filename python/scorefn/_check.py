@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,11 +17,30 @@ def subscript(name: str, index: Iterable[int]) -> str:
     return f"{name}[{inside}]" if inside else name
 
 
+def type_name(value: Any) -> str:
+    """``int``, or with the module of a type that is not built in: ``pandas.DataFrame``."""
+    kind = type(value)
+    module = str(kind.__module__)
+    if module == "builtins":
+        return kind.__name__
+    parts = module.split(".")
+    packages = (".".join(parts[:n]) for n in range(1, len(parts)))
+    # The outermost package that has it is where its users find it.
+    public = (p for p in packages if getattr(sys.modules.get(p), kind.__name__, None) is kind)
+    return f"{next(public, module)}.{kind.__qualname__}"
+
+
 def to_array(name: str, values: Any) -> NDArray[Any]:
     try:
         array = np.asarray(values)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must be an array, got {type(values).__name__}") from error
+    except (TypeError, ValueError, RuntimeError) as error:
+        is_tensor = type_name(values).startswith("torch.") and hasattr(values, "dtype")
+        if isinstance(error, RuntimeError) and not is_tensor:
+            raise
+        if is_tensor and str(values.dtype) == "torch.bfloat16":  # which NumPy does not know
+            return to_array(name, values.float())
+        reason = f": {error}" if is_tensor else ""  # torch says what to call: detach(), cpu(), ...
+        raise TypeError(f"{name} must be an array, got {type_name(values)}{reason}") from error
     if array.dtype.kind != "O":  # a list that holds itself has no end
         _refuse_masked(name, values)
     return array
@@ -67,7 +87,7 @@ def check_real(
 ) -> NDArray[np.float64]:
     """Numbers as float64; they may be NaN or infinite."""
     array = to_array(name, values)
-    if array.dtype.kind not in "iuf":
+    if array.dtype.kind not in "iuf" and array.dtype.name != "bfloat16":
         raise TypeError(f"{name} must be real numbers, got {array.dtype}")
     if shape is not None:
         check_shape(name, array, shape)
@@ -82,23 +102,31 @@ def check_finite(name: str, array: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def check_bool(name: str, values: ArrayLike, *, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """A mask as bool: the array itself, or a view of one of int8 or uint8 that holds 0 and 1."""
     array = to_array(name, values)
-    if array.dtype != np.bool_:
-        raise TypeError(f"{name} must be bool, got {array.dtype}")
+    if array.size == 0 and isinstance(values, list | tuple):  # NumPy makes it float64
+        array = array.astype(np.bool_)
+    if array.dtype not in (np.bool_, np.int8, np.uint8):
+        raise TypeError(f"{name} must be bool, or int8 or uint8 of 0 and 1, got {array.dtype}")
     check_shape(name, array, shape)
-    return array
+    if array.dtype != np.bool_:
+        wrong = (array != 0) & (array != 1)
+        if wrong.any():
+            index = np.argwhere(wrong)[0]
+            raise ValueError(f"{subscript(name, index)} must be 0 or 1, got {array[tuple(index)]}")
+    return array.view(np.bool_)
 
 
 def check_number(name: str, value: float) -> float:
     """One finite number."""
     if isinstance(value, bool | np.bool_ | str | bytes | bytearray):
-        raise TypeError(f"{name} must be a real number, got {type(value).__name__}")
+        raise TypeError(f"{name} must be a real number, got {type_name(value)}")
     try:
         number = float(value)
     except OverflowError:  # an int
         number = math.inf
     except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must be a real number, got {type(value).__name__}") from error
+        raise TypeError(f"{name} must be a real number, got {type_name(value)}") from error
     if not math.isfinite(number):
         got = "an int too long to show" if isinstance(value, int) else value
         raise ValueError(f"{name} must be finite, got {got}")

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FORMAT_VERSION = 1
+# Of policy files. Version 2 has an entry `where`; a reader of version 1 would ignore that mask.
+FORMAT_VERSION, FORMAT_VERSION_WITH_MASK = 1, 2
 
 
 def read_arrays(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
@@ -95,17 +96,28 @@ def replacing(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def save_parameters(path: str | os.PathLike[str], kind: str, parameters: NDArray[Any]) -> None:
+def save_parameters(
+    path: str | os.PathLike[str],
+    kind: str,
+    parameters: NDArray[Any],
+    where: NDArray[np.bool_] | None = None,
+) -> None:
+    mask: dict[str, Any] = {} if where is None else {"where": where}
+    version = FORMAT_VERSION_WITH_MASK if mask else FORMAT_VERSION
     with replacing(Path(path)) as part, part.open("xb") as file:
         np.savez(
             file,
-            format_version=np.int64(FORMAT_VERSION),
+            format_version=np.int64(version),
             kind=np.str_(kind),
             parameters=parameters,
+            **mask,
         )
 
 
-def load_parameters(path: str | os.PathLike[str]) -> tuple[str, NDArray[Any]]:
+def load_parameters(
+    path: str | os.PathLike[str],
+) -> tuple[str, NDArray[Any], NDArray[Any] | None]:
+    """The kind of a policy, its parameters and, if it has one, its mask."""
     try:
         arrays = read_arrays(path)
         for name in ("format_version", "kind", "parameters"):
@@ -119,8 +131,9 @@ def load_parameters(path: str | os.PathLike[str]) -> tuple[str, NDArray[Any]]:
         raise
     except Exception as error:
         raise ValueError(f"{path} is not a policy file, or is damaged: {error}") from error
-    if version != FORMAT_VERSION:
+    if version not in (FORMAT_VERSION, FORMAT_VERSION_WITH_MASK):
         raise ValueError(
-            f"{path} has format version {version}, this scorefn reads {FORMAT_VERSION}"
+            f"{path} has format version {version}, this scorefn reads up to "
+            f"{FORMAT_VERSION_WITH_MASK}"
         )
-    return text, arrays["parameters"]
+    return text, arrays["parameters"], arrays.get("where")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from ._check import check_shape, to_array
+from ._check import check_shape, to_array, type_name
 from ._files import save_parameters
 from ._sample import Sample
 
@@ -23,7 +23,7 @@ BLOCK_SIZE = 1 << 18  # logits that `sample_terms` holds at a time: 1 or 2 MB, t
 
 
 class SampleTerms(NamedTuple):
-    """What each sample adds to the objective of `Policy.gradient`; float64, shaped like actions."""
+    """What each sample adds to the objective of `Policy.gradient`: float64, shaped like actions."""
 
     entropy: NDArray[np.float64]
     gradient_norm: NDArray[np.float64]
@@ -41,12 +41,12 @@ class RowPolicy:
         self.parameters = self._checked(parameters)
 
     def __setstate__(self, state: Any) -> None:
-        """Of a pickle, which anyone may have edited, or a copy: checked as a new policy is.
+        """Check the state of a pickle or a copy as for a new policy: anyone may have edited it.
 
-        What else a pickle does on loading is up to it: load none that you do not trust.
+        A pickle can run any code when it is loaded. Load none that you do not trust.
         """
         if not isinstance(state, dict) or "parameters" not in state:
-            policy, got = type(self).__name__, type(state).__name__
+            policy, got = type(self).__name__, type_name(state)
             raise ValueError(f"the state of a {policy} must be a dict with 'parameters', got {got}")
         parameters = self._checked(state["parameters"])
         self.__dict__.update(state, parameters=parameters)
@@ -79,6 +79,12 @@ class RowPolicy:
     def _mask(self, observations: Any, where: ArrayLike | None) -> ArrayLike | None:
         """`where` as it belongs to ``logits(observations)``."""
         return where
+
+    def _for_each(
+        self, observations: Any, shape: tuple[int, ...], where: ArrayLike | None
+    ) -> tuple[Any, ArrayLike | None]:
+        """The observations, and their mask, of samples of this shape: several may share one."""
+        return observations, where
 
     def _blocks(self, observations: Any, where: ArrayLike | None) -> Iterator[Block]:
         """All samples on one axis, some rows at a time."""
@@ -119,6 +125,7 @@ class RowPolicy:
     ) -> SampleTerms:
         """See `Policy.sample_terms`."""
         shape = np.shape(actions)
+        observations, where = self._for_each(observations, shape, where)
         a, w = np.reshape(actions, -1), np.reshape(weights, -1)
         entropy, squared_norm = np.empty(a.size), np.empty(a.size)
         check_shape("weights", w, a.shape)
@@ -139,7 +146,7 @@ class RowPolicy:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the policy to a file (.npz format) that `load_policy` reads.
 
-        It is written beside `path` and then moved there, so that an interruption leaves the old
+        The file is written beside `path` and then moved there, so an interruption leaves the old
         file or the new one.
         """
         save_parameters(path, self.kind, self._checked(self.parameters))

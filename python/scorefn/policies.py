@@ -1,8 +1,11 @@
-"""Categorical policies: where the logits come from, and the gradient with respect to that.
+"""Categorical policies: maps from observations to logits, and gradients of their parameters.
 
-Each holds its ``parameters``, a live array: change it in place, as in
-``policy.parameters += 0.1 * gradient``, and the policy has changed. Samples may have any shape
-``(...)``: that of ``actions`` and ``weights``.
+Each policy holds its ``parameters``, a live array. Change it in place, for example by
+``policy.parameters += 0.1 * gradient``, and the policy has changed.
+
+Observations may have any leading shape ``(...)``. The actions have the same shape, or ``(...,
+num_samples)`` if there are several per observation, as ``sample`` draws them. Whatever is given or
+returned per sample has the shape of the actions.
 
 A policy of your own needs no base class, only the methods of `Policy`.
 """
@@ -17,8 +20,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from ._check import check_indices, check_shape, to_array
-from ._files import load_parameters
+from ._check import check_bool, check_indices, subscript, to_array, type_name
+from ._files import load_parameters, save_parameters
 from ._row_policy import Block, FloatArray, Rng, RowPolicy, SampleTerms, slices, squared_norms
 from ._sample import Sample
 
@@ -33,10 +36,10 @@ __all__ = [
 
 
 class Policy(Protocol):
-    """What an estimator needs of a policy.
+    """The methods that an estimator needs from a policy.
 
-    ``where`` (True = allowed) has the shape of ``parameters`` for `LogitsPolicy` and
-    `TabularPolicy`, the shape of ``logits(observations)`` for `LinearPolicy`, or (num_actions,).
+    ``where`` (True = allowed) is a mask per sample: it has the shape of ``logits(observations)`` or
+    (num_actions,). `TabularPolicy` refuses it, because its mask is its own.
     """
 
     parameters: FloatArray
@@ -55,12 +58,12 @@ class Policy(Protocol):
         num_samples: int | None = None,
         where: ArrayLike | None = None,
     ) -> Sample:
-        """Actions and log-probabilities, shape (...) or (..., num_samples): `scorefn.sample`."""
+        """Actions and log-probabilities, shape (...) or (..., num_samples), by `scorefn.sample`."""
 
     def log_prob(
         self, observations: Any, actions: ArrayLike, *, where: ArrayLike | None = None
     ) -> FloatArray:
-        """log pi(a_i | x_i), shape (...)."""
+        """log pi(a_i | x_i), shaped like actions."""
 
     def entropy(self, observations: Any, *, where: ArrayLike | None = None) -> FloatArray:
         """H(pi(. | x_i)), shape (...)."""
@@ -78,8 +81,8 @@ class Policy(Protocol):
     ) -> FloatArray:
         """d/dparameters of  sum_i weights_i log pi(a_i | x_i) + entropy_coef H(pi(. | x_i)).
 
-        A sum, in the ascent direction, shaped like ``parameters``. ``accumulate=True`` adds it to
-        `out`.
+        A sum over the samples and the ascent direction, shaped like ``parameters``.
+        ``accumulate=True`` adds the gradient to `out`.
         """
 
     def sample_terms(
@@ -93,21 +96,21 @@ class Policy(Protocol):
     ) -> SampleTerms:
         """The entropy of each sample, and the Euclidean norm of each summand of `gradient`.
 
-        For arguments that `gradient` accepts. Rows are streamed: neither an (N, num_actions) nor an
-        (N, parameters) array is held.
+        Takes the arguments that `gradient` accepts. Rows are streamed, so no array of shape
+        (N, num_actions) or (N, parameters) is held.
         """
 
 
 class LogitsPolicy(RowPolicy):
-    """One distribution for all samples, pi = softmax(logits): a bandit, a search over designs.
+    """One distribution for all samples, pi = softmax(logits), for example of a bandit.
 
-    Observations are ignored and may be None. ``sample(None)`` draws one action,
-    ``sample(None, num_samples=n)`` draws n.
+    Observations are ignored and may be None. ``sample(None)`` draws one action, and
+    ``sample(None, num_samples=n)`` draws n. Actions and weights may have any shape.
 
     Parameters
     ----------
     logits : (num_actions,) float32 or float64 array
-        Used as it is, not copied.
+        Used without a copy.
     """
 
     kind, name, axes = "logits", "logits", ("num_actions",)
@@ -159,8 +162,9 @@ class LogitsPolicy(RowPolicy):
     ) -> SampleTerms:
         """See `Policy.sample_terms`.
 
-        ||w s_a + h||^2 = w^2 ||s_a||^2 + 2 w (s_a . h) + ||h||^2, with the score s_a and h the
-        gradient of the entropy bonus, takes one row for each distinct action, not for each sample.
+        With the score s_a and the gradient h of the entropy bonus,
+        ||w s_a + h||^2 = w^2 ||s_a||^2 + 2 w (s_a . h) + ||h||^2. So one row per distinct action is
+        enough.
         """
         w = np.asarray(weights, dtype=np.float64)
         # The gradient of the bonus alone: one sample, of weight 0.
@@ -182,18 +186,91 @@ class LogitsPolicy(RowPolicy):
 class TabularPolicy(RowPolicy):
     """One row of logits for each state: pi(. | s) = softmax(table[s]).
 
-    Observations are states: integers in [0, num_states).
+    Observations are states: integers in [0, num_states). The mask of a state belongs to the policy,
+    so no method takes ``where``.
 
     Parameters
     ----------
     table : (num_states, num_actions) float32 or float64 array
-        Used as it is, not copied.
+        Used without a copy.
+    where : (num_states, num_actions) array of bool, or of int8 or uint8 of 0 and 1, optional
+        True where an action is allowed. Not copied: ``policy.where`` is a bool view of this memory,
+        which may be filled later. A state whose row is all False is not known yet: `learn_mask`
+        fills it, and until then the state has no allowed action.
+
+    Examples
+    --------
+    >>> import numpy as np, scorefn
+    >>> policy = scorefn.TabularPolicy(np.zeros((2, 3)), where=np.zeros((2, 3), dtype=bool))
+    >>> policy.learn_mask([1], np.array([[0, 1, 0]], dtype=np.int8))  # info["action_mask"], say
+    >>> int(policy.sample(1).actions)
+    1
     """
 
     kind, name, axes = "tabular", "table", ("num_states", "num_actions")
 
-    def __init__(self, table: ArrayLike) -> None:
+    def __init__(self, table: ArrayLike, where: ArrayLike | None = None) -> None:
         super().__init__(table)
+        self.where = self._checked_mask(where)
+
+    def __setstate__(self, state: Any) -> None:
+        super().__setstate__(state)
+        self.where = self._checked_mask(self.__dict__.get("where"))
+
+    def __repr__(self) -> str:
+        text = super().__repr__()
+        return text if self.where is None else f"{text[:-1]}, where=bool array)"
+
+    def _checked_mask(self, where: ArrayLike | None) -> NDArray[np.bool_] | None:
+        return None if where is None else check_bool("where", where, shape=self.parameters.shape)
+
+    def learn_mask(self, states: ArrayLike, masks: ArrayLike) -> None:
+        """Fill in the masks of states whose row of ``where`` is still all False.
+
+        Parameters
+        ----------
+        states : (...) array of any integer dtype
+        masks : (..., num_actions) array of bool, or of int8 or uint8 of 0 and 1
+            Allowed actions (True), as an environment tells them.
+
+        Raises
+        ------
+        TypeError
+            An array of the wrong kind.
+        ValueError
+            A wrong shape, a policy without ``where``, or a state that already has another mask.
+            Then ``where`` is left as it was.
+        IndexError
+            A state out of range.
+        """
+        if self.where is None:
+            raise ValueError(
+                "the policy has no mask to fill: make it by TabularPolicy(table, where=mask) with "
+                "a mask that is False for unknown states"
+            )
+        s = self._states(states)
+        new = check_bool("masks", masks, shape=(*s.shape, self.num_actions)).reshape(
+            -1, self.num_actions
+        )
+        _, first, index = np.unique(s, return_index=True, return_inverse=True)
+        flat = s.reshape(-1)
+        own = self.where[flat]
+        # Where a state is not known, its first mask in this call counts.
+        expected = np.where(own.any(axis=1, keepdims=True), own, new[first[index.reshape(-1)]])
+        differs = (expected != new).any(axis=1)
+        if differs.any():
+            i = int(differs.argmax())
+            name = subscript("masks", (int(k) for k in np.unravel_index(i, s.shape)))
+            raise ValueError(
+                f"{name} must be the mask that state {flat[i]} has, {expected[i].tolist()}, "
+                f"got {new[i].tolist()}"
+            )
+        self.where[flat] = expected
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """See `LogitsPolicy.save`; the mask is saved too."""
+        parameters = self._checked(self.parameters)
+        save_parameters(path, self.kind, parameters, self._checked_mask(self.where))
 
     def logits(self, observations: Any) -> FloatArray:
         """table[states], shape (..., num_actions)."""
@@ -203,11 +280,24 @@ class TabularPolicy(RowPolicy):
         return check_indices("states", observations, len(self.parameters), "states")
 
     def _mask(self, observations: Any, where: ArrayLike | None) -> ArrayLike | None:
-        if where is None or np.ndim(where) == 1:
-            return where
-        mask = to_array("where", where)
-        check_shape("where", mask, self.parameters.shape)
-        return np.asarray(mask[self._states(observations)])
+        self._refuse(where)
+        return None if self.where is None else np.asarray(self.where[self._states(observations)])
+
+    @staticmethod
+    def _refuse(where: ArrayLike | None) -> None:
+        if where is not None:
+            raise TypeError(
+                "where must be None, as the mask of a table is the policy's own: pass it to "
+                f"TabularPolicy(table, where=mask), got {type_name(where)}"
+            )
+
+    def _for_each(
+        self, observations: Any, shape: tuple[int, ...], where: ArrayLike | None
+    ) -> tuple[Any, ArrayLike | None]:
+        states = self._states(observations)
+        if states.shape == shape[:-1] and shape:
+            states = np.repeat(states, shape[-1])
+        return states, where
 
     def _blocks(self, observations: Any, where: ArrayLike | None) -> Iterator[Block]:
         states = np.reshape(observations, -1)
@@ -226,6 +316,7 @@ class TabularPolicy(RowPolicy):
         accumulate: bool = False,
     ) -> FloatArray:
         """See `Policy.gradient`; this is `scorefn.tabular_gradient`."""
+        self._refuse(where)
         return _core.tabular_gradient(
             self.parameters,
             observations,
@@ -233,7 +324,7 @@ class TabularPolicy(RowPolicy):
             weights,
             entropy_coef=entropy_coef,
             accumulate=accumulate,
-            where=where,
+            where=self.where,
             out=out,
         )
 
@@ -247,7 +338,7 @@ class LinearPolicy(RowPolicy):
     Parameters
     ----------
     coef : (num_features, num_actions) float32 or float64 array
-        Used as it is, not copied.
+        Used without a copy.
     """
 
     kind, name, axes = "linear", "coef", ("num_features", "num_actions")
@@ -271,6 +362,16 @@ class LinearPolicy(RowPolicy):
         if features.ndim == 0 or features.shape[-1] != size:
             raise ValueError(f"features must have shape (..., {size}), got {features.shape}")
         return features.astype(dtype, copy=False)
+
+    def _for_each(
+        self, observations: Any, shape: tuple[int, ...], where: ArrayLike | None
+    ) -> tuple[Any, ArrayLike | None]:
+        features = self._features(observations)
+        if features.shape[:-1] == shape[:-1] and shape:
+            features = np.repeat(features.reshape(-1, features.shape[-1]), shape[-1], axis=0)
+            if where is not None and np.ndim(where) > 1:
+                where = np.repeat(np.reshape(where, (-1, self.num_actions)), shape[-1], axis=0)
+        return features, where
 
     def _blocks(self, observations: Any, where: ArrayLike | None) -> Iterator[Block]:
         features = self._features(observations).reshape(-1, len(self.parameters))
@@ -317,14 +418,14 @@ def load_policy(path: str | os.PathLike[str]) -> LogitsPolicy | TabularPolicy | 
     Returns
     -------
     LogitsPolicy, TabularPolicy or LinearPolicy
-        As the one that was saved, bit for bit.
+        Equal to the saved policy, bit for bit.
 
     Raises
     ------
     OSError
         The file cannot be opened.
     ValueError
-        It is not a policy file, is damaged, or comes from another version of the format.
+        The file is not a policy file, is damaged, or has a later version of the format.
 
     Examples
     --------
@@ -334,10 +435,11 @@ def load_policy(path: str | os.PathLike[str]) -> LogitsPolicy | TabularPolicy | 
     ...     scorefn.load_policy(f"{folder}/policy.npz")
     TabularPolicy(num_states=500, num_actions=6, dtype=float64)
     """
-    kind, parameters = load_parameters(path)
+    kind, parameters, where = load_parameters(path)
     if kind not in POLICIES:
         raise ValueError(f"{path} holds a policy of an unknown kind, {kind!r}")
+    mask = {} if where is None else {"where": where}
     try:
-        return POLICIES[kind](parameters)
+        return POLICIES[kind](parameters, **mask)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged: {error}") from error

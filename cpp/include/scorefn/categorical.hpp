@@ -9,6 +9,10 @@ namespace scorefn {
 template <class T>
 void log_prob(Matrix<const T> logits, IndexVector actions, Vector<T> out, const Options& options = {});
 
+// Several actions per row, one row after the other: out[i, s] = log pi_i(actions[i * out.cols + s])
+template <class T>
+void log_prob(Matrix<const T> logits, IndexVector actions, Matrix<T> out, const Options& options = {});
+
 // out[i] = -sum_j pi_i(j) log pi_i(j)
 template <class T>
 void entropy(Matrix<const T> logits, Vector<T> out, const Options& options = {});

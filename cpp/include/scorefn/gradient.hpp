@@ -15,6 +15,11 @@ template <class T>
 void score_gradient(Matrix<const T> logits, IndexVector actions, RealVector weights, Matrix<T> out,
                     const GradientOptions& options = {});
 
+// dJ/dlogits where row i has the samples i * samples_per_row, ..., (i + 1) * samples_per_row - 1.
+template <class T>
+void score_gradient(Matrix<const T> logits, std::int64_t samples_per_row, IndexVector actions,
+                    RealVector weights, Matrix<T> out, const GradientOptions& options = {});
+
 // dJ/dlogits where all samples share one row of logits.
 template <class T>
 void score_gradient(Vector<const T> logits, IndexVector actions, RealVector weights, Vector<T> out,

@@ -19,6 +19,12 @@ template <class T>
 double policy_gradient(Matrix<const T> logits, IndexVector actions, RealVector weights, ObjectiveRows<T> out,
                        const GradientOptions& options = {});
 
+// The same where row i has the samples i * samples_per_row, ..., (i + 1) * samples_per_row - 1. Each sample adds its entropy
+// and has a log_prob; each row has a gradient and an entropy. Takes memory for the logits of all samples.
+template <class T>
+double policy_gradient(Matrix<const T> logits, std::int64_t samples_per_row, IndexVector actions,
+                       RealVector weights, ObjectiveRows<T> out, const GradientOptions& options = {});
+
 struct ClippedSurrogate {
     double
         objective;  // sum_i min(r_i A_i, clip(r_i, 1 - clip_range, 1 + clip_range) A_i) + entropy_coef sum_i H(pi_i)
@@ -32,5 +38,12 @@ template <class T>
 ClippedSurrogate clipped_surrogate(Matrix<const T> logits, IndexVector actions, RealVector old_log_prob,
                                    RealVector advantages, double clip_range, ObjectiveRows<T> out,
                                    Vector<T> ratio, const GradientOptions& options = {});
+
+// The same with several samples per row, as in policy_gradient; each sample has a ratio.
+template <class T>
+ClippedSurrogate clipped_surrogate(Matrix<const T> logits, std::int64_t samples_per_row, IndexVector actions,
+                                   RealVector old_log_prob, RealVector advantages, double clip_range,
+                                   ObjectiveRows<T> out, Vector<T> ratio,
+                                   const GradientOptions& options = {});
 
 }  // namespace scorefn

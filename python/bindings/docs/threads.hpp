@@ -6,17 +6,21 @@ inline constexpr const char* get_num_threads =
 R"(get_num_threads()
 --
 
-The largest number of threads that a call uses if it is not told otherwise.
+The largest number of threads that a call uses if it has no `num_threads`.
 
-The innermost `threads` block of the calling thread; else what `set_num_threads` was given; else the
-environment variable SCOREFN_NUM_THREADS, else OMP_NUM_THREADS, all as they are at the call; else one in a
-process that `multiprocessing` has started, as there are others beside it; else the CPUs that this process
-may use (its affinity at the call, and the smallest quota of the cgroups it is in); and where
-SCOREFN_NUM_THREADS is not set, no more than OpenMP is told to use (``threadpoolctl``).
+The first of these that is set decides:
 
-Each of these numbers, and ``num_threads`` of a call, is a maximum. One thread alone works on calls too small to
-gain by threads, on what is called from within a parallel call, and for a while on all calls of a thread that had
-to wait for the others because the machine is busy. Results do not depend on it.
+1. the innermost `threads` block of the calling thread,
+2. `set_num_threads`,
+3. the environment variable SCOREFN_NUM_THREADS, as it is at the call,
+4. the environment variable OMP_NUM_THREADS, as it is at the call,
+5. one thread in a process that `multiprocessing` has started,
+6. the CPUs that this process may use: its affinity, and the smallest quota of its cgroups.
+
+If SCOREFN_NUM_THREADS is not set, the limit of OpenMP (``threadpoolctl``) holds too. Each of these numbers
+is a maximum. A call that is too small to gain from threads uses one. So does a call from within a parallel
+call. A thread that had to wait for the others, because the machine is busy, works alone for a while.
+Results do not depend on the number of threads.
 
 Returns
 -------
@@ -38,7 +42,7 @@ Set the largest number of threads of a call, for the whole process.
 Parameters
 ----------
 num_threads : int or None
-    At least 1. Calls may use fewer, see `get_num_threads`. None goes back to the environment.
+    At least 1. None removes the setting: see `get_num_threads`.
 
 Raises
 ------
@@ -60,12 +64,12 @@ inline constexpr const char* set_thread_local_num_threads =
 R"(set_thread_local_num_threads(num_threads)
 --
 
-Set the number of threads for calls from the calling thread; what the context manager `threads` is made of.
+Set the number of threads for calls from the calling thread. The context manager `threads` is built on this.
 
 Parameters
 ----------
 num_threads : int or None
-    At least 1. None goes back to the number for the whole process.
+    At least 1. None removes the setting, so the number for the whole process counts.
 
 Returns
 -------
@@ -91,7 +95,7 @@ inline constexpr const char* set_worker_process =
 R"(set_worker_process(is_worker)
 --
 
-Say whether this process is one of many that share the machine: one thread is then the default.
+Tell whether this process is one of many that share the machine. If so, one thread is the default.
 
 Parameters
 ----------
@@ -143,7 +147,7 @@ inline constexpr const char* num_threads_reason =
 R"(num_threads_reason()
 --
 
-Where `get_num_threads` takes its answer from, in words.
+The setting that `get_num_threads` follows, in words.
 
 Returns
 -------
