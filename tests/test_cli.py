@@ -1,12 +1,10 @@
-"""The command line: help, errors, the folder of a run, interrupting and resuming."""
+"""The command line: help, errors, the folder of a run."""
 
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +12,7 @@ import pytest
 
 import _environments  # noqa: F401  (registers them)
 import scorefn
-from _runs import FROZEN_LAKE, SMALL, error_of
+from _runs import SMALL, error_of
 from scorefn.cli import main
 from scorefn.cli.environments import find_spec, parse_env_args
 from scorefn.cli.errors import CommandError
@@ -32,7 +30,7 @@ def test_help_version_and_info_need_no_extra() -> None:
 import sys
 sys.modules.update(gymnasium=None, matplotlib=None, rich=None, threadpoolctl=None)
 from scorefn.cli import main
-helps = [f"{command} --help" for command in ("", "train", "evaluate", "bench")]
+helps = [f"{command} --help" for command in ("", "train", "evaluate", "plot", "bench")]
 for arguments in ["", "info", "--version", *helps]:
     try:
         assert main(arguments.split()) == 0
@@ -290,56 +288,3 @@ def test_writing_is_all_or_nothing(tmp_path: Path) -> None:
         replacing(tmp_path / "no" / "file") as p,
     ):
         p.write_text("new")
-
-
-# Interrupting and resuming
-
-
-def result_of(run: Path) -> tuple[np.ndarray, list[str]]:
-    """The policy, and the metrics without the seconds."""
-    rows = [line.split(",") for line in (run / "metrics.csv").read_text().splitlines()]
-    seconds = rows[0].index("seconds")
-    without = [",".join(row[:seconds] + row[seconds + 1 :]) for row in rows]
-    return RunFolder(run).read_policy().parameters, without
-
-
-@pytest.mark.parametrize("environment", [FROZEN_LAKE, ["CartPole-v1", *SMALL]], ids=lambda e: e[0])
-def test_resumed_run_is_the_uninterrupted_one(environment: list[str], tmp_path: Path) -> None:
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    train = ["train", *environment, "--steps", "8000"]
-    assert main([*train, "--output", str(whole)]) == 0
-    assert main([*train, "--output", str(parts), "--time-limit", "0.01"]) == 0
-    sittings = 1
-    while json.loads((parts / "config.json").read_text())["progress"]["state"] == "stopped":
-        sittings += 1
-        time_limit = str(0.02 * 2**sittings)  # in the end enough for a segment
-        assert main(["train", "--resume", str(parts), "--quiet", "--time-limit", time_limit]) == 0
-    assert sittings > 1
-    (policy, metrics), (expected_policy, expected_metrics) = result_of(parts), result_of(whole)
-    assert metrics == expected_metrics
-    np.testing.assert_array_equal(policy, expected_policy, strict=True)
-
-
-def test_interrupt_keeps_everything(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    command = [sys.executable, "-m", "scorefn", "train", "CartPole-v1"]
-    options = ["--stop-at-return", "never", "--steps", "1000000000", "--output", str(run)]
-    process = subprocess.Popen(
-        [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    while not (run / "config.json").exists() and process.poll() is None:
-        time.sleep(0.01)  # written last before the first update
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate()
-    assert process.returncode == 130, err
-    assert "Traceback" not in err
-    assert out.startswith("Interrupted after ")
-    assert f"scorefn train --resume {run}" in out
-    assert {path.name for path in run.iterdir()} == FILES
-    folder = RunFolder(run)
-    assert len(folder.read_metrics()) >= 1
-    assert folder.read_policy().parameters.any()
-    assert main(["evaluate", str(run), "--episodes", "2"]) == 0
-    steps = str(folder.read_metrics()[-1].steps + 10_000)
-    assert main(["train", "--resume", str(run), "--steps", steps, "--quiet"]) == 0
-    assert json.loads((run / "config.json").read_text())["progress"]["state"] == "finished"

@@ -24,8 +24,8 @@ from scorefn.bench.results import Results, Settings, read_results
 from scorefn.bench.roofline import Roofline
 from scorefn.bench.solutions import PEERS, SLOW_TO_START, load
 from scorefn.bench.workload import Workload
-from scorefn.cli.errors import INTERRUPTED, CommandError
-from scorefn.cli.interrupt import deferred_interrupt
+from scorefn.cli.errors import CommandError
+from scorefn.cli.interrupt import Interrupt, deferred_interrupt
 from scorefn.cli.output import create_folder
 
 WIDTH = 200  # of the tables where no terminal tells its own
@@ -45,7 +45,7 @@ def bench(args: Namespace) -> int:
         folder = create_folder(args.output, "bench")
     else:
         folder = Path(args.resume) if Path(args.resume).is_dir() else Path(args.resume).parent
-    results, interrupted = _run(settings, workloads, earlier, folder, quiet=args.quiet)
+    results, interrupt = _run(settings, workloads, earlier, folder, quiet=args.quiet)
     if not results.rows:
         raise CommandError("interrupted before anything was measured")
     pictures = draw_pictures(folder, results)
@@ -54,10 +54,10 @@ def bench(args: Namespace) -> int:
     if args.quiet:
         print(folder)
     else:
-        _show(results, len(workloads), folder, pictures, interrupted=interrupted)
+        _show(results, len(workloads), folder, pictures, interrupted=interrupt.requested)
     if old is not None:
         _show_changes(old, results)
-    return INTERRUPTED if interrupted else 0
+    return interrupt.exit_code
 
 
 def _settings(args: Namespace) -> Settings:
@@ -104,7 +104,7 @@ def _run(
     folder: Path,
     *,
     quiet: bool,
-) -> tuple[Results, bool]:
+) -> tuple[Results, Interrupt]:
     """Measures what is missing. After each workload the file has all that is known."""
     with (
         deferred_interrupt() as interrupt,
@@ -128,7 +128,7 @@ def _run(
                     display.finish(row)
         except InterruptedMeasurement:
             pass
-    return results, interrupt.requested
+    return results, interrupt
 
 
 def _show(

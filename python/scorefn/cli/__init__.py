@@ -1,4 +1,4 @@
-"""The command line: ``scorefn train``, ``scorefn evaluate``, ``scorefn bench``, ``scorefn info``.
+"""The command line: ``scorefn train``, ``evaluate``, ``plot``, ``bench`` and ``info``.
 
 What is not NumPy is an extra, ``cli`` or ``bench``, imported by the commands that need it.
 """
@@ -46,6 +46,11 @@ def _run(argv: Sequence[str] | None) -> int:
         from scorefn.cli.evaluate import evaluate
 
         return evaluate(args)
+    elif args.command == "plot":
+        require_extra("cli")
+        from scorefn.cli.plot import plot
+
+        return plot(args)
     elif args.command == "bench":
         require_extra("bench")
         from scorefn.bench.command import bench

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +18,12 @@ import gymnasium
 import numpy as np
 from gymnasium.envs.registration import EnvSpec, VectorizeMode
 from gymnasium.spaces import Box, Discrete
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from numpy.typing import NDArray
 
 from scorefn.cli.errors import CommandError, describe_exception
 from scorefn.cli.settings import DEFAULT_MAX_EPISODE_STEPS, PolicyKind
+from scorefn.cli.watched import Watched
 
 # A linear policy on more numbers than this (pixels) learns nothing, and its critic would be slow.
 MAX_FEATURES = 512
@@ -108,6 +109,10 @@ class Environments:
         self._action_space = _supported_actions(envs.single_action_space)
         self.policy_kind: PolicyKind = _policy_kind(self._observation_space)
         self._previous_done = np.zeros(envs.num_envs, dtype=np.bool_)
+        # Called by those who play, after each step of all environments, and here after each one's.
+        self.between_steps: Callable[[], None] = lambda: None
+        if isinstance(envs, SyncVectorEnv):
+            envs.envs = [Watched(env, lambda: self.between_steps()) for env in envs.envs]
 
     @property
     def num_envs(self) -> int:

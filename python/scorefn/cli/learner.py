@@ -66,11 +66,13 @@ class Learner:
             returns,
             values=values[samples],
         )
-        model.critic.update(observations[samples], returns)
-        parameters = model.policy.parameters
-        parameters += settings.learning_rate * remaining * estimate.gradient
+        step = settings.learning_rate * remaining * estimate.gradient
+        parameters = model.policy.parameters + step
         if not np.abs(parameters).max() < LARGEST_PARAMETER:  # also catches NaN
             raise CommandError(
                 f"the training diverged; try a --learning-rate below {settings.learning_rate}"
             )
+        # Nothing has changed until here, so that what there is can be saved after an error.
+        model.critic.update(observations[samples], returns)
+        model.policy.parameters[...] = parameters
         return estimate.diagnostics

@@ -29,8 +29,9 @@ observations are numbers (Box), a table where they are states (Discrete).
 
 The method is actor-critic: REINFORCE on normalised advantages (GAE), with a learning rate and an
 entropy bonus that fall linearly to 0. The same settings and seed give the same policy. Training
-stops early once 100 evaluation episodes confirm the return to stop at. Ctrl-C stops it too and
-keeps everything; --resume then goes on as if nothing had happened.
+stops early once 100 evaluation episodes confirm the return to stop at. Ctrl-C and SIGTERM stop it
+too and keep everything. Every update is on disk at most 5 seconds after it was made. --resume goes
+on from the last update, with new episodes.
 """
 
 BENCH_DESCRIPTION = """\
@@ -69,6 +70,7 @@ def make_parser() -> Parser:
     commands = parser.add_subparsers(dest="command", title="commands", metavar="COMMAND")
     _add_train(commands)
     _add_evaluate(commands)
+    _add_plot(commands)
     _add_bench(commands)
     commands.add_parser(
         "info",
@@ -104,7 +106,13 @@ def _add_train(commands: argparse._SubParsersAction[Parser]) -> None:
     )
 
     add = parser.add_argument_group("length").add_argument
-    add("--steps", type=_positive, metavar="N", help=f"environment steps {_default('steps')}")
+    add(
+        "--steps",
+        type=_positive,
+        metavar="N",
+        help="environment steps, rounded up to a multiple of --num-envs, "
+        f"with a last rollout of {MIN_ROLLOUT_STEPS} or more {_default('steps')}",
+    )
     add("--time-limit", type=_positive_float, metavar="SECONDS", help="stop then, as by Ctrl-C")
     add(
         "--stop-at-return",
@@ -168,6 +176,15 @@ def _add_evaluate(commands: argparse._SubParsersAction[Parser]) -> None:
         help="draw actions from the policy instead of taking the likeliest one",
     )
     _add_imports(add)
+
+
+def _add_plot(commands: argparse._SubParsersAction[Parser]) -> None:
+    parser = commands.add_parser(
+        "plot",
+        help="draw the learning curve of a run again",
+        description="Draw the learning curve of a run from its metrics.csv, also while it trains.",
+    )
+    parser.add_argument("run", metavar="RUN", help="folder of the run")
 
 
 def _add_bench(commands: argparse._SubParsersAction[Parser]) -> None:

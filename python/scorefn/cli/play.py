@@ -51,6 +51,7 @@ def play(
         else:
             actions = policy.sample(inputs, rng=rng).actions
         step = envs.step(actions)
+        envs.between_steps()
         observations = step.observations
         current_return += np.where(step.where, step.rewards, 0.0)
         current_length += step.where

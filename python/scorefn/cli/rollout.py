@@ -46,6 +46,7 @@ class Player:
         for _ in range(num_steps):
             chosen = act(self._observations)
             step = self._envs.step(chosen)
+            self._envs.between_steps()
             observations.append(self._observations)
             actions.append(chosen)
             steps.append(step)
