@@ -16,7 +16,6 @@ import pytest
 from _runs import error_of
 from scorefn.cli import main
 from scorefn.cli.errors import CommandError
-from scorefn.cli.output import replacing
 from scorefn.cli.run_folder import RunFolder
 from scorefn.cli.settings import TrainSettings
 from test_damaged_files import Trap, entries_of, npy, write_archive
@@ -253,12 +252,18 @@ def test_edited_metrics(
         ({"table": np.zeros((3, 4))}, "table is float64 (3, 4), expected float64 (16, 4)"),
         ({"table": np.full((16, 4), np.nan)}, "table holds a number that is not finite"),
         ({"table": np.zeros((16, 4), complex)}, "table is complex128 (16, 4), expected float64 (1"),
-        ({"counts": np.array([10**6, 1])}, "1000000 updates, but metrics.csv has "),
-        ({"counts": np.array([-1, 1])}, "-1 updates"),
+        ({"counts": np.array([10**6, 1, 0])}, "1000000 updates, but metrics.csv has "),
+        ({"counts": np.array([-1, 1, 0])}, "-1 updates"),
+        ({"counts": np.array([32, 0, 0])}, "32 updates of 0 steps"),
+        ({"counts": np.array([32, 2000, 26])}, "26 updates in a segment"),
+        ({"counts": np.array([1, 64, 0])}, "1 updates, but "),
+        ({"rows": np.array("update")}, "rows are not rows of metrics"),
+        ({"rows": np.array(3)}, "rows are not rows of metrics"),
+        ({"rows": None}, "rows are not rows of metrics"),
         ({"counts": None}, "no entry 'counts'"),
         ({"rng": None}, "rng is not the state of a random generator"),
     ],
-    ids=range(10),
+    ids=range(16),
 )
 def test_edited_checkpoint(
     change: dict[str, object], message: str, run: Path, capsys: pytest.CaptureFixture[str]
@@ -308,21 +313,29 @@ def test_edited_state_of_the_generator(run: Path) -> None:
 # --- Links ----------------------------------------------------------------------------------------
 
 
-def test_writing_does_not_follow_a_link_that_was_laid_out(run: Path, tmp_path: Path) -> None:
-    """Neither one in the place of a file of the run nor one where it might be written first."""
+def test_writing_follows_no_link_where_a_file_might_be_written_first(
+    run: Path, tmp_path: Path
+) -> None:
     victim = tmp_path / "victim"
     victim.write_text("mine")
-    laid_out = {run / f".{path.name}.part" for path in run.iterdir()} | {run / "policy.npz.part"}
+    laid_out = {run / f".{path.name}.part" for path in run.iterdir()}
+    laid_out |= {run / "policy.npz.part", run / ".policy.npz.0123abcd.part"}
     for link in laid_out:
         link.symlink_to(victim)
-    (run / "learning_curve.png").unlink()
-    (run / "learning_curve.png").symlink_to(victim)
     assert main(["train", "--resume", str(run), "--steps", "2100", "--quiet"]) == 0
     assert victim.read_text() == "mine"
     assert {path for path in run.iterdir() if path.is_symlink()} == laid_out
-    with replacing(run / "new") as part:
-        part.write_text("new")
-    assert (run / "new").read_text() == "new"
+
+
+def test_links_in_the_place_of_files_stay(run: Path, tmp_path: Path) -> None:
+    """Each file of the run may be elsewhere."""
+    names = [path.name for path in run.iterdir()]
+    for name in names:
+        (run / name).rename(tmp_path / name)
+        (run / name).symlink_to(tmp_path / name)
+    assert main(["train", "--resume", str(run), "--steps", "2100", "--quiet"]) == 0
+    assert all((run / name).is_symlink() for name in names)
+    assert RunFolder(run).read_metrics()[-1].steps == 2100
 
 
 def test_a_path_that_cannot_be_looked_at(capsys: pytest.CaptureFixture[str]) -> None:

@@ -117,12 +117,12 @@ def test_each_update_is_on_disk_after_5_seconds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """At any speed, and the speed changes no bit. A save takes 0.9 s here, which is slow."""
-    options = [*CORRIDOR, "--steps", "4800", "--output"]
+    options = [*CORRIDOR, "--steps", "1920", "--output"]
     assert main(["train", *options, str(tmp_path / "whole")]) == 0
     clock = Clock(monkeypatch, seconds)
     each_step.append(clock.step)
     assert main(["train", *options, str(tmp_path / "timed")]) == 0
-    assert len(clock.made) == len(clock.saved) == 75
+    assert len(clock.made) == len(clock.saved) == 30
     assert max(np.subtract(clock.saved, clock.made)) <= 5.0
     # A save every 3 s at most, however fast it goes.
     assert len(set(clock.saved)) <= 1 + clock.now / 3.0
@@ -145,8 +145,10 @@ def test_a_long_evaluation_waits_for_no_save(
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 
 
-@pytest.mark.parametrize(("number", "code"), SIGNALS)
-@pytest.mark.parametrize("where", [0, 3, 63, 64, 100, 1601])
+@pytest.mark.parametrize(
+    ("where", "number", "code"),
+    [(where, *SIGNALS[i % 3]) for i, where in enumerate([0, 3, 63, 64, 100, 1601])],
+)
 def test_a_signal_is_answered_after_the_step(
     where: int, number: int, code: int, each_step: list[Callable[[], None]], tmp_path: Path
 ) -> None:
@@ -454,7 +456,7 @@ def test_a_disk_that_is_full_after_some_files(
     assert {path.name for path in run.iterdir()} == FILES
 
 
-@pytest.mark.parametrize("kilobytes", [1, 8, 24, 64])
+@pytest.mark.parametrize("kilobytes", [1, 24, 64])
 def test_a_small_disk(kilobytes: int, tmp_path: Path) -> None:
     """A real one, where one may mount it. What grows is metrics.csv, and a picture takes most."""
     script = f"""
