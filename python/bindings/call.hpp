@@ -14,7 +14,7 @@
 
 namespace scorefn::python {
 
-// Keeps `where` apart from the outputs too, as the options hold its view.
+// Keeps `where` apart from the outputs too, because the options hold its view.
 template <class... Outputs>
 Options to_options(Where& where, py::handle num_threads, const Outputs&... outputs) {
     (outputs.keep_apart(where), ...);
@@ -25,7 +25,7 @@ Options to_options(Where& where, py::handle num_threads, const Outputs&... outpu
     return options;
 }
 
-// Whether a signal came whose Python handler raised, as that of Ctrl-C does; its exception is then set.
+// Whether a signal came whose Python handler raised, for example Ctrl-C; its exception is then set.
 // Only the main thread runs such handlers. The context is the WithoutGil of the call.
 bool has_signal(void* unlocked);
 
@@ -69,7 +69,8 @@ void compute(const RealMatrix& logits, const Indices& actions, const Function& f
     compute(logits.dtype(), {actions.shape(), logits.leading()}, f);
 }
 
-// f(*arguments), for Python code or what waits: other threads run meanwhile, and the interpreter may shut down.
+// f(*arguments), for a function that runs Python code or waits: other threads run meanwhile, and the interpreter may shut
+// down.
 py::object call_python(py::handle f, std::initializer_list<py::object> arguments);
 
 }  // namespace scorefn::python

@@ -19,8 +19,8 @@ namespace scorefn::python {
 
 namespace py = pybind11;
 
-// "f(x, y, *, z=1)\n--\n\n...": a function's name, its required and its keyword-only parameters.
-// Every parameter is one or the other: defaults come after the `*`.
+// "f(x, y, *, z=1)\n--\n\n..." gives a function's name, its required and its keyword-only parameters. There are no other
+// parameters: defaults come after the `*`.
 class Signature {
 public:
     explicit Signature(const char* doc);
@@ -28,7 +28,7 @@ public:
     const std::string& name() const { return name_; }
     std::size_t size() const { return parameters_.size(); }
 
-    // Puts the arguments of a vectorcall in order; null where a parameter is left to its default.
+    // Puts the arguments of a vectorcall in order. A parameter without an argument gets null.
     void bind(PyObject* const* arguments, Py_ssize_t num_positional, PyObject* keywords,
               py::handle* bound) const;
 
@@ -76,7 +76,7 @@ struct Bound<function> {
     }
 };
 
-// `function` takes one py::handle a parameter, null where the caller left it out.
+// `function` takes one py::handle per parameter, which is null if the caller left the argument out.
 template <auto function>
 void def(py::module_& module, const char* doc) {
     Bound<function>::define(module, doc);

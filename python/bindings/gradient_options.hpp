@@ -1,4 +1,4 @@
-// What every gradient takes beside its arrays.
+// The options that every gradient takes.
 #pragma once
 
 #include <scorefn/options.hpp>

@@ -1,4 +1,4 @@
-// The parts of the module, one a file.
+// The parts of the module, one per file.
 #pragma once
 
 #include <pybind11/pybind11.h>

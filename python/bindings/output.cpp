@@ -57,7 +57,7 @@ void Output::check_apart_from(const Output& other) const {
     if (!is_private() && !other.is_private() && !overlap(rows_, other.rows_)) {
         return;
     }
-    // The work it may take grows exponentially with the axes: True where this much is not enough.
+    // Exact sharing is exponential in the number of axes; NumPy gives up after max_work steps and answers True.
     constexpr int max_work = 1 << 16;
     const py::object may_share_memory = py::module_::import("numpy").attr("may_share_memory");
     if (may_share_memory(ndarray_view(array_), ndarray_view(other.array_), max_work).cast<bool>()) {
@@ -68,7 +68,7 @@ void Output::check_apart_from(const Output& other) const {
 py::object Output::result() const {
     if (buffer_) {
         const py::array target = with_axis_last(array_, axis_);
-        // What overflows in half precision may be an error, by np.errstate, before `out` is written.
+        // np.errstate may make an overflow in half precision an error. It is raised before `out` is written.
         copy_values(is_half(target) ? native_copy(*buffer_, target.dtype()) : *buffer_, target);
     }
     if (!is_given_ && array_.ndim() == 0) {

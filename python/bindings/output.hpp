@@ -9,7 +9,7 @@
 
 namespace scorefn::python {
 
-// `out` where the caller gives it, or else a fresh array.
+// The caller's `out` or, if there is none, a fresh array.
 class Output {
 public:
     Output(py::handle out, const Shape& shape, const ResultType& type, Form form, const char* name = "out")
@@ -19,7 +19,7 @@ public:
            const char* name = "out");
 
     bool is_given() const { return is_given_; }
-    // Nobody sees what the core writes before result().
+    // The caller sees nothing that the core writes before result().
     bool is_private() const { return !is_given_ || buffer_; }
 
     // Makes the core read copies of the inputs that overlap what it writes.

@@ -1,4 +1,4 @@
-// A random key out of the `rng` argument.
+// A random key from the `rng` argument.
 #pragma once
 
 #include <pybind11/pybind11.h>

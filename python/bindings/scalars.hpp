@@ -1,4 +1,4 @@
-// The scalar arguments, from Python objects; null stands for one that was left out.
+// The scalar arguments, from Python objects. Null stands for an argument that was left out.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -10,7 +10,7 @@ namespace py = pybind11;
 // Neither left out nor None.
 inline bool is_given(py::handle x) { return x && !x.is_none(); }
 
-// An int or anything with __index__, but no bool. A huge one is cut to the range of the result.
+// An int or anything with __index__, but no bool. A huge int is clamped to the range of the result.
 py::ssize_t to_int(py::handle x, const char* name, const char* expected = "an int");
 py::ssize_t to_int_at_least(py::ssize_t minimum, py::handle x, const char* name);
 

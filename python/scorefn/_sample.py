@@ -12,7 +12,7 @@ class Sample(NamedTuple):
     Attributes
     ----------
     actions : int64 array
-        Of the leading shape of the logits, with one axis more if `num_samples` was given.
+        Has the leading shape of the logits, and one more axis if `num_samples` was given.
     log_probs : float32 or float64 array of the same shape
         ``log pi(actions)``, in the dtype of the logits.
     """
@@ -27,9 +27,9 @@ class SampleWithEntropy(NamedTuple):
     Attributes
     ----------
     actions, log_probs : arrays
-        As those of `Sample`.
+        The same as in `Sample`.
     entropy : float32 or float64 array
-        ``H(pi)`` of each row, of the leading shape of the logits.
+        ``H(pi)`` of each row; has the leading shape of the logits.
     """
 
     actions: NDArray[np.int64]

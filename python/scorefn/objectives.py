@@ -20,8 +20,10 @@ class PolicyGradient(NamedTuple):
         sum_i w_i log pi_i(a_i) + entropy_coef sum_i H(pi_i).
     gradient : array of the shape and dtype of the logits
         Of the objective, with respect to the logits.
-    log_prob, entropy : arrays of the leading shape of the logits
-        log pi_i(a_i) and H(pi_i).
+    log_prob : array of the shape of the actions
+        log pi_i(a_i).
+    entropy : array of the leading shape of the logits
+        H(pi_i).
     """
 
     objective: float
@@ -39,12 +41,14 @@ class ClippedSurrogate(NamedTuple):
         sum_i min(r_i A_i, clip(r_i) A_i) + entropy_coef sum_i H(pi_i).
     gradient : array of the shape and dtype of the logits
         Of the objective, with respect to the logits.
-    log_prob, entropy, ratio : arrays of the leading shape of the logits
-        log pi_i(a_i), H(pi_i) and r_i = pi_i(a_i) / exp(old_log_prob_i).
+    log_prob, ratio : arrays of the shape of the actions
+        log pi_i(a_i) and r_i = pi_i(a_i) / exp(old_log_prob_i).
+    entropy : array of the leading shape of the logits
+        H(pi_i).
     approx_kl : float
-        The mean of (r_i - 1) - log r_i. NaN of no rows.
+        The mean of (r_i - 1) - log r_i over the samples. NaN if there are no samples.
     clip_fraction : float
-        The share of the rows whose ratio is outside of the clip range. NaN of no rows.
+        The share of the samples whose ratio is outside the clip range. NaN if there are no samples.
     """
 
     objective: float

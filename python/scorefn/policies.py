@@ -1,8 +1,11 @@
-"""Categorical policies: where the logits come from, and the gradient with respect to that.
+"""Categorical policies: maps from observations to logits, and gradients of their parameters.
 
-Each holds its ``parameters``, a live array: change it in place, as in
-``policy.parameters += 0.1 * gradient``, and the policy has changed. Samples may have any shape
-``(...)``: that of ``actions`` and ``weights``.
+Each policy holds its ``parameters``, a live array. Change it in place, for example by
+``policy.parameters += 0.1 * gradient``, and the policy has changed.
+
+Observations may have any leading shape ``(...)``. The actions have the same shape, or ``(...,
+num_samples)`` if there are several per observation, as ``sample`` draws them. Whatever is given or
+returned per sample has the shape of the actions.
 
 A policy of your own needs no base class, only the methods of `Policy`.
 """
@@ -33,7 +36,7 @@ __all__ = [
 
 
 class Policy(Protocol):
-    """What an estimator needs of a policy.
+    """The methods that an estimator needs from a policy.
 
     ``where`` (True = allowed) is a mask per sample: it has the shape of ``logits(observations)`` or
     (num_actions,). `TabularPolicy` refuses it, because its mask is its own.
@@ -55,12 +58,12 @@ class Policy(Protocol):
         num_samples: int | None = None,
         where: ArrayLike | None = None,
     ) -> Sample:
-        """Actions and log-probabilities, shape (...) or (..., num_samples): `scorefn.sample`."""
+        """Actions and log-probabilities, shape (...) or (..., num_samples), by `scorefn.sample`."""
 
     def log_prob(
         self, observations: Any, actions: ArrayLike, *, where: ArrayLike | None = None
     ) -> FloatArray:
-        """log pi(a_i | x_i), shape (...)."""
+        """log pi(a_i | x_i), shaped like actions."""
 
     def entropy(self, observations: Any, *, where: ArrayLike | None = None) -> FloatArray:
         """H(pi(. | x_i)), shape (...)."""
@@ -78,8 +81,8 @@ class Policy(Protocol):
     ) -> FloatArray:
         """d/dparameters of  sum_i weights_i log pi(a_i | x_i) + entropy_coef H(pi(. | x_i)).
 
-        A sum, in the ascent direction, shaped like ``parameters``. ``accumulate=True`` adds it to
-        `out`.
+        A sum over the samples and the ascent direction, shaped like ``parameters``.
+        ``accumulate=True`` adds the gradient to `out`.
         """
 
     def sample_terms(
@@ -93,21 +96,21 @@ class Policy(Protocol):
     ) -> SampleTerms:
         """The entropy of each sample, and the Euclidean norm of each summand of `gradient`.
 
-        For arguments that `gradient` accepts. Rows are streamed: neither an (N, num_actions) nor an
-        (N, parameters) array is held.
+        Takes the arguments that `gradient` accepts. Rows are streamed, so no array of shape
+        (N, num_actions) or (N, parameters) is held.
         """
 
 
 class LogitsPolicy(RowPolicy):
-    """One distribution for all samples, pi = softmax(logits): a bandit, a search over designs.
+    """One distribution for all samples, pi = softmax(logits), for example of a bandit.
 
-    Observations are ignored and may be None. ``sample(None)`` draws one action,
-    ``sample(None, num_samples=n)`` draws n.
+    Observations are ignored and may be None. ``sample(None)`` draws one action, and
+    ``sample(None, num_samples=n)`` draws n. Actions and weights may have any shape.
 
     Parameters
     ----------
     logits : (num_actions,) float32 or float64 array
-        Used as it is, not copied.
+        Used without a copy.
     """
 
     kind, name, axes = "logits", "logits", ("num_actions",)
@@ -159,8 +162,9 @@ class LogitsPolicy(RowPolicy):
     ) -> SampleTerms:
         """See `Policy.sample_terms`.
 
-        ||w s_a + h||^2 = w^2 ||s_a||^2 + 2 w (s_a . h) + ||h||^2, with the score s_a and h the
-        gradient of the entropy bonus, takes one row for each distinct action, not for each sample.
+        With the score s_a and the gradient h of the entropy bonus,
+        ||w s_a + h||^2 = w^2 ||s_a||^2 + 2 w (s_a . h) + ||h||^2. So one row per distinct action is
+        enough.
         """
         w = np.asarray(weights, dtype=np.float64)
         # The gradient of the bonus alone: one sample, of weight 0.
@@ -188,7 +192,7 @@ class TabularPolicy(RowPolicy):
     Parameters
     ----------
     table : (num_states, num_actions) float32 or float64 array
-        Used as it is, not copied.
+        Used without a copy.
     where : (num_states, num_actions) array of bool, or of int8 or uint8 of 0 and 1, optional
         True where an action is allowed. Not copied: ``policy.where`` is a bool view of this memory,
         which may be filled later. A state whose row is all False is not known yet: `learn_mask`
@@ -334,7 +338,7 @@ class LinearPolicy(RowPolicy):
     Parameters
     ----------
     coef : (num_features, num_actions) float32 or float64 array
-        Used as it is, not copied.
+        Used without a copy.
     """
 
     kind, name, axes = "linear", "coef", ("num_features", "num_actions")
@@ -414,14 +418,14 @@ def load_policy(path: str | os.PathLike[str]) -> LogitsPolicy | TabularPolicy | 
     Returns
     -------
     LogitsPolicy, TabularPolicy or LinearPolicy
-        As the one that was saved, bit for bit.
+        Equal to the saved policy, bit for bit.
 
     Raises
     ------
     OSError
         The file cannot be opened.
     ValueError
-        It is not a policy file, is damaged, or comes from another version of the format.
+        The file is not a policy file, is damaged, or has a later version of the format.
 
     Examples
     --------

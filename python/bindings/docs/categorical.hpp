@@ -8,18 +8,19 @@ inline constexpr const char* log_prob =
 R"(log_prob(logits, actions, *, where=None, out=None, num_threads=None)
 --
 
-Log-probability of one action a row.
+Log-probabilities of actions: one per row, or several.
 
 Parameters
 ----------
 )" SCOREFN_DOC_LOGITS
-R"(actions : (...) array of any integer dtype
-    From 0 to num_actions - 1.
-)" SCOREFN_DOC_WHERE SCOREFN_DOC_OUT_ROWS SCOREFN_DOC_NUM_THREADS
+SCOREFN_DOC_ACTIONS SCOREFN_DOC_WHERE
+R"(out : array of the shape of `actions` and the dtype of `logits`, or float32 for half precision, optional
+    Where to write the result. Left as it was if the call fails; Ctrl-C may leave it written in part.
+)" SCOREFN_DOC_NUM_THREADS
 R"(
 Returns
 -------
-(...) array of the dtype of `logits`, or a scalar
+array of the shape of `actions` and the dtype of `logits`, or a scalar
     -inf for an action that is not allowed. NaN for a row with a NaN or +inf in an allowed slot.
 
 Raises
@@ -28,8 +29,8 @@ Raises
 R"(
 Notes
 -----
-log pi(a) = z_a - log sum_k exp(z_k), without the array that `log_softmax` would fill. Close to 0 (a
-dominant action) it keeps its relative accuracy: there it is -log1p of the other terms.
+log pi(a) = z_a - log sum_k exp(z_k), without the array that `log_softmax` would fill. The result keeps
+its relative accuracy close to 0, where an action dominates: it is computed as -log1p of the other terms.
 
 Examples
 --------
@@ -37,6 +38,9 @@ Examples
 >>> import scorefn
 >>> scorefn.log_prob(np.zeros((2, 4)), [0, 3]).round(4)  # log 1/4
 array([-1.3863, -1.3863])
+>>> actions, log_probs = scorefn.sample(np.zeros((2, 4)), num_samples=3, rng=0)
+>>> bool((scorefn.log_prob(np.zeros((2, 4)), actions) == log_probs).all())
+True
 )";
 
 inline constexpr const char* entropy =

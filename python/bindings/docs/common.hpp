@@ -1,9 +1,9 @@
-// Paragraphs that several docstrings share; macros, so that the compiler joins them with their neighbours.
+// Paragraphs that several docstrings share. They are macros, so the compiler joins them with their neighbours.
 #pragma once
 
 #define SCOREFN_DOC_HALF                                                                            \
-    "    Half precision is read as float32; its results are float32 too, but for an `out` of the\n" \
-    "    same half precision.\n"
+    "    Half precision is read as float32. Its results are float32 too, except in an `out` of\n" \
+    "    the same half precision.\n"
 
 #define SCOREFN_DOC_LOGITS                                                                      \
     "logits : (..., num_actions) array of float16, bfloat16, float32 or float64\n"              \
@@ -15,20 +15,28 @@
     "    The axis of the actions.\n"
 
 #define SCOREFN_DOC_WHERE                                                                      \
-    "where : bool array, optional\n"                                                           \
-    "    True where an action is allowed: of the shape of the logits, or (num_actions,) for\n" \
-    "    all rows. What the others hold is never used.\n"
+    "where : array of bool, or of int8 or uint8 of 0 and 1, optional\n"                        \
+    "    True where an action is allowed. The shape is that of the logits, or (num_actions,) if\n" \
+    "    all rows share the mask. The logits of other actions are never used.\n"
+
+// Of the functions that take several samples per row.
+#define SCOREFN_DOC_ACTIONS                                                                       \
+    "actions : (...) or (..., num_samples) array of any integer dtype\n"                          \
+    "    From 0 to num_actions - 1. One action per row, or several per row on an axis at the\n"   \
+    "    end, as `sample` draws them.\n"
+
+#define SCOREFN_DOC_WEIGHTS_DTYPE "float16, bfloat16, float32, float64 or integers"
 
 #define SCOREFN_DOC_WEIGHT_FACTOR                                                              \
-    "    The factor of each sample: its return or advantage, say. A weight of 0 adds exactly\n" \
-    "    0, even in a row of NaN.\n"
+    "    The factor of each sample, for example its return or advantage. A weight of 0 adds\n" \
+    "    exactly 0, even in a row of NaN.\n"
 
 #define SCOREFN_DOC_GRADIENT_OPTIONS                                                           \
     "entropy_coef : float, default 0.0\n"                                                      \
-    "    Adds `entropy_coef` times the sum of the entropies to the objective.\n"               \
+    "    Adds `entropy_coef` times the sum of the entropies over the samples to the objective.\n" \
     "accumulate : bool, default False\n"                                                       \
-    "    Add the gradient to `out`, which must be given, instead of replacing what it holds.\n"    \
-    "    All of it or, after an error or Ctrl-C, none.\n"
+    "    Add the gradient to `out`, which must be given, instead of replacing its values. An\n"    \
+    "    error or Ctrl-C leaves `out` as it was.\n"
 
 #define SCOREFN_DOC_OUT_LIKE(name)                                                                \
     "out : array of the shape and dtype of `" name "`, or float32 for half precision, optional\n" \
@@ -42,7 +50,7 @@
 
 #define SCOREFN_DOC_NUM_THREADS                                                                \
     "num_threads : int, optional\n"                                                            \
-    "    At least 1. By default what `get_num_threads` says. The result does not depend on it.\n"
+    "    At least 1. By default that of `get_num_threads`. The result does not depend on it.\n"
 
 #define SCOREFN_DOC_RAISES                                             \
     "TypeError\n"                                                      \

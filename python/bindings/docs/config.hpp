@@ -39,7 +39,7 @@ inline constexpr const char* openmp =
 R"(openmp()
 --
 
-Date of the OpenMP specification that the C++ core was built with, as the number yyyymm.
+Date of the OpenMP specification that the C++ core was built with, in the form yyyymm.
 
 Returns
 -------
@@ -56,7 +56,7 @@ inline constexpr const char* available_isas =
 R"(available_isas()
 --
 
-The instruction sets that this build has kernels for and this CPU can run, worst first.
+The instruction sets that this build has kernels for and that this CPU can run, slowest first.
 
 Returns
 -------

@@ -13,15 +13,16 @@ Score function: the gradient of log pi(action) with respect to the logits.
 Parameters
 ----------
 )" SCOREFN_DOC_LOGITS
-R"(actions : (...) array of any integer dtype
-    From 0 to num_actions - 1.
-)" SCOREFN_DOC_WHERE
-SCOREFN_DOC_OUT_LIKE("logits") SCOREFN_DOC_NUM_THREADS
+SCOREFN_DOC_ACTIONS SCOREFN_DOC_WHERE
+R"(out : array of the shape of the result and the dtype of `logits`, or float32 for half precision, optional
+    Where to write the result; may be `logits` itself if it has its shape. Left as it was if the call fails;
+    Ctrl-C may leave it written in part.
+)" SCOREFN_DOC_NUM_THREADS
 R"(
 Returns
 -------
-array of the shape and dtype of `logits`
-    0 where an action is not allowed. NaN throughout a row with a NaN or +inf in an allowed slot.
+array of the dtype of `logits`, shape (..., num_actions) or (..., num_samples, num_actions)
+    One row per sample. 0 where an action is not allowed. NaN throughout a row with a NaN or +inf in an allowed slot.
 
 Raises
 ------
@@ -49,24 +50,25 @@ R"(score_gradient(logits, actions, weights, *, entropy_coef=0.0, accumulate=Fals
 
 Score-function (REINFORCE) gradient with respect to the logits.
 
-Logits of shape (..., num_actions) with one action and one weight a row give one gradient a row. A single row
-of logits, (num_actions,), is shared by all samples, and the gradient is summed over them.
+Logits of shape (..., num_actions) give one gradient per row, summed over the samples of the row. A single row
+of logits, (num_actions,), is shared by all samples.
 
 Parameters
 ----------
 )" SCOREFN_DOC_LOGITS
-R"(actions : (...) array of any integer dtype
-    From 0 to num_actions - 1. Of any shape if `logits` is a single row.
-weights : array of the shape of `actions`, float32, float64 or integers
-    Rounded to the dtype of `logits`; but those of one row for all samples are added up in float64.
+R"(actions : (...) or (..., num_samples) array of any integer dtype
+    From 0 to num_actions - 1. One action per row, or several per row on an axis at the end, as `sample` draws
+    them. If `logits` is a single row, `actions` may have any shape.
+weights : array of the shape of `actions`, )" SCOREFN_DOC_WEIGHTS_DTYPE R"(
+    Cast to the dtype of `logits`; accumulated in float64 if samples share a row.
 )" SCOREFN_DOC_WEIGHT_FACTOR SCOREFN_DOC_GRADIENT_OPTIONS SCOREFN_DOC_WHERE
 SCOREFN_DOC_OUT_LIKE("logits") SCOREFN_DOC_NUM_THREADS
 R"(
 Returns
 -------
 array of the shape and dtype of `logits`
-    In the direction of ascent; a sum, not a mean. 0 where an action is not allowed. NaN throughout a row with
-    a NaN or +inf in an allowed slot.
+    The ascent direction; a sum, not a mean. 0 where an action is not allowed. NaN throughout a row with a NaN
+    or +inf in an allowed slot.
 
 Raises
 ------
@@ -100,7 +102,7 @@ inline constexpr const char* tabular_gradient =
 R"(tabular_gradient(table, states, actions, weights, *, entropy_coef=0.0, accumulate=False, where=None, out=None, num_threads=None)
 --
 
-Score-function (REINFORCE) gradient with respect to a table of logits, one row a state.
+Score-function (REINFORCE) gradient with respect to a table of logits, one row per state.
 
 Parameters
 ----------
@@ -108,21 +110,20 @@ table : (num_states, num_actions) array of float16, bfloat16, float32 or float64
     Sample i has the logits ``table[states[i]]``. -inf forbids an action.
 )" SCOREFN_DOC_HALF
 R"(states : (...) array of any integer dtype
-    From 0 to num_states - 1, in any order, any of them any number of times.
-actions : array of the shape of `states`, any integer dtype
-    From 0 to num_actions - 1.
-weights : array of the shape of `states`, float32, float64 or integers
-    Those of a state are added up in float64.
+    From 0 to num_states - 1, in any order. A state may occur any number of times.
+)" SCOREFN_DOC_ACTIONS
+R"(weights : array of the shape of `actions`, )" SCOREFN_DOC_WEIGHTS_DTYPE R"(
+    Accumulated in float64 for each state.
 )" SCOREFN_DOC_WEIGHT_FACTOR SCOREFN_DOC_GRADIENT_OPTIONS
-R"(where : bool array, optional
-    True where an action is allowed: of the shape of `table`, or (num_actions,) for all states. What the others
-    hold is never used.
+R"(where : array of bool, or of int8 or uint8 of 0 and 1, optional
+    True where an action is allowed. The shape is that of `table`, or (num_actions,) if all states share the
+    mask. The logits of other actions are never used.
 )" SCOREFN_DOC_OUT_LIKE("table") SCOREFN_DOC_NUM_THREADS
 R"(
 Returns
 -------
 array of the shape and dtype of `table`
-    In the direction of ascent; a sum over samples, not a mean. 0 in the rows of states that no sample visits.
+    The ascent direction; a sum over samples, not a mean. 0 in the rows of states that no sample visits.
 
 Raises
 ------
@@ -134,8 +135,9 @@ ValueError
 R"(
 Notes
 -----
-With z_i = table[s_i], the gradient of J = sum_i w_i log pi_i(a_i) + entropy_coef sum_i H(pi_i) [1]_, where each
-sample's row (see `score_gradient`) is added to the row of its state. No (samples, num_actions) array is made.
+With z_i = table[s_i], this is the gradient of J = sum_i w_i log pi_i(a_i) + entropy_coef sum_i H(pi_i) [1]_.
+Each sample's row (see `score_gradient`) is added to the row of its state. No (samples, num_actions) array is
+made.
 
 References
 ----------
@@ -163,19 +165,19 @@ features : (..., num_features) array of float16, bfloat16, float32 or float64
 )" SCOREFN_DOC_HALF
 R"(coef : (num_features, num_actions) array of the dtype of `features`
     The samples have the logits ``features @ coef``.
-actions : (...) array of any integer dtype
-    From 0 to num_actions - 1.
-weights : (...) array of float32, float64 or integers
-    Rounded to the dtype of `coef`.
+)" SCOREFN_DOC_ACTIONS
+R"(weights : array of the shape of `actions`, )" SCOREFN_DOC_WEIGHTS_DTYPE R"(
+    Cast to the dtype of `coef`.
 )" SCOREFN_DOC_WEIGHT_FACTOR SCOREFN_DOC_GRADIENT_OPTIONS
-R"(where : bool array, optional
-    True where an action is allowed: of shape (..., num_actions), or (num_actions,) for all samples.
+R"(where : array of bool, or of int8 or uint8 of 0 and 1, optional
+    True where an action is allowed. The shape is (..., num_actions), or (num_actions,) if all samples share the
+    mask.
 )" SCOREFN_DOC_OUT_LIKE("coef") SCOREFN_DOC_NUM_THREADS
 R"(
 Returns
 -------
 array of the shape and dtype of `coef`
-    In the direction of ascent; a sum over samples, not a mean.
+    The ascent direction; a sum over samples, not a mean.
 
 Raises
 ------
@@ -183,8 +185,8 @@ Raises
 R"(
 Notes
 -----
-With z = features @ coef, the gradient of J = sum_i w_i log pi_i(a_i) + entropy_coef sum_i H(pi_i) [1]_:
-features.T @ dJ/dz, where dJ/dz is that of `score_gradient`. No (samples, num_actions) array is made.
+With z = features @ coef, this is the gradient of J = sum_i w_i log pi_i(a_i) + entropy_coef sum_i H(pi_i) [1]_.
+It equals features.T @ dJ/dz, where dJ/dz is that of `score_gradient`. No (samples, num_actions) array is made.
 
 References
 ----------

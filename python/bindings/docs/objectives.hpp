@@ -13,18 +13,18 @@ Policy-gradient objective, its gradient, and the log-probabilities and entropies
 Parameters
 ----------
 )" SCOREFN_DOC_LOGITS
-R"(actions : (...) array of any integer dtype
-    From 0 to num_actions - 1.
-weights : (...) array of float32, float64 or integers
-    Rounded to the dtype of `logits`.
+SCOREFN_DOC_ACTIONS
+R"(weights : array of the shape of `actions`, )" SCOREFN_DOC_WEIGHTS_DTYPE R"(
+    Cast to the dtype of `logits`.
 )" SCOREFN_DOC_WEIGHT_FACTOR SCOREFN_DOC_GRADIENT_OPTIONS SCOREFN_DOC_WHERE
 SCOREFN_DOC_OUT_LIKE("logits") SCOREFN_DOC_NUM_THREADS
 R"(
 Returns
 -------
 PolicyGradient
-    Named tuple of ``objective`` (float), ``gradient`` (like `logits`; `out` if given), ``log_prob`` and
-    ``entropy`` (of shape (...) and the dtype of the logits). Sums, not means; in the direction of ascent.
+    Named tuple of ``objective`` (float), ``gradient`` (like `logits`; `out` if given), ``log_prob`` (of the
+    shape of `actions`) and ``entropy`` (one number per row), in the dtype of the logits. Sums, not means; the
+    gradient is the ascent direction.
 
 Raises
 ------
@@ -32,7 +32,8 @@ Raises
 R"(
 Notes
 -----
-J = sum_i w_i log pi_i(a_i) + entropy_coef sum_i H(pi_i), and its gradient as `score_gradient` has it [1]_ [2]_.
+J = sum_i w_i log pi_i(a_i) + entropy_coef sum_i H(pi_i), with the sums over the samples [1]_ [2]_. The gradient
+is that of `score_gradient`. Several samples per row take memory for the logits of all samples.
 
 References
 ----------
@@ -62,12 +63,12 @@ Clipped surrogate objective of PPO, its gradient, and the statistics, in one pas
 Parameters
 ----------
 )" SCOREFN_DOC_LOGITS
-R"(actions : (...) array of any integer dtype
-    From 0 to num_actions - 1.
-old_log_prob : (...) array of float32, float64 or integers
+SCOREFN_DOC_ACTIONS
+R"(old_log_prob : array of the shape of `actions`, )" SCOREFN_DOC_WEIGHTS_DTYPE R"(
     Log-probabilities of the actions under the policy that drew them, as `sample` and `log_prob` give them.
-advantages : (...) array of float32, float64 or integers
-    As `old_log_prob`, rounded to the dtype of `logits`. An advantage of 0 adds exactly 0.
+    Cast to the dtype of `logits`.
+advantages : array of the shape of `actions`, )" SCOREFN_DOC_WEIGHTS_DTYPE R"(
+    Cast to the dtype of `logits`. An advantage of 0 adds exactly 0.
 clip_range : float, default 0.2
     At least 0.
 )" SCOREFN_DOC_GRADIENT_OPTIONS SCOREFN_DOC_WHERE
@@ -76,9 +77,9 @@ R"(
 Returns
 -------
 ClippedSurrogate
-    Named tuple of ``objective`` (float, a sum), ``gradient`` (like `logits`; `out` if given), ``log_prob``,
-    ``entropy`` and ``ratio`` (of shape (...) and the dtype of the logits), ``approx_kl`` and ``clip_fraction``
-    (floats, means over the rows). In the direction of ascent.
+    Named tuple of ``objective`` (float, a sum), ``gradient`` (like `logits`; `out` if given), ``log_prob`` and
+    ``ratio`` (of the shape of `actions`), ``entropy`` (one number per row), ``approx_kl`` and ``clip_fraction``
+    (floats, means over the samples; NaN if there are none). The gradient is the ascent direction.
 
 Raises
 ------
@@ -90,8 +91,9 @@ With ratio r_i = pi_i(a_i) / exp(old_log_prob_i), advantage A_i and eps = `clip_
 
     J = sum_i min(r_i A_i, clip(r_i, 1 - eps, 1 + eps) A_i) + entropy_coef sum_i H(pi_i)
 
-The gradient of a row is that of log pi(a) times r A, or 0 where the clipped arm is the smaller. ``approx_kl`` is
-the mean of (r_i - 1) - log r_i [2]_, ``clip_fraction`` the share of rows with abs(r_i - 1) > eps.
+The gradient of a sample is r A times that of log pi(a); it is zero where the clipped term is the smaller.
+``approx_kl`` is the mean of (r_i - 1) - log r_i [2]_. ``clip_fraction`` is the share of samples with
+abs(r_i - 1) > eps. Several samples per row take memory for the logits of all samples.
 
 References
 ----------
@@ -106,7 +108,7 @@ Examples
 >>> result = scorefn.clipped_surrogate(np.zeros((2, 2)), [0, 1], np.log([0.5, 0.25]), [1.0, 1.0])
 >>> result.ratio, result.clip_fraction
 (array([1., 2.]), 0.5)
->>> result.gradient  # of the second row the ratio is clipped
+>>> result.gradient  # the ratio of the second row is clipped
 array([[ 0.5, -0.5],
        [ 0. ,  0. ]])
 )";

@@ -8,22 +8,22 @@ inline constexpr const char* sample =
 R"(sample(logits, *, rng=None, num_samples=None, entropy=False, where=None, out=None, num_threads=None)
 --
 
-Draw actions, and their log-probabilities in the same pass.
+Draw actions and return them with their log-probabilities, in one pass.
 
 Parameters
 ----------
 )" SCOREFN_DOC_LOGITS
 R"(rng : numpy.random.Generator, int seed or None
-    Where the randomness comes from. A Generator is advanced by two 64-bit words a call, also by one that
-    fails for a row without an allowed action, but not by one that fails for another reason. A seed stands for
+    The source of randomness. A call advances a Generator by two 64-bit words. A call that fails for the values
+    of a row advances it too; a call that fails for another reason does not. A seed stands for
     ``numpy.random.default_rng(seed)`` and None for ``numpy.random.default_rng()``.
 num_samples : int, optional
-    Number of independent draws from each row. By default one, without an axis for it.
+    Number of independent draws from each row. By default there is one draw, and no axis for it.
 entropy : bool, default False
-    Whether to return the entropies of the rows too, which `sample` then computes in the same pass.
+    Whether to return the entropies of the rows too, computed in the same pass.
 )" SCOREFN_DOC_WHERE
 R"(out : tuple (actions, log_probs), optional
-    An int64 array and one of the dtype of `logits`, or float32 for half precision, both of the shape of the
+    An int64 array and one of the dtype of `logits`, or float32 for half precision. Both have the shape of the
     result. Left as they were if the call fails.
 )" SCOREFN_DOC_NUM_THREADS
 R"(

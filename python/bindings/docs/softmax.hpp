@@ -82,7 +82,7 @@ inline constexpr const char* logsumexp =
 R"(logsumexp(logits, *, axis=-1, where=None, out=None, num_threads=None)
 --
 
-Logarithm of the sum of the exponentials: the normaliser of the softmax.
+Logarithm of the sum of the exponentials, the normaliser of the softmax.
 
 Parameters
 ----------
@@ -102,8 +102,8 @@ Raises
 R"(
 Notes
 -----
-log sum_k exp(z_k) = m + log sum_k exp(z_k - m) with m the largest logit [1]_. A row of nothing but -inf is
-an error here, where SciPy gives -inf: it is no distribution.
+log sum_k exp(z_k) = m + log sum_k exp(z_k - m) with m the largest logit [1]_. If all logits of a row are -inf,
+this is an error, whereas SciPy gives -inf: the row is not a distribution.
 
 References
 ----------

@@ -6,14 +6,19 @@ inline constexpr const char* get_num_threads =
 R"(get_num_threads()
 --
 
-The number of threads that a call uses if it is not told otherwise.
+The number of threads that a call may use if it has no `num_threads`.
 
-The innermost `threads` block of the calling thread; else what `set_num_threads` was given; else the
-environment variable SCOREFN_NUM_THREADS, else OMP_NUM_THREADS, all as they are at the call; else one in a
-process that `multiprocessing` has started, as there are others beside it; else the CPUs that this process
-may use (its affinity at the call, and the smallest quota of the cgroups it is in); and where
-SCOREFN_NUM_THREADS is not set, no more than OpenMP is told to use (``threadpoolctl``). Calls too small to gain by
-threads use one, and so does what is called from within a parallel call.
+The first of these that is set decides:
+
+1. the innermost `threads` block of the calling thread,
+2. `set_num_threads`,
+3. the environment variable SCOREFN_NUM_THREADS, as it is at the call,
+4. the environment variable OMP_NUM_THREADS, as it is at the call,
+5. one thread in a process that `multiprocessing` has started,
+6. the CPUs that this process may use: its affinity, and the smallest quota of its cgroups.
+
+If SCOREFN_NUM_THREADS is not set, the limit of OpenMP (``threadpoolctl``) holds too. A call that is too small
+to gain from threads uses one. So does a call from within a parallel call.
 
 Returns
 -------
@@ -35,7 +40,7 @@ Set the number of threads for the whole process.
 Parameters
 ----------
 num_threads : int or None
-    At least 1. None goes back to the environment, see `get_num_threads`.
+    At least 1. None removes the setting: see `get_num_threads`.
 
 Raises
 ------
@@ -57,12 +62,12 @@ inline constexpr const char* set_thread_local_num_threads =
 R"(set_thread_local_num_threads(num_threads)
 --
 
-Set the number of threads for calls from the calling thread; what the context manager `threads` is made of.
+Set the number of threads for calls from the calling thread. The context manager `threads` is built on this.
 
 Parameters
 ----------
 num_threads : int or None
-    At least 1. None goes back to the number for the whole process.
+    At least 1. None removes the setting, so the number for the whole process counts.
 
 Returns
 -------
@@ -88,7 +93,7 @@ inline constexpr const char* set_worker_process =
 R"(set_worker_process(is_worker)
 --
 
-Say whether this process is one of many that share the machine: one thread is then the default.
+Tell whether this process is one of many that share the machine. If so, one thread is the default.
 
 Parameters
 ----------
@@ -109,7 +114,7 @@ inline constexpr const char* num_threads_reason =
 R"(num_threads_reason()
 --
 
-Where `get_num_threads` takes its answer from, in words.
+The setting that `get_num_threads` follows, in words.
 
 Returns
 -------
