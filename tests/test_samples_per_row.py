@@ -148,14 +148,14 @@ def test_many_rows_and_a_table_in_buckets(dtype: Any) -> None:
     """Tables of over 2^15 entries are worked on in another way."""
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(20_000, 3)).astype(dtype)
-    actions, weights = rng.integers(3, size=(20_000, 4)), rng.normal(size=(20_000, 4))
+    actions, weights = rng.integers(3, size=(20_000, 3)), rng.normal(size=(20_000, 3))
     gradient = scorefn.score_gradient(logits, actions, weights)
     for num_threads in (1, 3):
         again = scorefn.score_gradient(logits, actions, weights, num_threads=num_threads)
         assert same_bits(again, gradient)
     one_hot = (np.eye(3)[actions] * weights[..., None]).sum(axis=1)
     p = scorefn.softmax(logits.astype(np.float64))
-    # Sums of 4 weights near 1, less their product with a probability.
+    # Sums of 3 weights near 1, less their product with a probability.
     atol = 64 * np.finfo(dtype).eps
     np.testing.assert_allclose(gradient, one_hot - weights.sum(1)[:, None] * p, atol=atol)
 

@@ -73,17 +73,18 @@ auto with_repeated_rows(const Matrix<const T>& logits, std::int64_t samples_per_
         Matrix<T>(rows.data(), samples, cols), out.log_prob, {entropies.data(), samples}};
     const auto result = run(Matrix<const T>(rows.data(), samples, cols), of_rows, of_samples);
 
-    std::vector<double> sums(static_cast<std::size_t>(cols));
+    const Array<double> sums(cols);
     for (std::int64_t i = 0; i < logits.rows; ++i) {
         for (std::int64_t j = 0; j < cols; ++j)
-            sums[static_cast<std::size_t>(j)] =
-                options.accumulate ? static_cast<double>(out.gradient(i, j)) : 0;
+            sums[j] = options.accumulate ? static_cast<double>(out.gradient(i, j)) : 0;
         const T* gradient = rows.data() + i * samples_per_row * cols;
         for (std::int64_t s = 0; s < samples_per_row; ++s, gradient += cols)
-            for (std::int64_t j = 0; j < cols; ++j)
-                sums[static_cast<std::size_t>(j)] += static_cast<double>(gradient[j]);
-        for (std::int64_t j = 0; j < cols; ++j)
-            out.gradient(i, j) = static_cast<T>(sums[static_cast<std::size_t>(j)]);
+            for (std::int64_t j = 0; j < cols; ++j) sums[j] += static_cast<double>(gradient[j]);
+        for (std::int64_t j = 0; j < cols; ++j) {
+            // NaN with one sign and payload, as in every other sum.
+            const T sum = static_cast<T>(sums[j]);
+            out.gradient(i, j) = sum == sum ? sum : std::numeric_limits<T>::quiet_NaN();
+        }
     }
     return result;
 }
