@@ -169,8 +169,11 @@ def test_a_part_that_is_removed_before_it_is_locked(
         flock(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", remove_and_lock)
-    POLICY.save(path)
-    check_saved(path)
+    with replacing(path) as part:
+        part.write_text("new")
+        with part.open("rb") as file, pytest.raises(BlockingIOError):
+            flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert path.read_text() == "new"
     assert len(removed) == 1
     assert list(path.parent.iterdir()) == [path]
 

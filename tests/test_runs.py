@@ -178,6 +178,28 @@ def test_a_signal_is_answered_after_the_step(
     assert len(folder.read_metrics()) > updates
 
 
+@pytest.mark.parametrize("during", ["training", "evaluation"])
+def test_a_signal_while_environments_step_together(
+    during: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CartPole has a vector implementation of its own."""
+    vector = pytest.importorskip("gymnasium.envs.classic_control.cartpole").CartPoleVectorEnv
+    step = vector.step
+    calls = []
+
+    def step_and_send(self: Any, actions: Any) -> Any:
+        if during == "training" or self.num_envs == 100:
+            calls.append(1)
+            if len(calls) == 5:
+                os.kill(os.getpid(), signal.SIGTERM)
+        return step(self, actions)
+
+    monkeypatch.setattr(vector, "step", step_and_send)
+    options = ["--steps", "64000", "--quiet", "--stop-at-return", "9", "--output"]
+    assert main(["train", "CartPole-v1", *options, str(tmp_path / "run")]) == 143
+    assert len(calls) == 5
+
+
 def test_a_signal_in_the_evaluation(
     each_step: list[Callable[[], None]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -270,9 +292,14 @@ def test_an_error_keeps_the_updates_before_it(
         assert what == "raises"
     assert steps_on_disk(run) == [320] * 3
     assert state_of(run) == "failed"
-    np.testing.assert_array_equal(
-        RunFolder(run).read_checkpoint()["table"], RunFolder(run).read_policy().parameters
-    )
+    monkeypatch.undo()
+    stop_after(monkeypatch, 5)
+    train = ["train", *CORRIDOR, "--steps", "8000", "--output", str(tmp_path / "stopped")]
+    assert main(train) == 0
+    arrays = RunFolder(run).read_checkpoint()
+    for name, expected in RunFolder(tmp_path / "stopped").read_checkpoint().items():
+        if name != "rows":  # which have the seconds
+            np.testing.assert_array_equal(arrays[name], expected, strict=True)
 
 
 # Resuming
