@@ -216,6 +216,20 @@ def test_edited_config(
     assert message in error_of(capsys, "evaluate", str(run))
 
 
+@pytest.mark.parametrize(
+    "progress",
+    [None, [], {}, {"state": "running"}, {"state": 1, "steps": 0, "seconds": 0.0}]
+    + [{"state": "running", "steps": steps, "seconds": 0.0} for steps in ("0", 0.5, None, True)],
+    ids=str,
+)
+def test_edited_progress(progress: object, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = json.loads((run / "config.json").read_text())
+    config["progress"] = progress
+    (run / "config.json").write_text(json.dumps(config))
+    message = error_of(capsys, "train", "--resume", str(run), "--steps", "9999")
+    assert message.startswith(f"{run / 'config.json'} is damaged: progress ")
+
+
 # --- metrics.csv ----------------------------------------------------------------------------------
 
 

@@ -596,6 +596,19 @@ def test_a_picture_that_cannot_be_drawn(
     assert state_of(run) == "finished"
 
 
+def test_a_reader_that_goes_away_takes_no_picture_along(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "scorefn", "train", *FROZEN_LAKE, "--steps", "640"]
+    with subprocess.Popen(
+        [*command, "--output", str(tmp_path / "run")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+    assert {path.name for path in (tmp_path / "run").iterdir()} == FILES
+    assert state_of(tmp_path / "run") == "finished"
+
+
 def test_a_folder_where_a_training_was_killed_at_once_may_be_used(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / ".config.json.0123abcd.part").write_text("half")

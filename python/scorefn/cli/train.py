@@ -75,14 +75,16 @@ def train(args: Namespace) -> int:
         ):
             outcome = session.run(display)
         stopped_by = interrupt.signal if outcome == "stopped" else None
-        if args.quiet:
-            print(folder.path)
-        else:
-            print(_headline(trainer, outcome, stopped_by))
-            print(_report(folder, trainer, session, outcome))
-        if session.failure is not None:
-            raise session.failure
-        _draw(folder, settings, trainer)
+        try:
+            if args.quiet:
+                print(folder.path, flush=True)
+            else:
+                print(_headline(trainer, outcome, stopped_by))
+                print(_report(folder, trainer, session, outcome), flush=True)
+        finally:  # also if nobody reads what is printed
+            if session.failure is not None:
+                raise session.failure
+            _draw(folder, settings, trainer)
     return 0 if stopped_by is None else interrupt.exit_code
 
 

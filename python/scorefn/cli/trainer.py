@@ -129,7 +129,7 @@ class Trainer:
         counts = np.zeros(3, dtype=np.int64)
         restore({**self._learner.model.arrays(), "counts": counts}, checkpoint)
         self.updates, self.steps, self._updates_of_segment = counts.tolist()
-        if counts.min() < 0 or self.updates * self.steps == 0 < self.updates + self.steps:
+        if counts.min() < 0 or (self.updates == 0) != (self.steps == 0):
             raise CommandError(f"{self.updates} updates of {self.steps} steps")
         if self._updates_of_segment > min(self.updates, self._updates_per_segment):
             raise CommandError(f"{self._updates_of_segment} updates in a segment")
