@@ -448,6 +448,8 @@ def test_a_run_that_was_killed_at_its_end_is_finished(
     (run / "learning_curve.png").unlink()
     config = folder.config.read_text()
     folder.config.write_text(config.replace('"finished"', '"running"'))
+    message = error_of(capsys, "train", "--resume", str(run), "--steps", "1000")
+    assert " its 1,000 steps; --steps N " in message
     assert main(["train", "--resume", str(run), "--quiet"]) == 0
     assert state_of(run) == "finished"
     assert folder.picture.exists()

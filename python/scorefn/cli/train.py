@@ -153,11 +153,13 @@ def _resume(trainer: Trainer, folder: RunFolder, settings: TrainSettings) -> Non
         trainer.resume(checkpoint, metrics)
     except CommandError as error:
         raise CommandError(f"{folder.checkpoint} is damaged: {error}") from error
-    if trainer.steps >= settings.steps and progress.is_complete:
+    old = folder.read_settings()
+    # A run that was killed at its end, after its last update, is finished off.
+    if trainer.steps >= settings.steps and (progress.is_complete or settings.steps != old.steps):
         raise CommandError(
             f"{folder.path} has taken all of its {settings.steps:,} steps; --steps N for more"
         )
-    _tell_what_changes(trainer, folder.read_settings(), settings)
+    _tell_what_changes(trainer, old, settings)
 
 
 def _tell_what_changes(trainer: Trainer, old: TrainSettings, new: TrainSettings) -> None:
