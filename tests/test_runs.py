@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import json
 import os
 import signal
@@ -105,6 +107,7 @@ SPEEDS: dict[str, Callable[[], float]] = {
     "0.5 ms": lambda: 5e-4,
     "50 ms": lambda: 0.05,
     "1 s": lambda: 1.0,
+    "now 1 us, now 1 s": functools.partial(next, itertools.cycle([1e-6] * 64 + [1.0] * 64)),
     "1 us to 1 s": lambda: 10.0 ** RNG.uniform(-6.0, 0.0),
 }
 
