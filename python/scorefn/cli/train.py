@@ -17,7 +17,8 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
 from scorefn import TabularPolicy, threads
-from scorefn.cli.display import make_display
+from scorefn.cli.confirm import EVALUATION_EPISODES
+from scorefn.cli.display import make_display, number
 from scorefn.cli.environments import (
     Environments,
     episode_limit,
@@ -36,8 +37,6 @@ from scorefn.cli.session import Session
 from scorefn.cli.settings import DEFAULTS, NEVER, TrainSettings
 from scorefn.cli.trainer import Outcome, Trainer, recent_return
 
-EVALUATION_EPISODES = 100
-
 # What --resume may change: only how long the training goes on.
 CHANGED_BY_RESUME = ("steps", "stop_at_return")
 
@@ -53,7 +52,9 @@ def train(args: Namespace) -> int:
         trainer = Trainer(
             settings,
             envs,
-            lambda policy, rng: _evaluate(settings, policy, rng, envs.between_steps),
+            lambda policy, rng, num_episodes: _evaluate(
+                settings, policy, rng, num_episodes, envs.between_steps
+            ),
         )
         if folder is None:
             name = f"{settings.environment.replace('/', '-')}-seed{settings.seed}"
@@ -128,12 +129,15 @@ def _announced_spec(env_id: str) -> EnvSpec:
 
 
 def _resumed_settings(args: Namespace, folder: RunFolder) -> TrainSettings:
-    fixed = {field.name for field in fields(TrainSettings)} - set(CHANGED_BY_RESUME)
+    fixed = {field.name for field in fields(TrainSettings)} - {*CHANGED_BY_RESUME, "imports"}
     for name in sorted(fixed | {"output", "env_arg"}):
         if getattr(args, name, None) is not None:
             option = "ENV" if name == "environment" else f"--{name.replace('_', '-')}"
             raise CommandError(f"--resume goes on with the settings of the run; leave out {option}")
     settings = folder.read_settings()
+    import_modules(settings.imports, f"{folder.config} imports")
+    imports = list(dict.fromkeys([*settings.imports, *args.imports]))
+    settings = replace(settings, imports=imports)
     if args.steps is not None:
         settings = replace(settings, steps=args.steps)
     if args.stop_at_return is not None:
@@ -189,20 +193,21 @@ def _evaluate(
     settings: TrainSettings,
     policy: PlayablePolicy,
     rng: np.random.Generator,
+    num_episodes: int,
     between_steps: Callable[[], None],
 ) -> Episodes:
     with closing(_make(settings, EVALUATION_EPISODES)) as envs:
         envs.between_steps = between_steps
-        return play(envs, policy, num_episodes=EVALUATION_EPISODES, greedy=True, rng=rng)
+        return play(envs, policy, num_episodes=num_episodes, greedy=True, rng=rng)
 
 
 def _headline(trainer: Trainer, outcome: Outcome, stopped_by: Signals | None) -> str:
     steps = f"{trainer.steps:,} steps in {trainer.seconds:.1f} s"
     if outcome == "solved" and trainer.evaluation is not None:
-        episodes = trainer.evaluation
+        returns = trainer.evaluation.returns
         return (
-            f"Solved after {steps}: mean return {episodes.returns.mean():.2f} "
-            f"over {len(episodes.returns)} evaluation episodes."
+            f"Solved after {steps}: mean return {number(returns.mean())} "
+            f"in {len(returns)} evaluation episodes (greedy policy)."
         )
     if outcome == "finished":
         ended = "Finished"
@@ -215,7 +220,10 @@ def _headline(trainer: Trainer, outcome: Outcome, stopped_by: Signals | None) ->
     recent = recent_return(trainer.metrics)
     if math.isnan(recent):
         return f"{ended} after {steps}: no episode has ended yet."
-    return f"{ended} after {steps}: mean return {recent:.2f} over the last training episodes."
+    return (
+        f"{ended} after {steps}: mean return {number(recent)} in about the last 100 training "
+        "episodes (sampled actions)."
+    )
 
 
 def _report(folder: RunFolder, trainer: Trainer, session: Session, outcome: Outcome) -> str:
@@ -235,7 +243,7 @@ def _report(folder: RunFolder, trainer: Trainer, session: Session, outcome: Outc
   metrics     {folder.metrics}
   picture     {folder.picture}
 {go_on}
-  play it     scorefn evaluate {run}
+  evaluate    scorefn evaluate {run}
   in Python   import numpy as np, scorefn
               policy = scorefn.load_policy({str(folder.policy)!r})
               {use}"""

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from scorefn.cli.confirm import confirm, steps_to_spend
 from scorefn.cli.environments import Environments
 from scorefn.cli.errors import CommandError
 from scorefn.cli.learner import Learner
@@ -30,7 +31,7 @@ from scorefn.cli.settings import MIN_ROLLOUT_STEPS, TrainSettings
 from scorefn.cli.state import Arrays, restore
 
 Outcome = Literal["finished", "solved", "stopped", "failed"]
-Evaluate = Callable[[PlayablePolicy, np.random.Generator], Episodes]
+Evaluate = Callable[[PlayablePolicy, np.random.Generator, int], Episodes]
 
 # A segment is this many times as long as an episode may be, so that its end cuts few episodes.
 EPISODES_PER_SEGMENT = 4
@@ -188,20 +189,25 @@ class Trainer:
         )
 
     def _is_solved(self, segment: list[MetricsRow]) -> bool:
-        """Whether the policy's return is at least the one to stop at, beyond three standard errors.
+        """Whether evaluation episodes confirm that the greedy policy reaches the return to stop at.
 
         Asked after a segment whose own episodes suggest it. The evaluation has its own random
         numbers and so does not change the training.
         """
-        wanted = self._settings.stop_at_return
-        if wanted is None or not recent_return(segment, math.inf) >= wanted:
+        settings = self._settings
+        wanted = settings.stop_at_return
+        recent = recent_return(segment, math.inf)
+        if self.steps >= settings.steps:  # the last chance: one segment may be too short to tell
+            recent = float(np.fmax(recent, recent_return(self.metrics, 1000)))
+        if wanted is None or not recent >= wanted:
             return False
-        rng = np.random.default_rng([self._settings.seed, self.steps])
-        episodes = self._evaluate(self.policy(), rng)
-        if episodes.returns.mean() - 3 * episodes.standard_error < wanted:
-            return False
-        self.evaluation = episodes
-        return True
+        policy, rng = self.policy(), np.random.default_rng([settings.seed, self.steps])
+        segment_steps = len(segment) * settings.rollout_steps * settings.num_envs
+        most_steps = steps_to_spend(self.steps, segment_steps, settings.steps)
+        self.evaluation = confirm(
+            lambda num_episodes: self._evaluate(policy, rng, num_episodes), wanted, most_steps
+        )
+        return self.evaluation is not None
 
 
 def recent_return(rows: list[MetricsRow], num_episodes: float = 100) -> float:
