@@ -311,7 +311,7 @@ def test_report(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert err == ""
     for text in ("log_prob", "tabular_gradient", "ns/elem.", "NumPy", "ULP"):
         assert text in out
-    assert re.search(r"0 slower, 0 faster, \d+ within the noise; all together 1.00x", out)
+    assert re.search(r"0 slower, 0 faster, \d+ within the noise; geometric mean 1.00x", out)
     assert (run / "results.json").read_bytes() == before
     text = page.read_text()
     assert text.startswith(f"# Before\n\n{BEGIN}\n")
@@ -439,7 +439,7 @@ def test_error(args: list[str], message: str, capsys: pytest.CaptureFixture[str]
 
 def test_resume_keeps_the_settings(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     message = error_of(capsys, "bench", "--resume", str(run), "--dtype", "float64")
-    assert message == "--resume goes on with the settings of the run; leave out --dtype"
+    assert message == "--resume keeps the settings of the run; omit --dtype"
 
 
 @pytest.mark.parametrize(

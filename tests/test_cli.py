@@ -87,7 +87,7 @@ def test_cmakedir(
     ("args", "message"),
     [
         (["trian"], "argument COMMAND: invalid choice: 'trian'"),
-        (["train"], "which environment? For example: scorefn train CartPole-v1"),
+        (["train"], "ENV is missing, for example: scorefn train CartPole-v1"),
         (["train", "cartpole-v1"], "unknown environment 'cartpole-v1'; did you mean CartPole-v1"),
         (["train", "CartPole"], "unknown environment 'CartPole'; did you mean CartPole-v1"),
         (["train", "CartPole-v99"], "unknown environment 'CartPole-v99'; did you mean CartPole-v1"),
@@ -134,8 +134,8 @@ def test_cmakedir(
         (["train", "CartPole-v1", "--seed", "-1"], "argument --seed: '-1' is not a whole number"),
         (["train", "CartPole-v1", "--rollout-steps", "3"], "argument --rollout-steps: '3' is not"),
         (["train", "CartPole-v1", "--stop-at-return", "x"], "argument --stop-at-return: 'x' is n"),
-        (["evaluate", "no_such_run"], "no_such_run is not the folder of a run: it has no config"),
-        (["train", "--resume", "no_such_run"], "no_such_run is not the folder of a run: it has n"),
+        (["evaluate", "no_such_run"], "no_such_run is not a run folder: it has no config"),
+        (["train", "--resume", "no_such_run"], "no_such_run is not a run folder: it has n"),
     ],
     ids=lambda value: " ".join(value[:4]) if isinstance(value, list) else "",
 )
@@ -152,7 +152,7 @@ def test_unwritable_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 def test_folder_of_another_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     message = error_of(capsys, "train", "CartPole-v1", "--output", str(run))
-    assert message == f"{run} is not empty; --resume goes on with a run"
+    assert message == f"{run} is not empty; use --resume to continue a run"
 
 
 @pytest.mark.parametrize("option", [["--seed", "1"], ["--env-arg", "a=1"], ["--output", "x"]])
@@ -160,12 +160,12 @@ def test_resume_keeps_the_settings(
     run: Path, option: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     message = error_of(capsys, "train", "--resume", str(run), *option)
-    assert message.endswith(f"leave out {option[0]}")
+    assert message.endswith(f"omit {option[0]}")
 
 
 def test_resume_of_a_finished_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     message = error_of(capsys, "train", "--resume", str(run))
-    assert message == f"{run} has taken all of its 2,000 steps; --steps N for more"
+    assert message == f"{run} has already finished its 2,000 steps; --steps N sets a larger total"
 
 
 def test_divergence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

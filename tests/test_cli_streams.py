@@ -92,4 +92,4 @@ def test_path_is_printed_as_its_bytes(
     )
     status, out, err = shell(commands, cwd=tmp_path, NAME=name, **environment)
     assert (status, out) == (2, raw + b"\n")
-    assert err.startswith(b"scorefn: error: " + raw + b"- is not the folder of a run")
+    assert err.startswith(b"scorefn: error: " + raw + b"- is not a run folder")

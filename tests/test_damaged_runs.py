@@ -71,7 +71,7 @@ def test_missing_file(name: str, run: Path, capsys: pytest.CaptureFixture[str]) 
     (run / name).unlink()
     message = error_of(capsys, *command_for(name, run))
     if name == "config.json":
-        assert message == f"{run} is not the folder of a run: it has no config.json"
+        assert message == f"{run} is not a run folder: it has no config.json"
     else:
         assert message == f"cannot read {run / name}: No such file or directory"
 
@@ -90,7 +90,7 @@ def test_what_is_no_file_is_not_read(
         (run / name).symlink_to("/dev/zero" if kind == "endless" else run / "nowhere")
     message = error_of(capsys, *command_for(name, run))
     if name == "config.json":
-        assert message == f"{run} is not the folder of a run: it has no config.json"
+        assert message == f"{run} is not a run folder: it has no config.json"
     else:
         assert message.startswith(f"cannot read {run / name}: ")
 

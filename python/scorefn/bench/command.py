@@ -80,7 +80,7 @@ def _resumed(args: Namespace, earlier: Results) -> Settings:
     for name in ("filter", "peers", "no_peers", "num_threads", "dtype", "quick", "output"):
         if getattr(args, name):
             option = f"--{name.replace('_', '-')}"
-            raise CommandError(f"--resume goes on with the settings of the run; leave out {option}")
+            raise CommandError(f"--resume keeps the settings of the run; omit {option}")
     return earlier.settings
 
 
@@ -150,20 +150,20 @@ def _show(
     if lost.rows:
         console.print(lost.to_rich())
     elif any(row.peers for row in results.rows):
-        console.print("No peer is faster anywhere.")
+        console.print("No other library is faster on any workload.")
     for line in tables.failures(results):
-        console.print(f"left out: {line}", highlight=False, markup=False)
+        console.print(f"not compared: {line}", highlight=False, markup=False)
     if results.missing:
         packages = " ".join(dict.fromkeys(peer.partition(".")[0] for peer in results.missing))
         print(f"not installed: {', '.join(results.missing)} (pip install {packages})")
     print()
     if interrupted:
-        print(f"Interrupted: {len(results.rows)} of {num_workloads} workloads are measured.")
+        print(f"Interrupted after {len(results.rows)} of {num_workloads} workloads.")
     print(f"  results   {folder / 'results.json'}")
     for path in pictures:
         print(f"  picture   {path}")
     if interrupted:
-        print(f"\n  go on     scorefn bench --resume {shlex.quote(str(folder))}")
+        print(f"\n  resume    scorefn bench --resume {shlex.quote(str(folder))}")
 
 
 def _show_changes(old: Results, new: Results) -> None:

@@ -19,7 +19,7 @@ def create_folder(output: str | None, name: str) -> Path:
         path.mkdir(parents=True, exist_ok=True)
         # A save that was killed at once may have left a part.
         if any(not name.match(".*.part") for name in path.iterdir()):
-            raise CommandError(f"{path} is not empty; --resume goes on with a run")
+            raise CommandError(f"{path} is not empty; use --resume to continue a run")
         return path
     except OSError as error:
         where = output or "runs"

@@ -82,7 +82,7 @@ class RunFolder:
         except OSError as error:  # a name too long, or a folder that may not be looked into
             raise CommandError(f"cannot read {path}: {error.strerror or error}") from error
         if not is_run:
-            raise CommandError(f"{path} is not the folder of a run: it has no config.json")
+            raise CommandError(f"{path} is not a run folder: it has no config.json")
         return folder
 
     @contextmanager

@@ -100,7 +100,7 @@ def _draw(folder: RunFolder, settings: TrainSettings, trainer: Trainer) -> None:
 
 def _new_settings(args: Namespace) -> TrainSettings:
     if args.environment is None:
-        raise CommandError("which environment? For example: scorefn train CartPole-v1")
+        raise CommandError("ENV is missing, for example: scorefn train CartPole-v1")
     spec = _announced_spec(args.environment)
     env_args = parse_env_args(args.env_arg or ())
     limit = args.max_episode_steps or episode_limit(spec)
@@ -124,7 +124,7 @@ def _new_settings(args: Namespace) -> TrainSettings:
 def _announced_spec(env_id: str) -> EnvSpec:
     spec = find_spec(env_id)
     if spec.id != env_id:
-        _note(f"this Gymnasium has retired {env_id}; training its successor {spec.id}")
+        _note(f"Gymnasium has retired {env_id}; training its successor {spec.id}")
     return spec
 
 
@@ -133,7 +133,7 @@ def _resumed_settings(args: Namespace, folder: RunFolder) -> TrainSettings:
     for name in sorted(fixed | {"output", "env_arg"}):
         if getattr(args, name, None) is not None:
             option = "ENV" if name == "environment" else f"--{name.replace('_', '-')}"
-            raise CommandError(f"--resume goes on with the settings of the run; leave out {option}")
+            raise CommandError(f"--resume keeps the settings of the run; omit {option}")
     settings = folder.read_settings()
     import_modules(settings.imports, f"{folder.config} imports")
     imports = list(dict.fromkeys([*settings.imports, *args.imports]))
@@ -161,7 +161,7 @@ def _resume(trainer: Trainer, folder: RunFolder, settings: TrainSettings) -> Non
     # A run that was killed at its end, after its last update, is finished off.
     if trainer.steps >= settings.steps and (progress.is_complete or settings.steps != old.steps):
         raise CommandError(
-            f"{folder.path} has taken all of its {settings.steps:,} steps; --steps N for more"
+            f"{folder.path} has already finished its {settings.steps:,} steps; --steps N sets a larger total"
         )
     _tell_what_changes(trainer, old, settings)
 
@@ -229,7 +229,7 @@ def _headline(trainer: Trainer, outcome: Outcome, stopped_by: Signals | None) ->
 def _report(folder: RunFolder, trainer: Trainer, session: Session, outcome: Outcome) -> str:
     """Where everything is and how to go on."""
     run = shlex.quote(str(folder.path))
-    resume = f"\n  go on       scorefn train --resume {run}"
+    resume = f"\n  resume      scorefn train --resume {run}"
     if session.failure is not None:
         saved = f"{session.saved_steps:,} of {trainer.steps:,} steps are saved in {folder.path}"
         return f"\n  saved       {saved}{resume}"
@@ -237,12 +237,12 @@ def _report(folder: RunFolder, trainer: Trainer, session: Session, outcome: Outc
         use = "action, log_prob = policy.sample(state)"
     else:
         use = "action, log_prob = policy.sample(np.append(observation, 1.0))"
-    go_on = resume if outcome == "stopped" else ""
+    again = resume if outcome == "stopped" else ""
     return f"""
   policy      {folder.policy}
   metrics     {folder.metrics}
   picture     {folder.picture}
-{go_on}
+{again}
   evaluate    scorefn evaluate {run}
   in Python   import numpy as np, scorefn
               policy = scorefn.load_policy({str(folder.policy)!r})
