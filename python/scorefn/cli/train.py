@@ -161,7 +161,8 @@ def _resume(trainer: Trainer, folder: RunFolder, settings: TrainSettings) -> Non
     # A run that was killed at its end, after its last update, is finished off.
     if trainer.steps >= settings.steps and (progress.is_complete or settings.steps != old.steps):
         raise CommandError(
-            f"{folder.path} has already finished its {settings.steps:,} steps; --steps N sets a larger total"
+            f"{folder.path} has already finished its {settings.steps:,} steps; "
+            "--steps N sets a larger total"
         )
     _tell_what_changes(trainer, old, settings)
 
@@ -169,14 +170,14 @@ def _resume(trainer: Trainer, folder: RunFolder, settings: TrainSettings) -> Non
 def _tell_what_changes(trainer: Trainer, old: TrainSettings, new: TrainSettings) -> None:
     if trainer.is_within_segment:
         _note(
-            "the run goes on with new episodes, in the middle of a segment: it keeps every update, "
-            "but is no longer bitwise the same as an uninterrupted run"
+            "the run continues with new episodes in the middle of a segment: it keeps every "
+            "update, but is no longer bitwise the same as an uninterrupted run"
         )
     if new.steps != old.steps and trainer.metrics:
         before, now = trainer.metrics[-1].learning_rate, trainer.learning_rate
         _note(
-            f"the learning rate goes from {before:.3g} to {now:.3g}, because it falls linearly to "
-            f"0 over all steps, and these are now {new.steps:,} instead of {old.steps:,}"
+            f"the learning rate changes from {before:.3g} to {now:.3g}, because it decays linearly "
+            f"to 0 over all steps, which are now {new.steps:,} instead of {old.steps:,}"
         )
 
 
@@ -227,7 +228,7 @@ def _headline(trainer: Trainer, outcome: Outcome, stopped_by: Signals | None) ->
 
 
 def _report(folder: RunFolder, trainer: Trainer, session: Session, outcome: Outcome) -> str:
-    """Where everything is and how to go on."""
+    """Where everything is and how to continue."""
     run = shlex.quote(str(folder.path))
     resume = f"\n  resume      scorefn train --resume {run}"
     if session.failure is not None:
