@@ -42,7 +42,7 @@ def collect(envs: Environments, choose: list[int], num_steps: int) -> Rollout:
     """Environment i always takes the action choose[i]."""
     player = Player(envs)
     player.reset(seed=0)
-    return player.collect(lambda observations: np.array(choose), num_steps)
+    return player.collect(lambda observations, masks: np.array(choose), num_steps)
 
 
 @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
@@ -73,7 +73,7 @@ def test_environment_that_never_resets_itself() -> None:
 def test_episodes_run_on_into_the_next_rollout() -> None:
     player = Player(corridors(1, AutoresetMode.NEXT_STEP))
     player.reset(seed=0)
-    parts = [player.collect(lambda observations: np.array([STAY]), 4) for _ in range(2)]
+    parts = [player.collect(lambda observations, masks: np.array([STAY]), 4) for _ in range(2)]
     assert [part.episode_lengths.tolist() for part in parts] == [[], [5]]
     np.testing.assert_array_equal(parts[1].where[:, 0], [True, False, True, True])
 

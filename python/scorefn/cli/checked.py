@@ -15,6 +15,7 @@ import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 
+from scorefn.cli.action_masks import KEY
 from scorefn.cli.errors import CommandError, ForeignError
 
 T = TypeVar("T")
@@ -31,16 +32,16 @@ class Checked(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._is_discrete = isinstance(space, Discrete)
 
     def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
-        observation, _info = blaming(self._name, "reset()", lambda: self.env.reset(**options))
+        observation, info = blaming(self._name, "reset()", lambda: self.env.reset(**options))
         self._check_observation("reset()", observation)
-        return observation, {}
+        return observation, _masks_of(info)
 
     def step(self, action: Any) -> tuple[Any, float, Any, Any, dict[str, Any]]:
-        observation, reward, terminated, truncated, _info = blaming(
+        observation, reward, terminated, truncated, info = blaming(
             self._name, "step()", lambda: self.env.step(action)
         )
         self._check_observation("step()", observation)
-        return observation, self._number(reward), terminated, truncated, {}
+        return observation, self._number(reward), terminated, truncated, _masks_of(info)
 
     def _check_observation(self, call: str, observation: Any) -> None:
         if self._is_discrete:
@@ -60,6 +61,10 @@ class Checked(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def _wrong(self, call: str, got: str, expected: str) -> CommandError:
         return CommandError(f"{self._name}: {call} returned the {got}, expected {expected}")
+
+
+def _masks_of(info: dict[str, Any]) -> dict[str, Any]:
+    return {KEY: np.asarray(info[KEY])} if KEY in info else {}
 
 
 def blaming(name: str, call: str, function: Callable[[], T]) -> T:

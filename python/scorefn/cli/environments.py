@@ -23,6 +23,7 @@ from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from numpy.typing import NDArray
 
+from scorefn.cli.action_masks import ActionMasks
 from scorefn.cli.checked import Checked, blaming
 from scorefn.cli.errors import CommandError, ForeignError, describe_exception
 from scorefn.cli.settings import DEFAULT_MAX_EPISODE_STEPS, PolicyKind
@@ -124,6 +125,7 @@ class Environments:
         self._action_space = _supported_actions(envs.single_action_space)
         self.policy_kind: PolicyKind = _policy_kind(self._observation_space)
         self._previous_done = np.zeros(envs.num_envs, dtype=np.bool_)
+        self._masks = ActionMasks(self._name, envs.num_envs, self.num_actions)
         # Called by those who play, after each step of all environments, and here after each one's.
         self.between_steps: Callable[[], None] = lambda: None
         if isinstance(envs, SyncVectorEnv):
@@ -144,10 +146,16 @@ class Environments:
             return int(self._observation_space.n)
         return int(np.prod(self._observation_space.shape or ()))
 
+    @property
+    def masks(self) -> NDArray[np.bool_] | None:
+        """The actions that are allowed now, (num_envs, num_actions); None if all always are."""
+        return self._masks.now
+
     def reset(self, seed: int) -> NDArray[Any]:
         """Start new episodes everywhere; the seed decides all that follows."""
-        observations, _ = self._call("reset()", lambda: self._envs.reset(seed=seed))
+        observations, info = self._call("reset()", lambda: self._envs.reset(seed=seed))
         self._previous_done[:] = False
+        self._masks.reset(info)
         return self._plain("reset()", observations)
 
     def step(self, actions: NDArray[np.int64]) -> Step:
@@ -161,10 +169,13 @@ class Environments:
         if self._autoreset == AutoresetMode.NEXT_STEP:
             where = ~self._previous_done
             self._previous_done = done
+            self._masks.step(info, ignored=done)
         elif done.any():
             next_observations = observations.copy()
             final = [info["final_obs"][i] for i in np.flatnonzero(done)]
             next_observations[done] = self._plain("step()", np.asarray(final))
+        if self._autoreset == AutoresetMode.SAME_STEP:
+            self._masks.step(info, ignored=np.zeros_like(done))
         return Step(
             np.asarray(rewards, dtype=np.float64),
             next_observations,

@@ -81,7 +81,10 @@ def train(args: Namespace) -> int:
                 print(folder.path, flush=True)
             else:
                 print(_headline(trainer, outcome, stopped_by))
-                print(_report(folder, trainer, session, outcome), flush=True)
+                report = _report(
+                    folder, trainer, session, outcome, has_masks=envs.masks is not None
+                )
+                print(report, flush=True)
         finally:  # also if nobody reads what is printed
             if session.failure is not None:
                 raise session.failure
@@ -227,7 +230,9 @@ def _headline(trainer: Trainer, outcome: Outcome, stopped_by: Signals | None) ->
     )
 
 
-def _report(folder: RunFolder, trainer: Trainer, session: Session, outcome: Outcome) -> str:
+def _report(
+    folder: RunFolder, trainer: Trainer, session: Session, outcome: Outcome, *, has_masks: bool
+) -> str:
     """Where everything is and how to continue."""
     run = shlex.quote(str(folder.path))
     resume = f"\n  resume      scorefn train --resume {run}"
@@ -237,7 +242,8 @@ def _report(folder: RunFolder, trainer: Trainer, session: Session, outcome: Outc
     if isinstance(trainer.policy(), TabularPolicy):
         use = "action, log_prob = policy.sample(state)"
     else:
-        use = "action, log_prob = policy.sample(np.append(observation, 1.0))"
+        where = ', where=info["action_mask"]' if has_masks else ""
+        use = f"action, log_prob = policy.sample(np.append(observation, 1.0){where})"
     again = resume if outcome == "stopped" else ""
     return f"""
   policy      {folder.policy}
