@@ -111,6 +111,63 @@ class Broken(gymnasium.Env[Any, int]):
         return 0 if self.is_table else np.zeros(2)
 
 
+MASKS: dict[str, Any] = {
+    "of 3": np.ones(3, np.int8),
+    "of 1x4": np.ones((1, 4), np.int8),
+    "2": np.full(4, 2, np.int8),
+    "float": np.ones(4),
+    "empty": np.zeros(4, np.int8),
+    "of another kind": "left",
+}
+
+
+class Masked(gymnasium.Env[Any, int]):
+    """Position i of 0 to 3 allows all actions but i; a forbidden action is an error.
+
+    The return counts the times that the largest allowed action was taken, 8 at most.
+    """
+
+    action_space = Discrete(4, start=1)
+
+    def __init__(self, is_table: bool = True, what: str = "", dtype: str = "int8") -> None:
+        self.is_table, self.what, self.dtype = is_table, what, dtype
+        self.observation_space = Discrete(4) if is_table else Box(0, 1, (4,), np.float64)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=seed)
+        self.count = 0
+        self.position = int(self.np_random.integers(4))
+        info = self._info()
+        return self._observation(), {} if self.what == "only in step" else info
+
+    def step(self, action: int) -> Any:
+        action -= 1
+        if action == self.position and self.what != "only in step":
+            raise RuntimeError("a forbidden action")
+        reward = float(action == (2 if self.position == 3 else 3))
+        self.count += 1
+        self.position = int(self.np_random.integers(4))
+        done = self.count == 8
+        info = self._info()
+        if self.count == 5 and self.what == "missing":
+            info = {}
+        if self.count == 5 and self.what in MASKS:
+            info = {"action_mask": MASKS[self.what]}
+        if done and self.what == "empty at the end":  # as in games: nobody is to move
+            info = {"action_mask": np.zeros(4, self.dtype)}
+        return self._observation(), reward, done, False, info
+
+    def _info(self) -> dict[str, Any]:
+        mask = np.ones(4, self.dtype)
+        mask[self.position] = 0
+        if self.what == "changing":
+            mask[(self.position + 1 + self.count) % 4] = 0
+        return {"action_mask": mask}
+
+    def _observation(self) -> Any:
+        return self.position if self.is_table else np.eye(4)[self.position]
+
+
 class ManyFeatures(Matrix):
     observation_space = Box(0, 1, (30, 30))
 
@@ -125,6 +182,7 @@ def register() -> None:
     register_("ScorefnTest/Endless-v0", lambda: Corridor())
     register_("ScorefnTest/Matrix-v0", lambda: Matrix(), reward_threshold=2.9)
     register_("ScorefnTest/Broken-v0", lambda what: Broken(what), max_episode_steps=5)
+    register_("ScorefnTest/Masked-v0", lambda **options: Masked(**options), max_episode_steps=8)
     register_("ScorefnTest/ManyFeatures-v0", lambda: ManyFeatures())
     register_("ScorefnTest/BinaryObservation-v0", lambda: BinaryObservation())
 

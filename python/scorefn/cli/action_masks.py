@@ -44,8 +44,12 @@ class ActionMasks:
         if masks.shape != self._shape:
             shape = f"of shape {masks.shape[1:]}, expected {self._shape[1:]}"
             raise CommandError(f"{what} {shape}")
-        if masks.dtype.kind not in "biu" or not np.isin(masks, (0, 1)).all():
-            raise CommandError(f"{what} of {masks.dtype}, expected integers 0 and 1 or bool")
+        if masks.dtype.kind not in "biu":
+            raise CommandError(f"{what} of dtype {masks.dtype}, expected int8 or bool")
+        if not np.isin(masks, (0, 1)).all():
+            raise CommandError(
+                f"{what} with {masks[(masks != 0) & (masks != 1)][0]}, expected 0 and 1"
+            )
         is_given = info.get(f"_{KEY}", np.full(self._shape[0], KEY in info))
         if not (is_given | ignored).all():
             raise CommandError(f"{self._name}: {call} returned no info['{KEY}'], but reset() did")

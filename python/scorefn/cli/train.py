@@ -242,7 +242,7 @@ def _report(
     if isinstance(trainer.policy(), TabularPolicy):
         use = "action, log_prob = policy.sample(state)"
     else:
-        where = ', where=info["action_mask"]' if has_masks else ""
+        where = ', where=info["action_mask"] == 1' if has_masks else ""
         use = f"action, log_prob = policy.sample(np.append(observation, 1.0){where})"
     again = resume if outcome == "stopped" else ""
     return f"""
