@@ -215,10 +215,10 @@ def _add_evaluate(commands: argparse._SubParsersAction[Parser]) -> None:
 def _add_plot(commands: argparse._SubParsersAction[Parser]) -> None:
     parser = commands.add_parser(
         "plot",
-        help="draw the learning curve of a run again",
-        description="Draw the learning curve of a run from its metrics.csv, also while it trains.",
+        help="redraw the learning curve of a run",
+        description="Redraw the learning curve of a run from its metrics.csv, even during training.",
     )
-    parser.add_argument("run", metavar="RUN", help="folder of the run")
+    parser.add_argument("run", type=_path, metavar="RUN", help="run folder")
 
 
 def _add_bench(commands: argparse._SubParsersAction[Parser]) -> None:

@@ -8,7 +8,8 @@
 
 A save writes the checkpoint first, then the rest. The checkpoint holds the rows that metrics.csv
 has not got yet, so a kill at any moment loses nothing of what was saved.
-Nothing in a file is ever executed when it is read; a damaged one is a `CommandError`.
+Reading a file never executes anything; a damaged one is a `CommandError`. But evaluate and --resume
+import the modules that config.json names, because these register the environment.
 """
 
 from __future__ import annotations
