@@ -216,7 +216,7 @@ def _add_plot(commands: argparse._SubParsersAction[Parser]) -> None:
     parser = commands.add_parser(
         "plot",
         help="redraw the learning curve of a run",
-        description="Redraw the learning curve of a run from its metrics.csv, even during training.",
+        description="Redraw the learning curve of a run from metrics.csv, even during training.",
     )
     parser.add_argument("run", type=_path, metavar="RUN", help="run folder")
 
