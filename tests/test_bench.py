@@ -346,7 +346,7 @@ def test_interrupt_keeps_what_is_measured(tmp_path: Path) -> None:
     out, err = process.communicate()
     assert process.returncode == 130, err
     assert "Traceback" not in err
-    assert re.search(r"Interrupted: \d+ of \d+ workloads are measured", out)
+    assert re.search(r"Interrupted after \d+ of \d+ workloads", out)
     assert f"scorefn bench --resume {folder}" in out
     assert len(read_results(folder).rows) >= 1
 
@@ -497,11 +497,11 @@ def test_folder_and_markdown_are_not_overwritten(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     message = error_of(capsys, "bench", *TINY, "--output", str(run))
-    assert message == f"{run} is not empty; --resume goes on with a run"
+    assert message == f"{run} is not empty; use --resume to continue a run"
     page = tmp_path / "page.md"
     page.write_text("mine")
     message = error_of(capsys, "bench", *TINY, "--markdown", str(page))
-    assert message.startswith(f"{page} exists, and has no lines {BEGIN}")
+    assert message.startswith(f"{page} exists without the lines {BEGIN}")
     assert page.read_text() == "mine"
 
 
@@ -510,6 +510,6 @@ def test_what_cannot_be_compared_is_said_at_once(
 ) -> None:
     args = ["bench", "--quick", "--compare", str(run)]
     message = error_of(capsys, *args, "--dtype", "float64")
-    assert message == "--compare: that run is of float32, not float64"
+    assert message == "--compare: that run has dtype float32, expected float64"
     message = error_of(capsys, *args, "--filter", "entropy K=6 N=1")
     assert message == "--compare: the two runs have no workload in common"

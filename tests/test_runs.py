@@ -561,7 +561,7 @@ def test_plot_draws_it_again(run: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert picture.read_bytes() == expected
     (run / "metrics.csv").unlink()
     assert error_of(capsys, "plot", str(run)).startswith(f"cannot read {run / 'metrics.csv'}")
-    assert error_of(capsys, "plot", str(run / "no")).startswith(f"{run / 'no'} is not the folder")
+    assert error_of(capsys, "plot", str(run / "no")).startswith(f"{run / 'no'} is not a run folder")
 
 
 def test_plot_of_a_training_that_goes_on(
