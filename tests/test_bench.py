@@ -390,7 +390,7 @@ def test_report(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert err == ""
     for text in ("log_prob", "tabular_gradient", "ns/elem.", "NumPy", "ULP"):
         assert text in out
-    assert re.search(r"0 slower, 0 faster, \d+ within the noise; all together 1.00x", out)
+    assert re.search(r"0 slower, 0 faster, \d+ within the noise; geometric mean 1.00x", out)
     assert (run / "results.json").read_bytes() == before
     text = page.read_text()
     assert text.startswith(f"# Before\n\n{BEGIN}\n")
@@ -425,7 +425,7 @@ def test_interrupt_keeps_what_is_measured(tmp_path: Path) -> None:
     out, err = process.communicate()
     assert process.returncode == 130, err
     assert "Traceback" not in err
-    assert re.search(r"Interrupted: \d+ of \d+ workloads are measured", out)
+    assert re.search(r"Interrupted after \d+ of \d+ workloads", out)
     assert f"scorefn bench --resume {folder}" in out
     assert len(read_results(folder).rows) >= 1
 
@@ -518,7 +518,7 @@ def test_error(args: list[str], message: str, capsys: pytest.CaptureFixture[str]
 
 def test_resume_keeps_the_settings(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     message = error_of(capsys, "bench", "--resume", str(run), "--dtype", "float64")
-    assert message == "--resume goes on with the settings of the run; leave out --dtype"
+    assert message == "--resume keeps the settings of the run; omit --dtype"
 
 
 @pytest.mark.parametrize(
@@ -576,11 +576,11 @@ def test_folder_and_markdown_are_not_overwritten(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     message = error_of(capsys, "bench", *TINY, "--output", str(run))
-    assert message == f"{run} is not empty; --resume goes on with a run"
+    assert message == f"{run} is not empty; use --resume to continue a run"
     page = tmp_path / "page.md"
     page.write_text("mine")
     message = error_of(capsys, "bench", *TINY, "--markdown", str(page))
-    assert message.startswith(f"{page} exists, and has no lines {BEGIN}")
+    assert message.startswith(f"{page} exists without the lines {BEGIN}")
     assert page.read_text() == "mine"
 
 
@@ -589,6 +589,6 @@ def test_what_cannot_be_compared_is_said_at_once(
 ) -> None:
     args = ["bench", "--quick", "--compare", str(run)]
     message = error_of(capsys, *args, "--dtype", "float64")
-    assert message == "--compare: that run is of float32, not float64"
+    assert message == "--compare: that run has dtype float32, expected float64"
     message = error_of(capsys, *args, "--filter", "entropy K=6 N=1")
     assert message == "--compare: the two runs have no workload in common"

@@ -46,7 +46,7 @@ def headline(results: Results) -> str:
     environment = results.environment
     versions = ", ".join(f"{name} {version}" for name, version in environment["versions"].items())
     return (
-        f"{machine(results)}, load {environment['load_average']:.1f} at the start"
+        f"{machine(results)}, load average {environment['load_average']:.1f} at the start"
         f"{', quick' if results.settings.quick else ''}; "
         f"{versions}; Python {environment['python']}"
     )

@@ -17,9 +17,9 @@ def to_markdown(results: Results) -> str:
     doubt = warning(results)
     parts = [headline(results) + ".", *([f"**{doubt}**"] if doubt else []), tables.KEY]
     lost = tables.losses(results)
-    parts.append(lost.to_markdown() if lost.rows else "No peer is faster anywhere.")
+    parts.append(lost.to_markdown() if lost.rows else "No other library is faster on any workload.")
     if failures := tables.failures(results):
-        parts.append("\n".join(["### Left out", "", *(f"- {line}" for line in failures)]))
+        parts.append("\n".join(["### Not compared", "", *(f"- {line}" for line in failures)]))
     parts += [table.to_markdown() for table in tables.tables(results)]
     return "\n\n".join(parts) + "\n"
 
@@ -35,7 +35,9 @@ def read_around(path: Path) -> tuple[str, str]:
     before, begin, rest = old.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise CommandError(f"{path} exists, and has no lines {BEGIN} and {END} to write between")
+        raise CommandError(
+            f"{path} exists without the lines {BEGIN} and {END}, between which the tables go"
+        )
     return before, after
 
 
