@@ -90,8 +90,8 @@ def make_parser() -> Parser:
         "info",
         help="show version and hardware information for bug reports",
         description="Print version, compiler, instruction set, OpenMP version and threads. A trial "
-        "of a quarter of a second shows whether threads pay at the moment: how many parallel regions "
-        "were shared, and how many ran on one thread because the machine is busy.",
+        "of a quarter of a second shows whether threads pay at the moment: how many parallel "
+        "regions were shared, and how many ran on one thread because the machine is busy.",
     )
     return parser
 
