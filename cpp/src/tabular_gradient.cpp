@@ -312,10 +312,11 @@ void run(const char* name, const Matrix<const T>& table, const IndexVector* stat
          const IndexVector& actions, const RealVector& weights, const Matrix<T>& out,
          const GradientOptions& options) {
     const StandardFloatEnvironment environment;
-    require_logits(table, options.where);
-    require_shape("out", out.rows, out.cols, table.rows, table.cols);
-    if (states) require_size("actions", actions.size, states->size);
-    require_size("weights", weights.size, actions.size);
+    require_logits(name, table, options.where);
+    require_shape("out", out, table.rows, table.cols);
+    if (states) require_view("states", *states);
+    require_size("actions", actions, states ? states->size : actions.size);
+    require_size("weights", weights, actions.size);
 
     const Samples samples(states, actions, weights, table.rows, table.cols);
     TabularGradient<T> gradient(name, table, samples, out, options);
@@ -334,25 +335,19 @@ void run(const char* name, const Matrix<const T>& table, const IndexVector* stat
 
 }  // namespace
 
-template <class T>
-void tabular_gradient(Matrix<const T> table, IndexVector states, IndexVector actions, RealVector weights,
-                      Matrix<T> out, const GradientOptions& options) {
-    run("table", table, &states, actions, weights, out, options);
-}
-
-template <class T>
-void score_gradient(Vector<const T> logits, IndexVector actions, RealVector weights, Vector<T> out,
-                    const GradientOptions& options) {
-    require_size("out", out.size, logits.size);
-    run("logits", Matrix<const T>(logits.data, 1, logits.size, 0, logits.stride), nullptr, actions, weights,
-        Matrix<T>(out.data, 1, out.size, 0, out.stride), options);
-}
-
-#define SCOREFN_INSTANTIATE(T)                                                                       \
-    template void tabular_gradient(Matrix<const T>, IndexVector, IndexVector, RealVector, Matrix<T>, \
-                                   const GradientOptions&);                                          \
-    template void score_gradient(Vector<const T>, IndexVector, RealVector, Vector<T>, const GradientOptions&);
-SCOREFN_INSTANTIATE(float)
-SCOREFN_INSTANTIATE(double)
+#define SCOREFN_DEFINE(T)                                                                               \
+    void tabular_gradient(Matrix<const T> table, IndexVector states, IndexVector actions,               \
+                          RealVector weights, Matrix<T> out, const GradientOptions& options) {          \
+        run<T>("table", table, &states, actions, weights, out, options);                                \
+    }                                                                                                   \
+    void score_gradient(Vector<const T> logits, IndexVector actions, RealVector weights, Vector<T> out, \
+                        const GradientOptions& options) {                                               \
+        require_view("logits", logits);                                                                 \
+        require_size("out", out, logits.size);                                                          \
+        run<T>("logits", {logits.data, 1, logits.size, 0, logits.stride}, nullptr, actions, weights,    \
+               {out.data, 1, out.size, 0, out.stride}, options);                                        \
+    }
+SCOREFN_DEFINE(float)
+SCOREFN_DEFINE(double)
 
 }  // namespace scorefn

@@ -48,7 +48,7 @@ void compute(DType dtype, const Shape& samples, const Shape& rows, const Functio
         throw py::error_already_set();
     } catch (const IndexError& error) {
         throw py::index_error(describe(error.fault, samples));
-    } catch (const NoAllowedAction& error) {
+    } catch (const BadRow& error) {
         throw py::value_error(describe(error.fault, rows));
     }
 }

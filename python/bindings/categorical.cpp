@@ -20,7 +20,7 @@ py::object log_prob(py::handle logits_, py::handle actions_, py::handle where_, 
     const Options options = to_options(where, num_threads, out);
     compute(logits, [&](auto zero) {
         using T = decltype(zero);
-        scorefn::log_prob<T>(logits.matrix<T>(), actions.vector(), out.vector<T>(), options);
+        scorefn::log_prob(logits.matrix<T>(), actions.vector(), out.vector<T>(), options);
     });
     return out.result();
 }
@@ -34,7 +34,7 @@ py::object entropy(py::handle logits_, py::handle where_, py::handle out_, py::h
     const Options options = to_options(where, num_threads, out);
     compute(logits, [&](auto zero) {
         using T = decltype(zero);
-        scorefn::entropy<T>(logits.matrix<T>(), out.vector<T>(), options);
+        scorefn::entropy(logits.matrix<T>(), out.vector<T>(), options);
     });
     return out.result();
 }
@@ -52,7 +52,7 @@ py::object kl_divergence(py::handle logits_p_, py::handle logits_q_, py::handle 
     const Options options = to_options(where, num_threads, out);
     compute(logits_p, [&](auto zero) {
         using T = decltype(zero);
-        scorefn::kl_divergence<T>(logits_p.matrix<T>(), logits_q.matrix<T>(), out.vector<T>(), options);
+        scorefn::kl_divergence(logits_p.matrix<T>(), logits_q.matrix<T>(), out.vector<T>(), options);
     });
     return out.result();
 }

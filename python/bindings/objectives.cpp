@@ -78,8 +78,8 @@ py::object policy_gradient(py::handle logits, py::handle actions, py::handle wei
     double objective = 0;
     compute(pass.logits, [&](auto zero) {
         using T = decltype(zero);
-        objective = scorefn::policy_gradient<T>(pass.logits.matrix<T>(), pass.actions.vector(),
-                                                weights.vector(), pass.rows<T>(), options);
+        objective = scorefn::policy_gradient(pass.logits.matrix<T>(), pass.actions.vector(), weights.vector(),
+                                             pass.rows<T>(), options);
     });
     return call_python(result_class("PolicyGradient"),
                        {py::float_(objective), pass.gradient(), pass.log_prob(), pass.entropy()});
@@ -102,9 +102,9 @@ py::object clipped_surrogate(py::handle logits, py::handle actions, py::handle o
     ClippedSurrogate sums{};
     compute(pass.logits, [&](auto zero) {
         using T = decltype(zero);
-        sums = scorefn::clipped_surrogate<T>(pass.logits.matrix<T>(), pass.actions.vector(),
-                                             old_log_prob.vector(), advantages.vector(), range,
-                                             pass.rows<T>(), ratio.vector<T>(), options);
+        sums = scorefn::clipped_surrogate(pass.logits.matrix<T>(), pass.actions.vector(),
+                                          old_log_prob.vector(), advantages.vector(), range, pass.rows<T>(),
+                                          ratio.vector<T>(), options);
     });
     return call_python(result_class("ClippedSurrogate"),
                        {py::float_(sums.objective), pass.gradient(), pass.log_prob(), pass.entropy(),

@@ -15,7 +15,7 @@ Parameters
 )" SCOREFN_DOC_LOGITS
 R"(rng : numpy.random.Generator, int seed or None
     Where the randomness comes from. A Generator is advanced by two 64-bit words a call, also by one that
-    fails for a row without an allowed action, but not by one that fails for another reason. A seed stands for
+    fails for a row of `logits`, but not by one that fails for another reason. A seed stands for
     ``numpy.random.default_rng(seed)`` and None for ``numpy.random.default_rng()``.
 num_samples : int, optional
     Number of independent draws from each row. By default one, without an axis for it.
@@ -39,12 +39,14 @@ SampleWithEntropy
 Raises
 ------
 )" SCOREFN_DOC_RAISES
-R"(
+R"(    Or a row with NaN or +inf in an allowed slot: no action can be drawn from it.
+
 Notes
 -----
 Inverse of the cumulative distribution: the first action a with pi_0 + ... + pi_a > u. The uniform u of draw d
 of row i is a function of (key, i, d) alone, by the counter-based generator Philox4x32-10 [1]_; the key is the
 only thing taken from `rng`. So the draws depend neither on the number of threads nor on the instruction set.
+`scorefn.testing.philox_uniforms` is that function. Different keys give independent draws.
 
 u is a multiple of 2^-53 in [0, 1), each equally likely, and the sums are taken in double: an action of
 probability 0 is never drawn, and every other one has its share of the 2^53 uniforms, to within rounding,
