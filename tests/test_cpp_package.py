@@ -1,6 +1,10 @@
-"""The C++ package: a program that finds it by CMake gets Python's numbers, bit for bit."""
+"""The C++ package: a program that finds it by CMake gets Python's numbers, bit for bit.
+
+The programs that the documents show compile as printed, with GCC and Clang, and run.
+"""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +18,9 @@ import scorefn
 
 ROOT = Path(__file__).parents[1]
 CONSUMER = ROOT / "tests" / "cpp" / "consumer"
+INCLUDE = ROOT / "cpp" / "include"
+COMPILERS = [compiler for compiler in ("g++", "clang++") if shutil.which(compiler)]
+WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"]
 
 # cmake and ninja of this Python environment, also when it is not activated.
 ENVIRONMENT = os.environ | {
@@ -43,6 +50,13 @@ def moved_install(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPath
     shutil.move(folder / "before", folder / "after")
     (config,) = (folder / "after").rglob("scorefn-config.cmake")
     return config.parent
+
+
+def snippets(language: str) -> list[str]:
+    """The programs of the documents."""
+    block = re.compile(rf"^```{language}\n(.*?)^```$", re.M | re.S)
+    documents = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    return [program for path in documents for program in block.findall(path.read_text("utf-8"))]
 
 
 @pytest.fixture(scope="session")
@@ -80,3 +94,68 @@ def test_consumer(install: str, request: pytest.FixtureRequest, tmp_path: Path) 
     assert (lines[0], lines[-1]) == (expected[0], expected[-1])
     # C's %a and Python's hex() may write the same number with other digits.
     assert list(map(float.fromhex, lines[1:-1])) == list(map(float.fromhex, expected[1:-1]))
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_snippets(compiler: str, moved_install: Path, tmp_path: Path) -> None:
+    use_of_package = snippets("cmake")[0]
+    programs = snippets("cpp")
+    assert len(programs) >= 2
+    for number, program in enumerate(programs):
+        source = tmp_path / str(number)
+        source.mkdir()
+        (source / "main.cpp").write_text(program)
+        (source / "CMakeLists.txt").write_text(
+            "cmake_minimum_required(VERSION 3.25)\n"
+            "project(snippet LANGUAGES CXX)\n"
+            "add_executable(simulator main.cpp)\n"
+            f"target_compile_options(simulator PRIVATE {' '.join(WARNINGS)})\n{use_of_package}"
+        )
+        build = source / "build"
+        run(
+            *("cmake", "-S", source, "-B", build, "-G", "Ninja"),
+            *(f"-DCMAKE_CXX_COMPILER={compiler}", f"-Dscorefn_DIR={moved_install}"),
+        )
+        run("cmake", "--build", build)
+        printed = run(build / "simulator").split()
+        assert printed
+        if "score_gradient" in program:
+            logits = np.array([[2.0, 1.0, 0.0], [0.5, 0.5, 0.5]], np.float32)
+            expected = scorefn.score_gradient(logits, [0, 2], [1.0, -2.0])
+            assert printed == [f"{x:g}" for x in expected.flat]
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_each_header_stands_alone_without_a_warning(compiler: str, tmp_path: Path) -> None:
+    for header in sorted(INCLUDE.rglob("*.hpp")):
+        program = tmp_path / "main.cpp"
+        program.write_text(f"#include <{header.relative_to(INCLUDE)}>\n")
+        flags = [*WARNINGS, "-Wsign-conversion", "-std=c++17", f"-I{INCLUDE}"]
+        run(compiler, *flags, "-fsyntax-only", program)
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_every_way_to_make_a_view_compiles_without_a_warning(compiler: str) -> None:
+    """tests/cpp/test_views.cpp calls every function with views of each kind."""
+    flags = [*WARNINGS, "-Wsign-conversion", "-std=c++17", f"-I{INCLUDE}"]
+    run(compiler, *flags, "-fsyntax-only", ROOT / "tests" / "cpp" / "test_views.cpp")
+
+
+def test_without_openmp_the_package_says_what_to_install(
+    moved_install: Path, tmp_path: Path
+) -> None:
+    for source, options in ((CONSUMER, [f"-Dscorefn_DIR={moved_install}"]), (ROOT, [])):
+        result = subprocess.run(
+            [
+                *("cmake", "-S", source, "-B", tmp_path / source.name, "-G", "Ninja"),
+                *("-DCMAKE_DISABLE_FIND_PACKAGE_OpenMP=ON", *options),
+            ],
+            env=ENVIRONMENT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        message = " ".join(result.stderr.split())
+        assert result.returncode != 0
+        assert "libomp-dev on Debian and Ubuntu" in message
+        assert "-DCMAKE_CXX_COMPILER=g++" in message

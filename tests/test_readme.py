@@ -28,17 +28,6 @@ def test_python() -> None:
         assert result.stdout == output
 
 
-def test_cpp() -> None:
-    """Its lines are those of the program that test_cpp_package.py builds and runs."""
-    consumer = ROOT / "tests" / "cpp" / "consumer"
-    for language, file in (("cpp", "main.cpp"), ("cmake", "CMakeLists.txt")):
-        assert blocks(language)
-        program = (consumer / file).read_text().replace("consumer", "simulator")
-        program = re.sub(r"scorefn [\d.]+ CONFIG", "scorefn CONFIG", program)
-        for line in "".join(blocks(language)).splitlines():
-            assert line.partition("  #")[0] in program
-
-
 @pytest.mark.parametrize(
     "command",
     ["pip install '.[cli]' && scorefn train CartPole-v1", "pip install '.[test]' && pytest"],

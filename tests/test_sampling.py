@@ -63,9 +63,11 @@ def generator_of_zeros() -> np.random.Generator:
     return np.random.Generator(bits)
 
 
-def test_the_first_draw_with_key_0_has_the_published_bits():
+def test_the_first_draw_with_key_0_is_made_of_the_published_bits():
+    """What Philox makes of key 0 and counter 0 is the key and half of the counter of the draws."""
     assert generator_of_zeros().integers(2**64, dtype=np.uint64, size=2).tolist() == [0, 0]
-    low, high = KNOWN_ANSWERS[0][2][:2]
+    *key, third, fourth = KNOWN_ANSWERS[0][2]
+    low, high = map(int, testing.philox4x32([0, 0, third, fourth], key)[:2])
     word = (high << 32) | low
     # Of 2^16 equal actions the draw is the number in the first 16 bits of u, ...
     uniform = scorefn.sample(np.zeros(2**16), rng=generator_of_zeros())
@@ -97,7 +99,6 @@ def test_draws_of_uniform_rows_are_the_first_bits_of_philox(cols, dtype):
 @pytest.mark.parametrize("num_samples", [None, 0, 1, 3])
 def test_the_entropy_has_its_own_bits_and_changes_none(cols, dtype, num_samples):
     inputs = inputs_for(35, cols, dtype)
-    inputs["logits"][[3, 20]] = np.array([NAN, INF])[:, None]
     for where in (None, mask_for("sample", inputs)):
         options = {"num_samples": num_samples, "where": where}
         drawn = call("sample", inputs, entropy=True, **options)
@@ -281,16 +282,53 @@ def test_out(cols, dtype, num_samples):
 @pytest.mark.parametrize("bad", [NAN, INF])
 @pytest.mark.parametrize("cols", LENGTHS)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_a_bad_row_has_action_minus_1_and_harms_no_other(cols, dtype, bad):
+def test_no_action_is_drawn_from_a_row_with_nan_or_infinity(cols, dtype, bad):
     z = inputs_for(35, cols, dtype)["logits"]
-    expected = scorefn.sample(z, rng=2, num_samples=2)
-    rows, slots = [0, 7, 16, 34], [0, cols // 2, cols - 1, cols // 3]
-    z[rows, slots] = bad
-    drawn = scorefn.sample(z, rng=2, num_samples=2)
-    assert (drawn.actions[rows] == -1).all()
-    assert np.isnan(drawn.log_probs[rows]).all()
-    good = np.setdiff1d(np.arange(35), rows)
-    assert same_bits(tuple(x[good] for x in drawn), tuple(x[good] for x in expected))
+    where = np.ones(z.shape, bool)
+    for row, slot in ((34, cols - 1), (16, cols // 2), (7, cols // 3), (0, 0)):
+        z[row, slot] = bad
+        message = rf"^logits\[{row}\] has NaN or \+inf in an allowed slot: no action can be drawn"
+        out = np.full(35, 7), np.full(35, 7, dtype)
+        for options in ({}, {"where": where}, {"out": out}, {"out": out, "where": where}):
+            for entropy in (False, True):
+                with pytest.raises(ValueError, match=message):
+                    scorefn.sample(z, rng=2, entropy=entropy, **options)
+        assert (out[0] == 7).all()
+        assert (out[1] == 7).all()
+        with pytest.raises(ValueError, match=message):
+            testing.sample(z, rng=2)
+        with pytest.raises(ValueError, match=message):
+            scorefn.sample(z, rng=2, num_samples=3)
+        if cols > 1:  # in a masked slot it does no harm
+            where[row, slot] = False
+            masked = scorefn.sample(np.where(where, z, 0.0).astype(dtype), rng=2, where=where)
+            assert same_bits(scorefn.sample(z, rng=2, where=where), masked)
+            where[row, slot] = True
+            z[row, slot] = 0.0
+
+
+def test_the_first_bad_row_is_named_by_its_indices():
+    z = np.zeros((2, 3, 4))
+    z[1, 1], z[1, 2, 3], z[0, 2, 1] = -INF, INF, NAN
+    with pytest.raises(ValueError, match=r"^logits\[0, 2\] has NaN or \+inf"):
+        scorefn.sample(z)
+    z[0, 2, 1] = 0.0
+    with pytest.raises(ValueError, match=r"^logits\[1, 1\] has no allowed action"):
+        scorefn.sample(z)
+    with pytest.raises(ValueError, match=r"^logits has NaN or \+inf"):
+        scorefn.sample(z[1, 2])
+
+
+def test_no_policy_draws_from_nan():
+    table, coef = np.zeros((3, 2)), np.zeros((2, 3))
+    table[1, 0] = coef[0, 1] = NAN
+    message = r"has NaN or \+inf in an allowed slot"
+    with pytest.raises(ValueError, match=rf"^logits\[2\] {message}"):
+        scorefn.TabularPolicy(table).sample([0, 2, 1])
+    with pytest.raises(ValueError, match=rf"^logits\[0\] {message}"):
+        scorefn.LinearPolicy(coef).sample(np.ones((2, 2)))
+    with pytest.raises(ValueError, match=rf"^logits {message}"):
+        scorefn.LogitsPolicy(np.array([0.0, INF])).sample(None)
 
 
 # --- rng ------------------------------------------------------------------------------------------

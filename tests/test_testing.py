@@ -235,9 +235,11 @@ def test_a_bad_row_is_nan_and_harms_no_other():
     assert np.isnan(testing.score(z, actions)[1:3]).all()
     assert np.isnan(testing.kl_divergence(z, np.zeros((4, 2)))[1:3]).all()
     assert np.isnan(testing.kl_divergence(np.zeros((4, 2)), z)[1:3]).all()
-    drawn = testing.sample(z, rng=0)
-    assert (drawn.actions[1:3] == -1).all()
-    assert np.isnan(drawn.log_probs[1:3]).all()
+    with pytest.raises(ValueError, match=r"^logits\[1\] has NaN or \+inf in an allowed slot"):
+        testing.sample(z, rng=0)
+    allowed = [[True, True], [False, True], [True, False], [True, True]]
+    drawn = testing.sample(z, rng=0, where=allowed)
+    np.testing.assert_array_equal(drawn.actions[1:3], [1, 0])
 
 
 def test_a_weight_of_zero_contributes_zero():
@@ -268,8 +270,9 @@ def test_masked_slots_may_hold_anything():
 def test_philox_counts_rows_and_draws():
     key = [(7 << 32) | 123, (9 << 32) | 5]
     u = testing.philox_uniforms(key, rows=3, draws=4)
+    *mixed, third, fourth = testing.philox4x32([123, 7, 5, 9], [0, 0]).tolist()
     for row, draw in np.ndindex(3, 4):
-        low, high, *_ = testing.philox4x32([row, 0, draw ^ 5, 9], [123, 7]).tolist()
+        low, high, *_ = testing.philox4x32([row, 0, draw ^ third, fourth], mixed).tolist()
         assert u[row, draw] == (((high << 32) | low) >> 11) * 2.0**-53
 
 

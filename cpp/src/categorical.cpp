@@ -3,11 +3,14 @@
 #include "rows.hpp"
 
 namespace scorefn {
+namespace {
 
 template <class T>
-void log_prob(Matrix<const T> logits, IndexVector actions, Vector<T> out, const Options& options) {
+void log_prob(const Matrix<const T>& logits, const IndexVector& actions, const Vector<T>& out,
+              const Options& options) {
     const StandardFloatEnvironment environment;
-    require_size("out", out.size, logits.rows);
+    require_logits("logits", logits, options.where);
+    require_size("out", out, logits.rows);
     const Kernels<T>& table = kernels().of<T>();
     run_rows(logits, &actions, options, [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) {
         return table.log_prob(rows, from(actions, first), &out[first], out.stride, scratch);
@@ -15,10 +18,12 @@ void log_prob(Matrix<const T> logits, IndexVector actions, Vector<T> out, const 
 }
 
 template <class T>
-void log_prob(Matrix<const T> logits, IndexVector actions, Matrix<T> out, const Options& options) {
+void log_prob(const Matrix<const T>& logits, const IndexVector& actions, const Matrix<T>& out,
+              const Options& options) {
     const StandardFloatEnvironment environment;
-    require_shape("out", out.rows, out.cols, logits.rows, out.cols);
-    require_size("actions", actions.size, out.rows * out.cols);
+    require_logits("logits", logits, options.where);
+    require_shape("out", out, logits.rows, out.cols);
+    require_size("actions", actions, out.rows * out.cols);
     require_in_range("actions", actions, logits.cols, "actions", options.num_threads);
     const Kernels<T>& table = kernels().of<T>();
     run_rows(logits, nullptr, options, [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) {
@@ -34,9 +39,10 @@ void log_prob(Matrix<const T> logits, IndexVector actions, Matrix<T> out, const 
 }
 
 template <class T>
-void entropy(Matrix<const T> logits, Vector<T> out, const Options& options) {
+void entropy(const Matrix<const T>& logits, const Vector<T>& out, const Options& options) {
     const StandardFloatEnvironment environment;
-    require_size("out", out.size, logits.rows);
+    require_logits("logits", logits, options.where);
+    require_size("out", out, logits.rows);
     const Kernels<T>& table = kernels().of<T>();
     run_rows(logits, nullptr, options, [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) {
         return table.entropy(rows, &out[first], out.stride, scratch);
@@ -44,12 +50,12 @@ void entropy(Matrix<const T> logits, Vector<T> out, const Options& options) {
 }
 
 template <class T>
-void kl_divergence(Matrix<const T> logits_p, Matrix<const T> logits_q, Vector<T> out,
+void kl_divergence(const Matrix<const T>& logits_p, const Matrix<const T>& logits_q, const Vector<T>& out,
                    const Options& options) {
     const StandardFloatEnvironment environment;
-    require_shape("logits_q", logits_q.rows, logits_q.cols, logits_p.rows, logits_p.cols);
-    require_logits(logits_p, options.where);
-    require_size("out", out.size, logits_p.rows);
+    require_logits("logits_p", logits_p, options.where);
+    require_shape("logits_q", logits_q, logits_p.rows, logits_p.cols);
+    require_size("out", out, logits_p.rows);
     const auto check = [&] {
         check_rows("logits_p", logits_p, nullptr, options);
         check_rows("logits_q", logits_q, nullptr, options);
@@ -69,27 +75,41 @@ void kl_divergence(Matrix<const T> logits_p, Matrix<const T> logits_q, Vector<T>
 }
 
 template <class T>
-void sample(Matrix<const T> logits, RandomKey key, Matrix<std::int64_t> actions, Matrix<T> log_probs,
-            Vector<T> entropies, const Options& options) {
+void sample(const Matrix<const T>& logits, const RandomKey& key, const Matrix<std::int64_t>& actions,
+            const Matrix<T>& log_probs, const Vector<T>& entropies, const Options& options) {
     const StandardFloatEnvironment environment;
-    require_shape("actions", actions.rows, actions.cols, logits.rows, actions.cols);
-    require_shape("log_probs", log_probs.rows, log_probs.cols, actions.rows, actions.cols);
-    if (entropies.data) require_size("entropies", entropies.size, logits.rows);
+    require_logits("logits", logits, options.where);
+    require_shape("actions", actions, logits.rows, actions.cols);
+    if (is_given(log_probs)) require_shape("log_probs", log_probs, actions.rows, actions.cols);
+    if (is_given(entropies)) require_size("entropies", entropies, logits.rows);
     const Kernels<T>& table = kernels().of<T>();
     run_rows(logits, nullptr, options, [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) {
         return table.sample(rows, key.words, first, out_rows(actions, first), out_rows(log_probs, first),
                             entropies.data ? &entropies[first] : nullptr, entropies.stride, scratch);
-    });
+    }, false, Needs::numbers);
 }
 
-#define SCOREFN_INSTANTIATE(T)                                                                   \
-    template void log_prob(Matrix<const T>, IndexVector, Vector<T>, const Options&);             \
-    template void log_prob(Matrix<const T>, IndexVector, Matrix<T>, const Options&);             \
-    template void entropy(Matrix<const T>, Vector<T>, const Options&);                           \
-    template void kl_divergence(Matrix<const T>, Matrix<const T>, Vector<T>, const Options&);    \
-    template void sample(Matrix<const T>, RandomKey, Matrix<std::int64_t>, Matrix<T>, Vector<T>, \
-                         const Options&);
-SCOREFN_INSTANTIATE(float)
-SCOREFN_INSTANTIATE(double)
+}  // namespace
+
+#define SCOREFN_DEFINE(T)                                                                                 \
+    void log_prob(Matrix<const T> logits, IndexVector actions, Vector<T> out, const Options& options) {   \
+        log_prob<T>(logits, actions, out, options);                                                       \
+    }                                                                                                     \
+    void log_prob(Matrix<const T> logits, IndexVector actions, Matrix<T> out, const Options& options) {   \
+        log_prob<T>(logits, actions, out, options);                                                       \
+    }                                                                                                     \
+    void entropy(Matrix<const T> logits, Vector<T> out, const Options& options) {                         \
+        entropy<T>(logits, out, options);                                                                 \
+    }                                                                                                     \
+    void kl_divergence(Matrix<const T> logits_p, Matrix<const T> logits_q, Vector<T> out,                 \
+                       const Options& options) {                                                          \
+        kl_divergence<T>(logits_p, logits_q, out, options);                                               \
+    }                                                                                                     \
+    void sample(Matrix<const T> logits, RandomKey key, Matrix<std::int64_t> actions, Matrix<T> log_probs, \
+                Vector<T> entropies, const Options& options) {                                            \
+        sample<T>(logits, key, actions, log_probs, entropies, options);                                   \
+    }
+SCOREFN_DEFINE(float)
+SCOREFN_DEFINE(double)
 
 }  // namespace scorefn

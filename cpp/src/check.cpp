@@ -24,17 +24,40 @@ void convert(const void* data, std::int64_t stride, std::int64_t first, std::int
 
 }  // namespace
 
-void require_size(const char* name, std::int64_t got, std::int64_t expected) {
-    if (got != expected)
-        throw std::invalid_argument(std::string(name) + " must have size " + std::to_string(expected) +
-                                    ", got " + std::to_string(got));
+void throw_wrong_size(const char* name, std::int64_t got, std::int64_t expected) {
+    throw std::invalid_argument(std::string(name) + " must have size " + std::to_string(expected) + ", got " +
+                                std::to_string(got));
 }
 
-void require_shape(const char* name, std::int64_t rows, std::int64_t cols, std::int64_t expected_rows,
-                   std::int64_t expected_cols) {
-    if (rows != expected_rows || cols != expected_cols)
-        throw std::invalid_argument(std::string(name) + " must have shape " +
-                                    shape(expected_rows, expected_cols) + ", got " + shape(rows, cols));
+void throw_wrong_shape(const char* name, std::int64_t rows, std::int64_t cols, std::int64_t expected_rows,
+                       std::int64_t expected_cols) {
+    throw std::invalid_argument(std::string(name) + " must have shape " +
+                                shape(expected_rows, expected_cols) + ", got " + shape(rows, cols));
+}
+
+namespace detail {
+
+void throw_wrong_size(std::int64_t rows, std::int64_t cols, std::int64_t size) {
+    throw std::invalid_argument("a matrix of shape " + shape(rows, cols) +
+                                " must have as many elements, got " + std::to_string(size));
+}
+
+}  // namespace detail
+
+void throw_bad_view(const char* name, std::int64_t size) {
+    if (size < 0)
+        throw std::invalid_argument(std::string(name) + " must have a size of at least 0, got " +
+                                    std::to_string(size));
+    throw std::invalid_argument(std::string(name) + " must have data for its size " + std::to_string(size) +
+                                ", got a null pointer");
+}
+
+void throw_bad_view(const char* name, std::int64_t rows, std::int64_t cols) {
+    if (rows < 0 || cols < 0)
+        throw std::invalid_argument(std::string(name) + " must have sizes of at least 0, got shape " +
+                                    shape(rows, cols));
+    throw std::invalid_argument(std::string(name) + " must have data for its shape " + shape(rows, cols) +
+                                ", got a null pointer");
 }
 
 void require_num_actions(const char* name, std::int64_t got) {
@@ -46,14 +69,6 @@ void require_num_actions(const char* name, std::int64_t got) {
         throw std::invalid_argument(std::string(name) + " must have at most " + std::to_string(most) +
                                     " actions, got " + std::to_string(got));
 }
-
-template <class T>
-void require_logits(const Matrix<const T>& logits, const Matrix<const bool>& where) {
-    require_num_actions("logits", logits.cols);
-    if (where) require_shape("where", where.rows, where.cols, logits.rows, logits.cols);
-}
-template void require_logits(const Matrix<const float>&, const Matrix<const bool>&);
-template void require_logits(const Matrix<const double>&, const Matrix<const bool>&);
 
 template <class T>
 void load(const RealVector& v, std::int64_t first, std::int64_t count, T* out) {
@@ -119,6 +134,10 @@ template bool have_allowed_actions(const Matrix<const double>&, const Matrix<con
 void throw_no_allowed_action(const char* name, std::int64_t row, const char* suffix) {
     throw NoAllowedAction(
         {name, row, std::string(suffix) + " has no allowed action: every logit is -inf or masked"});
+}
+
+void throw_bad_logits(const char* name, std::int64_t row) {
+    throw BadLogits({name, row, " has NaN or +inf in an allowed slot: no action can be drawn from it"});
 }
 
 }  // namespace scorefn

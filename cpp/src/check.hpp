@@ -10,14 +10,52 @@
 
 namespace scorefn {
 
-void require_size(const char* name, std::int64_t got, std::int64_t expected);
-void require_shape(const char* name, std::int64_t rows, std::int64_t cols, std::int64_t expected_rows,
-                   std::int64_t expected_cols);
-// From 1 to 2^40: far more than any memory holds, and few enough that no size that follows from it overflows.
-void require_num_actions(const char* name, std::int64_t got);
-// Such a number of actions, and a mask, if there is one, of the shape of the logits.
+[[noreturn]] void throw_wrong_size(const char* name, std::int64_t got, std::int64_t expected);
+[[noreturn]] void throw_wrong_shape(const char* name, std::int64_t rows, std::int64_t cols,
+                                    std::int64_t expected_rows, std::int64_t expected_cols);
+[[noreturn]] void throw_bad_view(const char* name, std::int64_t size);
+[[noreturn]] void throw_bad_view(const char* name, std::int64_t rows, std::int64_t cols);
+
+// No size is negative, and a view of one element or more has data. The other checks of views begin with it.
+template <class View>
+void require_view(const char* name, const View& v) {
+    if (v.size < 0 || (!v.data && v.size != 0)) throw_bad_view(name, v.size);
+}
 template <class T>
-void require_logits(const Matrix<const T>& logits, const Matrix<const bool>& where);
+void require_view(const char* name, const Matrix<T>& m) {
+    if (m.rows < 0 || m.cols < 0 || (!m.data && m.rows != 0 && m.cols != 0))
+        throw_bad_view(name, m.rows, m.cols);
+}
+
+template <class View>
+void require_size(const char* name, const View& v, std::int64_t expected) {
+    require_view(name, v);
+    if (v.size != expected) throw_wrong_size(name, v.size, expected);
+}
+template <class T>
+void require_shape(const char* name, const Matrix<T>& m, std::int64_t rows, std::int64_t cols) {
+    require_view(name, m);
+    if (m.rows != rows || m.cols != cols) throw_wrong_shape(name, m.rows, m.cols, rows, cols);
+}
+// Whether an output is wanted, or a mask is there: others are null and of no size.
+template <class View>
+bool is_given(const View& v) {
+    return v.data || v.size != 0;
+}
+template <class T>
+bool is_given(const Matrix<T>& m) {
+    return m.data || (m.rows != 0 && m.cols != 0);
+}
+
+// From 1 to 2^40 actions: far more than any memory holds, and few enough that no size that follows from it overflows.
+void require_num_actions(const char* name, std::int64_t got);
+// Such a matrix, and a mask of its shape if there is one.
+template <class T>
+void require_logits(const char* name, const Matrix<const T>& logits, const Matrix<const bool>& where) {
+    require_view(name, logits);
+    require_num_actions(name, logits.cols);
+    if (is_given(where)) require_shape("where", where, logits.rows, logits.cols);
+}
 
 // Elements first .. first + count - 1, each read once.
 template <class T>
@@ -29,6 +67,8 @@ void require_in_range(const char* name, const IndexVector& indices, std::int64_t
 
 // NoAllowedAction for a row: "<name>[3]<suffix> has no allowed action: ..."
 [[noreturn]] void throw_no_allowed_action(const char* name, std::int64_t row, const char* suffix = "");
+// BadLogits: "<name>[3] has NaN or +inf in an allowed slot ..."
+[[noreturn]] void throw_bad_logits(const char* name, std::int64_t row);
 
 // A bool of other hands may be any byte, and anything but 0 is true.
 inline const unsigned char* bytes_of(const Matrix<const bool>& where) {

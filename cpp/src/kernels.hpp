@@ -86,6 +86,10 @@ constexpr std::int64_t kPartSize = kBlockBytes / static_cast<std::int64_t>(sizeo
 // of each row are, and what is known of the parts of a row; all that twice.
 constexpr std::int64_t kPartBytes = 64;
 constexpr std::int64_t block_bytes(std::int64_t cols) {
+    // Short rows fill that at most, and a small call has no time to divide. A line more, lest the two buffers fall on the same
+    // sets of the cache.
+    constexpr std::int64_t least = 64 * kLongestShortRow;
+    if (cols <= kLongestShortRow) return (kBlockBytes < least ? least : kBlockBytes) + 64;
     const std::int64_t floats = block_rows<float>(cols) * cols, doubles = block_rows<double>(cols) * cols;
     return (floats > 2 * doubles ? floats + 15 : 2 * doubles + 15) / 16 * 64;
 }
@@ -97,10 +101,13 @@ constexpr std::int64_t buffer_bytes(std::int64_t cols) {
 }
 constexpr std::int64_t scratch_bytes(std::int64_t cols) { return 2 * buffer_bytes(cols); }
 
-// What works on rows returns the first one that has no allowed action, or -2 if an action is out of range, or -1.
+// What works on rows returns the first one that has no allowed action, or -2 if an action is out of range, or -1. `sample`
+// also returns one with NaN or +inf.
 template <class T>
 struct Kernels {
     bool (*has_minus_infinity)(const T* x, std::int64_t count);
+    // Whether each row has an allowed action, and no NaN or +inf among those.
+    bool (*are_distributions)(const LogitRows<T>&);
     std::int64_t (*log_softmax)(const LogitRows<T>&, const OutRows<T>&, void* scratch);
     std::int64_t (*softmax)(const LogitRows<T>&, const OutRows<T>&, void* scratch);
     std::int64_t (*logsumexp)(const LogitRows<T>&, T* out, std::int64_t stride, void* scratch);
@@ -111,7 +118,7 @@ struct Kernels {
                                   void* scratch);
     std::int64_t (*sample)(const LogitRows<T>&, const std::uint64_t (&key)[2], std::int64_t row_offset,
                            const OutRows<std::int64_t>& actions, const OutRows<T>& log_probs, T* entropies,
-                           std::int64_t entropy_stride, void* scratch);
+                           std::int64_t entropy_stride, void* scratch);  // without data: not wanted
     // weights null: all are 1
     std::int64_t (*weighted_log_prob_gradient)(const LogitRows<T>&, const RealVector* weights,
                                                const GradientRows<T>&, const OutRows<T>&, bool accumulate,

@@ -334,19 +334,17 @@ void sum_over_blocks(LinearGradient<T>& gradient, const Matrix<T>& out, const Gr
             add(out(f, k), static_cast<double>(sums(f, k)), options.accumulate);
 }
 
-}  // namespace
-
 template <class T>
-void linear_gradient(Matrix<const T> features, Matrix<const T> coef, IndexVector actions, RealVector weights,
-                     Matrix<T> out, const GradientOptions& options) {
+void linear_gradient(Matrix<const T> features, Matrix<const T> coef, const IndexVector& actions,
+                     const RealVector& weights, const Matrix<T>& out, const GradientOptions& options) {
     const StandardFloatEnvironment environment;
+    require_view("features", features);
     require_num_actions("coef", coef.cols);
-    require_shape("coef", coef.rows, coef.cols, features.cols, coef.cols);
-    require_shape("out", out.rows, out.cols, coef.rows, coef.cols);
-    require_size("actions", actions.size, features.rows);
-    require_size("weights", weights.size, features.rows);
-    if (options.where)
-        require_shape("where", options.where.rows, options.where.cols, features.rows, coef.cols);
+    require_shape("coef", coef, features.cols, coef.cols);
+    require_shape("out", out, coef.rows, coef.cols);
+    require_size("actions", actions, features.rows);
+    require_size("weights", weights, features.rows);
+    if (is_given(options.where)) require_shape("where", options.where, features.rows, coef.cols);
     require_in_range("actions", actions, coef.cols, "actions", options.num_threads);
     for (Matrix<const T>* m : {&features, &coef})  // no step from where there may be no memory
         if (m->rows == 0 || m->cols == 0) m->row_stride = m->col_stride = 0;
@@ -383,10 +381,14 @@ void linear_gradient(Matrix<const T> features, Matrix<const T> coef, IndexVector
         sum_over_blocks<T, T>(gradient, out, options);
 }
 
-#define SCOREFN_INSTANTIATE(T)                                                                          \
-    template void linear_gradient(Matrix<const T>, Matrix<const T>, IndexVector, RealVector, Matrix<T>, \
-                                  const GradientOptions&);
-SCOREFN_INSTANTIATE(float)
-SCOREFN_INSTANTIATE(double)
+}  // namespace
+
+#define SCOREFN_DEFINE(T)                                                                     \
+    void linear_gradient(Matrix<const T> features, Matrix<const T> coef, IndexVector actions, \
+                         RealVector weights, Matrix<T> out, const GradientOptions& options) { \
+        linear_gradient<T>(features, coef, actions, weights, out, options);                   \
+    }
+SCOREFN_DEFINE(float)
+SCOREFN_DEFINE(double)
 
 }  // namespace scorefn

@@ -32,9 +32,9 @@ private:
 
 template <class T>
 void require_rows(const ObjectiveRows<T>& out, const Matrix<const T>& logits) {
-    require_shape("gradient", out.gradient.rows, out.gradient.cols, logits.rows, logits.cols);
-    require_size("log_prob", out.log_prob.size, logits.rows);
-    require_size("entropy", out.entropy.size, logits.rows);
+    require_shape("gradient", out.gradient, logits.rows, logits.cols);
+    require_size("log_prob", out.log_prob, logits.rows);
+    require_size("entropy", out.entropy, logits.rows);
 }
 
 template <class T>
@@ -48,12 +48,12 @@ auto with_repeated_rows(const Matrix<const T>& logits, std::int64_t samples_per_
                         const IndexVector& actions, const ObjectiveRows<T>& out,
                         const GradientOptions& options, const Run& run) {
     const std::int64_t cols = logits.cols, samples = logits.rows * samples_per_row;
-    require_shape("gradient", out.gradient.rows, out.gradient.cols, logits.rows, cols);
-    require_size("log_prob", out.log_prob.size, samples);
-    require_size("actions", actions.size, samples);
-    require_logits(logits, options.where);
+    require_logits("logits", logits, options.where);
+    require_shape("gradient", out.gradient, logits.rows, cols);
+    require_size("log_prob", out.log_prob, samples);
+    require_size("actions", actions, samples);
     check_rows("logits", logits, &actions, options);
-    entropy(logits, out.entropy, options);
+    scorefn::entropy(logits, out.entropy, options);
 
     const Array<T> rows(samples * cols), entropies(samples);
     const unsigned char* const allowed = options.where ? bytes_of(options.where) : nullptr;
@@ -89,16 +89,14 @@ auto with_repeated_rows(const Matrix<const T>& logits, std::int64_t samples_per_
     return result;
 }
 
-}  // namespace
-
 template <class T>
-double policy_gradient(Matrix<const T> logits, IndexVector actions, RealVector weights, ObjectiveRows<T> out,
-                       const GradientOptions& options) {
+double policy_gradient(const Matrix<const T>& logits, const IndexVector& actions, const RealVector& weights,
+                       const ObjectiveRows<T>& out, const GradientOptions& options) {
     const StandardFloatEnvironment environment;
+    require_logits("logits", logits, options.where);
     require_rows(out, logits);
-    require_size("weights", weights.size, logits.rows);
+    require_size("weights", weights, logits.rows);
     const Kernels<T>& table = kernels().of<T>();
-    require_logits(logits, options.where);
     RowSums<1> sums(logits.rows, logits.cols);
     run_rows(logits, &actions, options, [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) {
         const RealVector w = from(weights, first);
@@ -112,8 +110,9 @@ double policy_gradient(Matrix<const T> logits, IndexVector actions, RealVector w
 }
 
 template <class T>
-double policy_gradient(Matrix<const T> logits, std::int64_t samples_per_row, IndexVector actions,
-                       RealVector weights, ObjectiveRows<T> out, const GradientOptions& options) {
+double policy_gradient(const Matrix<const T>& logits, std::int64_t samples_per_row,
+                       const IndexVector& actions, const RealVector& weights, const ObjectiveRows<T>& out,
+                       const GradientOptions& options) {
     const StandardFloatEnvironment environment;
     return with_repeated_rows(
         logits, samples_per_row, actions, out, options,
@@ -123,18 +122,19 @@ double policy_gradient(Matrix<const T> logits, std::int64_t samples_per_row, Ind
 }
 
 template <class T>
-ClippedSurrogate clipped_surrogate(Matrix<const T> logits, IndexVector actions, RealVector old_log_prob,
-                                   RealVector advantages, double clip_range, ObjectiveRows<T> out,
-                                   Vector<T> ratio, const GradientOptions& options) {
+ClippedSurrogate clipped_surrogate(const Matrix<const T>& logits, const IndexVector& actions,
+                                   const RealVector& old_log_prob, const RealVector& advantages,
+                                   double clip_range, const ObjectiveRows<T>& out, const Vector<T>& ratio,
+                                   const GradientOptions& options) {
     const StandardFloatEnvironment environment;
+    require_logits("logits", logits, options.where);
     require_rows(out, logits);
-    require_size("ratio", ratio.size, logits.rows);
-    require_size("old_log_prob", old_log_prob.size, logits.rows);
-    require_size("advantages", advantages.size, logits.rows);
+    require_size("ratio", ratio, logits.rows);
+    require_size("old_log_prob", old_log_prob, logits.rows);
+    require_size("advantages", advantages, logits.rows);
     if (!(clip_range >= 0))
         throw std::invalid_argument("clip_range must be at least 0, got " + std::to_string(clip_range));
     const Kernels<T>& table = kernels().of<T>();
-    require_logits(logits, options.where);
     RowSums<3> sums(logits.rows, logits.cols);
     run_rows(logits, &actions, options, [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) {
         double* const sum = sums.of_row(first);
@@ -157,9 +157,11 @@ ClippedSurrogate clipped_surrogate(Matrix<const T> logits, IndexVector actions, 
 }
 
 template <class T>
-ClippedSurrogate clipped_surrogate(Matrix<const T> logits, std::int64_t samples_per_row, IndexVector actions,
-                                   RealVector old_log_prob, RealVector advantages, double clip_range,
-                                   ObjectiveRows<T> out, Vector<T> ratio, const GradientOptions& options) {
+ClippedSurrogate clipped_surrogate(const Matrix<const T>& logits, std::int64_t samples_per_row,
+                                   const IndexVector& actions, const RealVector& old_log_prob,
+                                   const RealVector& advantages, double clip_range,
+                                   const ObjectiveRows<T>& out, const Vector<T>& ratio,
+                                   const GradientOptions& options) {
     const StandardFloatEnvironment environment;
     return with_repeated_rows(
         logits, samples_per_row, actions, out, options,
@@ -169,18 +171,31 @@ ClippedSurrogate clipped_surrogate(Matrix<const T> logits, std::int64_t samples_
     });
 }
 
-#define SCOREFN_INSTANTIATE(T)                                                                          \
-    template double policy_gradient(Matrix<const T>, IndexVector, RealVector, ObjectiveRows<T>,         \
-                                    const GradientOptions&);                                            \
-    template double policy_gradient(Matrix<const T>, std::int64_t, IndexVector, RealVector,             \
-                                    ObjectiveRows<T>, const GradientOptions&);                          \
-    template ClippedSurrogate clipped_surrogate(Matrix<const T>, std::int64_t, IndexVector, RealVector, \
-                                                RealVector, double, ObjectiveRows<T>, Vector<T>,        \
-                                                const GradientOptions&);                                \
-    template ClippedSurrogate clipped_surrogate(Matrix<const T>, IndexVector, RealVector, RealVector,   \
-                                                double, ObjectiveRows<T>, Vector<T>,                    \
-                                                const GradientOptions&);
-SCOREFN_INSTANTIATE(float)
-SCOREFN_INSTANTIATE(double)
+}  // namespace
+
+#define SCOREFN_DEFINE(T)                                                                                    \
+    double policy_gradient(Matrix<const T> logits, IndexVector actions, RealVector weights,                  \
+                           ObjectiveRows<T> out, const GradientOptions& options) {                           \
+        return policy_gradient<T>(logits, actions, weights, out, options);                                   \
+    }                                                                                                        \
+    double policy_gradient(Matrix<const T> logits, std::int64_t samples_per_row, IndexVector actions,        \
+                           RealVector weights, ObjectiveRows<T> out, const GradientOptions& options) {       \
+        return policy_gradient<T>(logits, samples_per_row, actions, weights, out, options);                  \
+    }                                                                                                        \
+    ClippedSurrogate clipped_surrogate(Matrix<const T> logits, IndexVector actions, RealVector old_log_prob, \
+                                       RealVector advantages, double clip_range, ObjectiveRows<T> out,       \
+                                       Vector<T> ratio, const GradientOptions& options) {                    \
+        return clipped_surrogate<T>(logits, actions, old_log_prob, advantages, clip_range, out, ratio,       \
+                                    options);                                                                \
+    }                                                                                                        \
+    ClippedSurrogate clipped_surrogate(Matrix<const T> logits, std::int64_t samples_per_row,                 \
+                                       IndexVector actions, RealVector old_log_prob, RealVector advantages,  \
+                                       double clip_range, ObjectiveRows<T> out, Vector<T> ratio,             \
+                                       const GradientOptions& options) {                                     \
+        return clipped_surrogate<T>(logits, samples_per_row, actions, old_log_prob, advantages, clip_range,  \
+                                    out, ratio, options);                                                    \
+    }
+SCOREFN_DEFINE(float)
+SCOREFN_DEFINE(double)
 
 }  // namespace scorefn

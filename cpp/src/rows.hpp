@@ -20,6 +20,7 @@ namespace scorefn {
 
 constexpr std::int64_t kElementsPerTask = SCOREFN_ELEMENTS_PER_TASK;
 constexpr std::int64_t kMostRowsPerTask = 4096;
+constexpr std::int64_t kFewRows = 16;
 
 inline std::int64_t rows_per_task(std::int64_t cols) {
     return std::clamp<std::int64_t>(kElementsPerTask / cols / 16 * 16, 1, kMostRowsPerTask);
@@ -29,6 +30,8 @@ inline std::int64_t rows_per_task(std::int64_t cols) {
 template <class Task>
 bool for_each_task(std::int64_t rows, std::int64_t cols, int num_threads, Task&& task,
                    std::int64_t scratch = 0) {
+    // A call for a few states is one task, and divides nothing to find that out.
+    if (rows <= kFewRows && cols <= kLongestShortRow) return rows == 0 || task(0, rows);
     const std::int64_t per_task = rows_per_task(cols);
     std::atomic<bool> good{true};
     parallel_for((rows + per_task - 1) / per_task, num_threads, [&](std::int64_t i) {
@@ -54,27 +57,32 @@ inline Team team_for(std::int64_t rows, std::int64_t cols, int num_threads) {
     }, num_threads};
 }
 
-// Throws for the first row with an action out of range or without an allowed action.
+// What a function needs of each row beside an allowed action. NaN and +inf give NaN, but no action can be drawn from them.
+enum class Needs { action, numbers };
+
+// Throws for the first row with an action out of range, without an allowed action, or with NaN or +inf where that is needed.
 template <class T>
 void check_rows(const char* name, const Matrix<const T>& logits, const IndexVector* actions,
-                const Options& options) {
+                const Options& options, Needs needs = Needs::action) {
     if (actions) require_in_range("actions", *actions, logits.cols, "actions", options.num_threads);
-    const auto check = [&](std::int64_t first, std::int64_t count) {
-        return have_allowed_actions(logits, options.where, first, count);
+    const auto are_good = [&](std::int64_t first, std::int64_t count) {
+        if (needs == Needs::action) return have_allowed_actions(logits, options.where, first, count);
+        return kernels().of<T>().are_distributions(logit_rows(logits, options.where, first, count));
     };
-    if (for_each_task(logits.rows, logits.cols, options.num_threads, check)) return;
-    for (std::int64_t i = 0; i < logits.rows; ++i)
+    if (for_each_task(logits.rows, logits.cols, options.num_threads, are_good)) return;
+    for (std::int64_t i = 0; i < logits.rows; ++i) {
         if (!has_allowed_action(logits, options.where, i)) throw_no_allowed_action(name, i);
+        if (!are_good(i, 1)) throw_bad_logits(name, i);
+    }
 }
 
-// task(the rows, their first row, scratch) -> the first of them without an allowed action, or -1; or, with
+// task(the rows, their first row, scratch) -> the first of them that is not as it needs to be, or -1; or, with
 // actions, -2 if one is out of range. Uninterruptible where it adds to what is there, so that no row is left out.
 template <class T, class Task>
 void run_rows(const Matrix<const T>& logits, const IndexVector* actions, const Options& options, Task&& task,
-              bool accumulates = false) {
-    require_logits(logits, options.where);
-    if (actions) require_size("actions", actions->size, logits.rows);
-    if (!options.may_write_on_error) check_rows("logits", logits, actions, options);
+              bool accumulates = false, Needs needs = Needs::action) {
+    if (actions) require_size("actions", *actions, logits.rows);
+    if (!options.may_write_on_error) check_rows("logits", logits, actions, options, needs);
     const Team team = team_for(logits.rows, logits.cols, options.num_threads);
     const auto run = [&] {
         const Uninterruptible to_the_end(accumulates);
@@ -85,7 +93,7 @@ void run_rows(const Matrix<const T>& logits, const IndexVector* actions, const O
         }, scratch_bytes(logits.cols));
     };
     if (run()) return;
-    check_rows("logits", logits, actions, options);
+    check_rows("logits", logits, actions, options, needs);
     throw std::runtime_error("logits or actions were changed during the call");
 }
 

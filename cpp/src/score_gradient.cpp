@@ -9,8 +9,9 @@ template <class T>
 void run(const Matrix<const T>& logits, const IndexVector& actions, const RealVector* weights,
          const Matrix<T>& out, const GradientOptions& options) {
     const StandardFloatEnvironment environment;
-    require_shape("out", out.rows, out.cols, logits.rows, logits.cols);
-    if (weights) require_size("weights", weights->size, logits.rows);
+    require_logits("logits", logits, options.where);
+    require_shape("out", out, logits.rows, logits.cols);
+    if (weights) require_size("weights", *weights, logits.rows);
     const Kernels<T>& table = kernels().of<T>();
     run_rows(logits, &actions, options, [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) {
         const GradientRows<T> of_rows = {from(actions, first), options.entropy_coef, {}, {}};
@@ -22,23 +23,17 @@ void run(const Matrix<const T>& logits, const IndexVector& actions, const RealVe
 
 }  // namespace
 
-template <class T>
-void score(Matrix<const T> logits, IndexVector actions, Matrix<T> out, const Options& options) {
-    GradientOptions gradient_options;
-    static_cast<Options&>(gradient_options) = options;
-    run(logits, actions, nullptr, out, gradient_options);
-}
-
-template <class T>
-void score_gradient(Matrix<const T> logits, IndexVector actions, RealVector weights, Matrix<T> out,
-                    const GradientOptions& options) {
-    run(logits, actions, &weights, out, options);
-}
-
-#define SCOREFN_INSTANTIATE(T)                                                    \
-    template void score(Matrix<const T>, IndexVector, Matrix<T>, const Options&); \
-    template void score_gradient(Matrix<const T>, IndexVector, RealVector, Matrix<T>, const GradientOptions&);
-SCOREFN_INSTANTIATE(float)
-SCOREFN_INSTANTIATE(double)
+#define SCOREFN_DEFINE(T)                                                                               \
+    void score(Matrix<const T> logits, IndexVector actions, Matrix<T> out, const Options& options) {    \
+        GradientOptions gradient_options;                                                               \
+        static_cast<Options&>(gradient_options) = options;                                              \
+        run<T>(logits, actions, nullptr, out, gradient_options);                                        \
+    }                                                                                                   \
+    void score_gradient(Matrix<const T> logits, IndexVector actions, RealVector weights, Matrix<T> out, \
+                        const GradientOptions& options) {                                               \
+        run<T>(logits, actions, &weights, out, options);                                                \
+    }
+SCOREFN_DEFINE(float)
+SCOREFN_DEFINE(double)
 
 }  // namespace scorefn

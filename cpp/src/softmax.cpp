@@ -3,11 +3,13 @@
 #include "rows.hpp"
 
 namespace scorefn {
+namespace {
 
 template <class T>
-void log_softmax(Matrix<const T> logits, Matrix<T> out, const Options& options) {
+void log_softmax(const Matrix<const T>& logits, const Matrix<T>& out, const Options& options) {
     const StandardFloatEnvironment environment;
-    require_shape("out", out.rows, out.cols, logits.rows, logits.cols);
+    require_logits("logits", logits, options.where);
+    require_shape("out", out, logits.rows, logits.cols);
     const Kernels<T>& table = kernels().of<T>();
     run_rows(logits, nullptr, options, [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) {
         return table.log_softmax(rows, out_rows(out, first), scratch);
@@ -15,9 +17,10 @@ void log_softmax(Matrix<const T> logits, Matrix<T> out, const Options& options) 
 }
 
 template <class T>
-void softmax(Matrix<const T> logits, Matrix<T> out, const Options& options) {
+void softmax(const Matrix<const T>& logits, const Matrix<T>& out, const Options& options) {
     const StandardFloatEnvironment environment;
-    require_shape("out", out.rows, out.cols, logits.rows, logits.cols);
+    require_logits("logits", logits, options.where);
+    require_shape("out", out, logits.rows, logits.cols);
     const Kernels<T>& table = kernels().of<T>();
     run_rows(logits, nullptr, options, [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) {
         return table.softmax(rows, out_rows(out, first), scratch);
@@ -25,20 +28,29 @@ void softmax(Matrix<const T> logits, Matrix<T> out, const Options& options) {
 }
 
 template <class T>
-void logsumexp(Matrix<const T> logits, Vector<T> out, const Options& options) {
+void logsumexp(const Matrix<const T>& logits, const Vector<T>& out, const Options& options) {
     const StandardFloatEnvironment environment;
-    require_size("out", out.size, logits.rows);
+    require_logits("logits", logits, options.where);
+    require_size("out", out, logits.rows);
     const Kernels<T>& table = kernels().of<T>();
     run_rows(logits, nullptr, options, [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) {
         return table.logsumexp(rows, &out[first], out.stride, scratch);
     });
 }
 
-#define SCOREFN_INSTANTIATE(T)                                             \
-    template void log_softmax(Matrix<const T>, Matrix<T>, const Options&); \
-    template void softmax(Matrix<const T>, Matrix<T>, const Options&);     \
-    template void logsumexp(Matrix<const T>, Vector<T>, const Options&);
-SCOREFN_INSTANTIATE(float)
-SCOREFN_INSTANTIATE(double)
+}  // namespace
+
+#define SCOREFN_DEFINE(T)                                                             \
+    void log_softmax(Matrix<const T> logits, Matrix<T> out, const Options& options) { \
+        log_softmax<T>(logits, out, options);                                         \
+    }                                                                                 \
+    void softmax(Matrix<const T> logits, Matrix<T> out, const Options& options) {     \
+        softmax<T>(logits, out, options);                                             \
+    }                                                                                 \
+    void logsumexp(Matrix<const T> logits, Vector<T> out, const Options& options) {   \
+        logsumexp<T>(logits, out, options);                                           \
+    }
+SCOREFN_DEFINE(float)
+SCOREFN_DEFINE(double)
 
 }  // namespace scorefn

@@ -322,10 +322,11 @@ void run(const char* name, const Matrix<const T>& table, const IndexVector* stat
          std::int64_t samples_per_state, const IndexVector& actions, const RealVector& weights,
          const Matrix<T>& out, const GradientOptions& options) {
     const StandardFloatEnvironment environment;
-    require_logits(table, options.where);
-    require_shape("out", out.rows, out.cols, table.rows, table.cols);
-    require_size("actions", actions.size, states ? states->size : table.rows * samples_per_state);
-    require_size("weights", weights.size, actions.size);
+    require_logits(name, table, options.where);
+    require_shape("out", out, table.rows, table.cols);
+    if (states) require_view("states", *states);
+    require_size("actions", actions, states ? states->size : table.rows * samples_per_state);
+    require_size("weights", weights, actions.size);
 
     const Samples samples(states, samples_per_state, actions, weights, table.rows, table.cols);
     TabularGradient<T> gradient(name, table, samples, out, options);
@@ -342,40 +343,36 @@ void run(const char* name, const Matrix<const T>& table, const IndexVector* stat
         sum_over_buckets(gradient, log2_states);
 }
 
-}  // namespace
-
+// One row of logits for all samples.
 template <class T>
-void tabular_gradient(Matrix<const T> table, IndexVector states, IndexVector actions, RealVector weights,
-                      Matrix<T> out, const GradientOptions& options) {
-    run("table", table, &states, 0, actions, weights, out, options);
-}
-
-template <class T>
-void score_gradient(Matrix<const T> logits, std::int64_t samples_per_row, IndexVector actions,
-                    RealVector weights, Matrix<T> out, const GradientOptions& options) {
-    run("logits", logits, nullptr, samples_per_row, actions, weights, out, options);
-}
-
-template <class T>
-void score_gradient(Vector<const T> logits, IndexVector actions, RealVector weights, Vector<T> out,
-                    const GradientOptions& options) {
-    require_size("out", out.size, logits.size);
-    const Matrix<const T> row(logits.data, 1, logits.size, 0, logits.stride);
+void shared_row(const Vector<const T>& logits, const IndexVector& actions, const RealVector& weights,
+                const Vector<T>& out, const GradientOptions& options) {
+    require_view("logits", logits);
+    require_size("out", out, logits.size);
     try {
-        run("logits", row, nullptr, actions.size, actions, weights,
-            Matrix<T>(out.data, 1, out.size, 0, out.stride), options);
+        run<T>("logits", {logits.data, 1, logits.size, 0, logits.stride}, nullptr, actions.size, actions,
+               weights, {out.data, 1, out.size, 0, out.stride}, options);
     } catch (const NoAllowedAction&) {
         throw_no_allowed_action("logits", -1);  // there is but one row
     }
 }
 
-#define SCOREFN_INSTANTIATE(T)                                                                       \
-    template void tabular_gradient(Matrix<const T>, IndexVector, IndexVector, RealVector, Matrix<T>, \
-                                   const GradientOptions&);                                          \
-    template void score_gradient(Matrix<const T>, std::int64_t, IndexVector, RealVector, Matrix<T>,  \
-                                 const GradientOptions&);                                            \
-    template void score_gradient(Vector<const T>, IndexVector, RealVector, Vector<T>, const GradientOptions&);
-SCOREFN_INSTANTIATE(float)
-SCOREFN_INSTANTIATE(double)
+}  // namespace
+
+#define SCOREFN_DEFINE(T)                                                                               \
+    void tabular_gradient(Matrix<const T> table, IndexVector states, IndexVector actions,               \
+                          RealVector weights, Matrix<T> out, const GradientOptions& options) {          \
+        run<T>("table", table, &states, 0, actions, weights, out, options);                             \
+    }                                                                                                   \
+    void score_gradient(Matrix<const T> logits, std::int64_t samples_per_row, IndexVector actions,      \
+                        RealVector weights, Matrix<T> out, const GradientOptions& options) {            \
+        run<T>("logits", logits, nullptr, samples_per_row, actions, weights, out, options);             \
+    }                                                                                                   \
+    void score_gradient(Vector<const T> logits, IndexVector actions, RealVector weights, Vector<T> out, \
+                        const GradientOptions& options) {                                               \
+        shared_row<T>(logits, actions, weights, out, options);                                          \
+    }
+SCOREFN_DEFINE(float)
+SCOREFN_DEFINE(double)
 
 }  // namespace scorefn

@@ -22,9 +22,9 @@ py::object log_prob(py::handle logits_, py::handle actions_, py::handle where_, 
     compute(logits, actions, [&](auto zero) {
         using T = decltype(zero);
         if (actions.have_sample_axis()) {
-            scorefn::log_prob<T>(logits.matrix<T>(), actions.vector(), out.matrix<T>(), options);
+            scorefn::log_prob(logits.matrix<T>(), actions.vector(), out.matrix<T>(), options);
         } else {
-            scorefn::log_prob<T>(logits.matrix<T>(), actions.vector(), out.vector<T>(), options);
+            scorefn::log_prob(logits.matrix<T>(), actions.vector(), out.vector<T>(), options);
         }
     });
     return out.result();
@@ -39,7 +39,7 @@ py::object entropy(py::handle logits_, py::handle where_, py::handle out_, py::h
     const Options options = to_options(where, num_threads, out);
     compute(logits, [&](auto zero) {
         using T = decltype(zero);
-        scorefn::entropy<T>(logits.matrix<T>(), out.vector<T>(), options);
+        scorefn::entropy(logits.matrix<T>(), out.vector<T>(), options);
     });
     return out.result();
 }
@@ -57,7 +57,7 @@ py::object kl_divergence(py::handle logits_p_, py::handle logits_q_, py::handle 
     const Options options = to_options(where, num_threads, out);
     compute(logits_p, [&](auto zero) {
         using T = decltype(zero);
-        scorefn::kl_divergence<T>(logits_p.matrix<T>(), logits_q.matrix<T>(), out.vector<T>(), options);
+        scorefn::kl_divergence(logits_p.matrix<T>(), logits_q.matrix<T>(), out.vector<T>(), options);
     });
     return out.result();
 }

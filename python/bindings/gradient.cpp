@@ -30,7 +30,7 @@ py::object score(py::handle logits_, py::handle actions_, py::handle where_, py:
     const Options options = to_options(where, num_threads, out);
     compute(logits.dtype(), {actions.shape(), logits.leading(), logits.copies()}, [&](auto zero) {
         using T = decltype(zero);
-        scorefn::score<T>(logits.matrix<T>(), actions.vector(), out.matrix<T>(), options);
+        scorefn::score(logits.matrix<T>(), actions.vector(), out.matrix<T>(), options);
     });
     return out.result();
 }
@@ -54,11 +54,11 @@ py::object row_gradients(RealMatrix& logits, py::handle actions_, py::handle wei
     compute(logits, actions, [&](auto zero) {
         using T = decltype(zero);
         if (actions.have_sample_axis()) {
-            scorefn::score_gradient<T>(logits.matrix<T>(), actions.samples_per_row(), actions.vector(),
-                                       weights.vector(), out.matrix<T>(), options);
+            scorefn::score_gradient(logits.matrix<T>(), actions.samples_per_row(), actions.vector(),
+                                    weights.vector(), out.matrix<T>(), options);
         } else {
-            scorefn::score_gradient<T>(logits.matrix<T>(), actions.vector(), weights.vector(),
-                                       out.matrix<T>(), options);
+            scorefn::score_gradient(logits.matrix<T>(), actions.vector(), weights.vector(), out.matrix<T>(),
+                                    options);
         }
     });
     return out.result();
@@ -77,8 +77,7 @@ py::object shared_gradient(RealMatrix& logits, py::handle actions_, py::handle w
     const GradientOptions options = to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
     compute(logits, actions, [&](auto zero) {
         using T = decltype(zero);
-        scorefn::score_gradient<T>(logits.row<T>(), actions.vector(), weights.vector(), out.row<T>(),
-                                   options);
+        scorefn::score_gradient(logits.row<T>(), actions.vector(), weights.vector(), out.row<T>(), options);
     });
     return out.result();
 }
@@ -107,8 +106,8 @@ py::object tabular_gradient(py::handle table_, py::handle states_, py::handle ac
     const GradientOptions options = to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
     compute(table.dtype(), {actions.shape(), table.leading(), 1, &states}, [&](auto zero) {
         using T = decltype(zero);
-        scorefn::tabular_gradient<T>(table.matrix<T>(), states.vector(), actions.vector(), weights.vector(),
-                                     out.matrix<T>(), options);
+        scorefn::tabular_gradient(table.matrix<T>(), states.vector(), actions.vector(), weights.vector(),
+                                  out.matrix<T>(), options);
     });
     return out.result();
 }
@@ -135,8 +134,8 @@ py::object linear_gradient(py::handle features_, py::handle coef_, py::handle ac
     const GradientOptions options = to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
     compute(features.dtype(), {actions.shape(), features.leading(), features.copies()}, [&](auto zero) {
         using T = decltype(zero);
-        scorefn::linear_gradient<T>(features.matrix<T>(), coef.matrix<T>(), actions.vector(),
-                                    weights.vector(), out.matrix<T>(), options);
+        scorefn::linear_gradient(features.matrix<T>(), coef.matrix<T>(), actions.vector(), weights.vector(),
+                                 out.matrix<T>(), options);
     });
     return out.result();
 }

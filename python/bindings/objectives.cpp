@@ -79,9 +79,8 @@ py::object policy_gradient(py::handle logits, py::handle actions, py::handle wei
     compute(pass.logits, pass.actions, [&](auto zero) {
         using T = decltype(zero);
         const auto gradient = [&](auto... samples_per_row) {
-            return scorefn::policy_gradient<T>(pass.logits.matrix<T>(), samples_per_row...,
-                                               pass.actions.vector(), weights.vector(), pass.rows<T>(),
-                                               options);
+            return scorefn::policy_gradient(pass.logits.matrix<T>(), samples_per_row...,
+                                            pass.actions.vector(), weights.vector(), pass.rows<T>(), options);
         };
         objective = pass.actions.have_sample_axis() ? gradient(pass.actions.samples_per_row()) : gradient();
     });
@@ -107,7 +106,7 @@ py::object clipped_surrogate(py::handle logits, py::handle actions, py::handle o
     compute(pass.logits, pass.actions, [&](auto zero) {
         using T = decltype(zero);
         const auto surrogate = [&](auto... samples_per_row) {
-            return scorefn::clipped_surrogate<T>(
+            return scorefn::clipped_surrogate(
                 pass.logits.matrix<T>(), samples_per_row..., pass.actions.vector(), old_log_prob.vector(),
                 advantages.vector(), range, pass.rows<T>(), ratio.vector<T>(), options);
         };

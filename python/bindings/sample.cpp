@@ -87,8 +87,8 @@ py::object sample(py::handle logits_, py::handle rng, py::handle num_samples, py
     const RandomKey key = draw_key(rng);
     compute(logits, [&](auto zero) {
         using T = decltype(zero);
-        scorefn::sample<T>(logits.matrix<T>(), key, actions.matrix<std::int64_t>(), log_probs.matrix<T>(),
-                           with_entropy ? entropy->vector<T>() : Vector<T>{}, options);
+        scorefn::sample(logits.matrix<T>(), key, actions.matrix<std::int64_t>(), log_probs.matrix<T>(),
+                        with_entropy ? entropy->vector<T>() : Vector<T>{}, options);
     });
     if (with_entropy) {
         return call_python(sample_class<true>(), {actions.result(), log_probs.result(), entropy->result()});

@@ -48,7 +48,7 @@ py::object logsumexp(py::handle logits_, py::handle axis, py::handle where_, py:
     const Options options = to_options(where, num_threads, out);
     compute(logits, [&](auto zero) {
         using T = decltype(zero);
-        scorefn::logsumexp<T>(logits.matrix<T>(), out.vector<T>(), options);
+        scorefn::logsumexp(logits.matrix<T>(), out.vector<T>(), options);
     });
     return out.result();
 }

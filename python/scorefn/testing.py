@@ -6,8 +6,8 @@ result has an error of a few float64 roundings, so it can check float32 results 
 float64 logits a probability may be off by |z - max z| ULP, because z - max z is rounded: check
 float64 results with more digits (mpmath).
 
-A row with a NaN or +inf in an allowed slot is NaN throughout. A masked or ``-inf`` slot of any
-other row has log-probability -inf, probability 0 and gradient exactly 0.
+A row with a NaN or +inf in an allowed slot is NaN throughout, and `sample` refuses it. A masked or
+``-inf`` slot of any other row has log-probability -inf, probability 0 and gradient exactly 0.
 
 `ulp_error` and `central_difference` help to test your own code.
 """
@@ -187,18 +187,21 @@ def philox4x32(counter: ArrayLike, key: ArrayLike) -> NDArray[np.uint64]:
 def philox_uniforms(key: ArrayLike, rows: int, draws: int) -> Float64:
     """The uniforms in [0, 1) that `sample` uses, shape (rows, draws).
 
-    u[i, d] = (w >> 11) 2^-53 with w the first 64 bits, low word first, of `philox4x32` with the
-    first word of the key (two words of 64 bits), and the counter whose lower 64 bits are i and
-    whose upper ones are d, exclusive-or the second word of the key.
+    u[i, d] = (w >> 11) 2^-53, where w is the first 64 bits, low word first, of `philox4x32`. The
+    two words of `key`, each of 64 bits, are first mixed by `philox4x32` with key 0. Of the outcome,
+    the lower 64 bits are the key. The lower 64 bits of the counter are i, and the upper ones are d,
+    exclusive-or the upper 64 bits of the outcome.
     """
-    first, second = np.asarray(key, dtype=np.uint64)
     low, half = np.uint64(0xFFFFFFFF), np.uint64(32)
+    words = np.asarray(key, dtype=np.uint64)
+    mixed = philox4x32(np.stack([words & low, words >> half], axis=-1).ravel(), [0, 0])
+    offset = (mixed[3] << half) | mixed[2]
     row, draw = np.meshgrid(
-        np.arange(rows, dtype=np.uint64), np.arange(draws, dtype=np.uint64) ^ second, indexing="ij"
+        np.arange(rows, dtype=np.uint64), np.arange(draws, dtype=np.uint64) ^ offset, indexing="ij"
     )
     counter = np.stack([row & low, row >> half, draw & low, draw >> half], axis=-1)
-    words = philox4x32(counter, [first & low, first >> half])
-    bits = (words[..., 1] << half) | words[..., 0]
+    random = philox4x32(counter, mixed[:2])
+    bits = (random[..., 1] << half) | random[..., 0]
     return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
@@ -231,9 +234,16 @@ def sample(
     """a ~ pi by inversion: the first action with sum_{j <= a} pi_j > u; and H(pi), if asked for.
 
     With an equal `rng` the fast implementation draws the same actions, except where u lies within a
-    rounding error of a step of the cumulative sum. A NaN row gives action -1.
+    rounding error of a step of the cumulative sum. A row with NaN or +inf in an allowed slot is a
+    ValueError.
     """
     z = _allowed(logits, where)
+    broken = np.isnan(z).any(axis=-1)
+    if np.any(broken):
+        row = subscript("logits", np.argwhere(broken)[0])
+        raise ValueError(
+            f"{row} has NaN or +inf in an allowed slot: no action can be drawn from it"
+        )
     rows = z.reshape(-1, z.shape[-1])
     draws = 1 if num_samples is None else num_samples
     key = np.random.default_rng(rng).integers(2**64, dtype=np.uint64, size=2)
@@ -243,7 +253,6 @@ def sample(
     last = steps.shape[-1] - 1 - np.argmax(rows[:, ::-1] > -np.inf, axis=-1)
     below = steps[:, None, :] <= (u * steps[:, -1:])[:, :, None]
     actions = np.minimum(below.sum(axis=-1), last[:, None])
-    actions[np.isnan(steps[:, -1])] = -1
     log_probs = np.take_along_axis(_log_softmax(rows), actions, axis=-1)
 
     shape = z.shape[:-1] if num_samples is None else (*z.shape[:-1], num_samples)

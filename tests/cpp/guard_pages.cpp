@@ -58,12 +58,12 @@ struct Values {
     std::vector<T> logits, other_logits, features, coef, sums;
     std::vector<char> allowed;
 
-    Values(const Shape& shape, bool bad_row) {
+    Values(const Shape& shape, bool bad_row, bool has_nan) {
         const std::int64_t n = shape.rows, cols = shape.cols;
         for (std::int64_t i = 0; i < n; ++i)
             for (std::int64_t j = 0; j < cols; ++j) {
                 const bool needed = j == 0 || j == i % cols;
-                const bool is_nan = n >= 15 && i == n - 2 && j == cols - 1;
+                const bool is_nan = has_nan && n >= 15 && i == n - 2 && j == cols - 1;
                 const bool none = (bad_row && i == n - 1) || ((i * 7 + j) % 13 == 5 && !needed);
                 const T z = static_cast<T>((i * 31 + j * 17) % 29) / T(3) - T(5);
                 logits.push_back(none     ? -std::numeric_limits<T>::infinity()
@@ -366,8 +366,6 @@ constexpr Function<T> kFunctions[] = {
     const auto logits = call.logits();
     score(logits, call.actions(logits.rows), call.results_like_logits(logits), call.options(logits.rows));
 }},
-    {"sample", false, run_sample<T, false>},
-    {"sample with entropies", false, run_sample<T, true>},
     {"score_gradient", true, run_score_gradient<T, 0>},
     {"score_gradient with entropy", true, run_score_gradient<T, 2>},
     {"score_gradient of one row", true, run_shared_row<T, 0>},
@@ -376,6 +374,16 @@ constexpr Function<T> kFunctions[] = {
     {"tabular_gradient with entropy", true, run_tabular<T, 2>},
     {"policy_gradient", true, run_policy_gradient<T>},
     {"clipped_surrogate", true, run_clipped_surrogate<T>},
+};
+// Of rows without NaN.
+template <class T>
+constexpr Function<T> kSampleFunctions[] = {
+    {"sample", false, run_sample<T, false>},
+    {"sample with entropies", false, run_sample<T, true>},
+    {"sample of actions alone", false,
+     [](Call<T>& call) {
+    sample(call.logits(), RandomKey{{1, 2}}, call.drawn_actions(1), {}, {}, call.options(call.shape.rows));
+}},
 };
 template <class T>
 constexpr Function<T> kLinearFunctions[] = {
@@ -414,8 +422,8 @@ void test(const Function<T>& function, const Values<T>& values, const Shape& sha
 }
 
 template <class T, int N>
-void test_variants(const Function<T> (&functions)[N], const Shape& shape, int layouts) {
-    const Values<T> values(shape, false);
+void test_variants(const Function<T> (&functions)[N], const Shape& shape, int layouts, bool has_nan = true) {
+    const Values<T> values(shape, false, has_nan);
     for (const Function<T>& function : functions)
         for (const Masked masked : {Masked::no, Masked::each_row, Masked::all_rows_alike})
             for (const bool accumulate : {false, true})
@@ -435,14 +443,17 @@ void test_rows_of(std::int64_t cols) {
                                                        : kPaddedLayouts;
         const Shape shape{rows, cols, 1 + (cols * 5 + rows) % 19};
         test_variants(kFunctions<T>, shape, layouts);
+        test_variants(kSampleFunctions<T>, shape, layouts, false);
         test_variants(kLinearFunctions<T>, shape, kCommonLayouts);
     }
     const Shape shape{17, cols, 1};
-    const Values<T> values(shape, true);
+    const Values<T> values(shape, true, true), numbers(shape, true, false);
     for (const Function<T>& function : kFunctions<T>)
         for (const bool accumulate : {false, true})
             if (function.accumulates || !accumulate)
                 test(function, values, shape, {Masked::no, accumulate, true}, 1);
+    for (const Function<T>& function : kSampleFunctions<T>)
+        test(function, numbers, shape, {Masked::no, false, true}, 1);
 }
 
 template <class T>
@@ -456,7 +467,7 @@ void test_all() {
         for (const int cols : {1, 3, 4, 8, 17, 33}) {
             if (features > 129 && cols > 8) continue;
             const Shape shape{features > 129 ? 2 : 17, cols, features};
-            const Values<T> values(shape, false);
+            const Values<T> values(shape, false, true);
             for (const Function<T>& function : kLinearFunctions<T>)
                 for (const bool accumulate : {false, true})
                     test(function, values, shape, {Masked::no, accumulate, false}, kCommonLayouts);

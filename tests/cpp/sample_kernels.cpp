@@ -36,12 +36,12 @@ namespace {
 #include "kernels/philox.inl"
 #include "kernels/sample.inl"
 
-// A group of copies of the row, over and over.
+// A group of copies of the row, or of the row alone, over and over.
 template <class T>
 void invert(const T* logits, std::int64_t cols, const double* u, std::int64_t count, std::int64_t* actions,
-            void* scratch) {
+            bool alone, void* scratch) {
     constexpr int size = Lanes<T>::size;
-    const LogitRows<T> copies{logits, is_short(cols) ? size : 1, cols, 0, 1, nullptr, 0, 0};
+    const LogitRows<T> copies{logits, is_short(cols) && !alone ? size : 1, cols, 0, 1, nullptr, 0, 0};
     double* const up_to = reinterpret_cast<double*>(Buffers<T>(scratch, cols).more);
     for_each_group(copies, false, scratch, [&](auto& rows) SCOREFN_INLINE_LAMBDA {
         const Doubles<T> total = rows.sum_in_order(up_to).total();
@@ -65,7 +65,15 @@ void philox(const std::uint32_t (&counter)[4], const std::uint32_t (&key)[2], st
     }
 }
 
-void eight_uniforms(const std::uint64_t (&key)[2], std::uint64_t first, std::uint64_t draw, double (&u)[8]) {
+void mix(const std::uint64_t (&words)[2], std::uint64_t (&mixed)[2]) {
+    const DrawKey key(words);
+    mixed[0] = key.key, mixed[1] = key.offset;
+}
+
+void eight_uniforms(const std::uint64_t (&mixed)[2], std::uint64_t first, std::uint64_t draw,
+                    double (&u)[8]) {
+    DrawKey key({0, 0});
+    key.key = mixed[0], key.offset = mixed[1];
     uniforms(key, first, draw).store(u);
 }
 
@@ -77,4 +85,4 @@ void eight_uniforms(const std::uint64_t (&key)[2], std::uint64_t first, std::uin
 
 extern const SampleKernels JOIN(SCOREFN_ISA_NAME);
 const SampleKernels JOIN(SCOREFN_ISA_NAME) = {scorefn::invert<float>, scorefn::invert<double>,
-                                              scorefn::philox, scorefn::eight_uniforms};
+                                              scorefn::philox, scorefn::mix, scorefn::eight_uniforms};

@@ -198,6 +198,215 @@ void test_no_allowed_action() {
     CHECK(x.is_out_untouched());
 }
 
+// What is called with one view after the other that has a size but no data.
+struct Views {
+    Matrix<const float> logits, other;
+    IndexVector actions, states;
+    RealVector weights, more_weights;
+    Matrix<float> out;
+    Vector<float> log_prob, entropy, ratio;
+    Matrix<std::int64_t> drawn;
+    GradientOptions options;
+};
+
+// {name of the view in the message, how to take its data, the call}
+struct NullView {
+    const char* name;
+    void (*take)(Views&);
+    void (*call)(const Views&);
+};
+
+void log_softmax(const Views& x) { scorefn::log_softmax(x.logits, x.out, x.options); }
+void softmax(const Views& x) { scorefn::softmax(x.logits, x.out, x.options); }
+void logsumexp(const Views& x) { scorefn::logsumexp(x.logits, x.log_prob, x.options); }
+void log_prob(const Views& x) { scorefn::log_prob(x.logits, x.actions, x.log_prob, x.options); }
+void entropy(const Views& x) { scorefn::entropy(x.logits, x.entropy, x.options); }
+void kl_divergence(const Views& x) { scorefn::kl_divergence(x.logits, x.other, x.entropy, x.options); }
+void sample(const Views& x) {
+    scorefn::sample(x.logits, {{0, 0}}, x.drawn, {x.log_prob.data, 3, 1}, x.entropy, x.options);
+}
+void score(const Views& x) { scorefn::score(x.logits, x.actions, x.out, x.options); }
+void score_gradient(const Views& x) {
+    scorefn::score_gradient(x.logits, x.actions, x.weights, x.out, x.options);
+}
+void of_one_row(const Views& x) {
+    scorefn::score_gradient(Vector<const float>(x.logits.data, 2), x.actions, x.weights,
+                            Vector<float>(x.out.data, 2));
+}
+void tabular_gradient(const Views& x) {
+    scorefn::tabular_gradient(x.logits, x.states, x.actions, x.weights, x.out, x.options);
+}
+void linear_gradient(const Views& x) {
+    scorefn::linear_gradient(x.logits, Matrix<const float>(x.other.data, 2, 2), x.actions, x.weights,
+                             Matrix<float>(x.out.data, 2, 2), x.options);
+}
+void policy_gradient(const Views& x) {
+    scorefn::policy_gradient(x.logits, x.actions, x.weights, {x.out, x.log_prob, x.entropy}, x.options);
+}
+void clipped_surrogate(const Views& x) {
+    scorefn::clipped_surrogate(x.logits, x.actions, x.weights, x.more_weights, 0.2,
+                               {x.out, x.log_prob, x.entropy}, x.ratio, x.options);
+}
+
+void no_logits(Views& x) { x.logits.data = nullptr; }
+void no_other(Views& x) { x.other.data = nullptr; }
+void no_actions(Views& x) { x.actions.data = nullptr; }
+void no_states(Views& x) { x.states.data = nullptr; }
+void no_weights(Views& x) { x.weights.data = nullptr; }
+void no_more_weights(Views& x) { x.more_weights.data = nullptr; }
+void no_out(Views& x) { x.out.data = nullptr; }
+void no_log_prob(Views& x) { x.log_prob.data = nullptr; }
+void no_entropy(Views& x) { x.entropy.data = nullptr; }
+void no_ratio(Views& x) { x.ratio.data = nullptr; }
+void no_drawn(Views& x) { x.drawn.data = nullptr; }
+void no_where(Views& x) { x.options.where.data = nullptr; }
+
+constexpr NullView kNullViews[] = {
+    {"logits", no_logits, log_softmax},
+    {"out", no_out, log_softmax},
+    {"where", no_where, log_softmax},
+    {"logits", no_logits, softmax},
+    {"out", no_out, softmax},
+    {"where", no_where, softmax},
+    {"logits", no_logits, logsumexp},
+    {"out", no_log_prob, logsumexp},
+    {"where", no_where, logsumexp},
+    {"logits", no_logits, log_prob},
+    {"actions", no_actions, log_prob},
+    {"out", no_log_prob, log_prob},
+    {"where", no_where, log_prob},
+    {"logits", no_logits, entropy},
+    {"out", no_entropy, entropy},
+    {"where", no_where, entropy},
+    {"logits_p", no_logits, kl_divergence},
+    {"logits_q", no_other, kl_divergence},
+    {"out", no_entropy, kl_divergence},
+    {"where", no_where, kl_divergence},
+    {"logits", no_logits, sample},
+    {"actions", no_drawn, sample},
+    {"log_probs", no_log_prob, sample},
+    {"entropies", no_entropy, sample},
+    {"where", no_where, sample},
+    {"logits", no_logits, score},
+    {"actions", no_actions, score},
+    {"out", no_out, score},
+    {"where", no_where, score},
+    {"logits", no_logits, score_gradient},
+    {"actions", no_actions, score_gradient},
+    {"weights", no_weights, score_gradient},
+    {"out", no_out, score_gradient},
+    {"where", no_where, score_gradient},
+    {"logits", no_logits, of_one_row},
+    {"actions", no_actions, of_one_row},
+    {"weights", no_weights, of_one_row},
+    {"out", no_out, of_one_row},
+    {"table", no_logits, tabular_gradient},
+    {"states", no_states, tabular_gradient},
+    {"actions", no_actions, tabular_gradient},
+    {"weights", no_weights, tabular_gradient},
+    {"out", no_out, tabular_gradient},
+    {"where", no_where, tabular_gradient},
+    {"features", no_logits, linear_gradient},
+    {"coef", no_other, linear_gradient},
+    {"actions", no_actions, linear_gradient},
+    {"weights", no_weights, linear_gradient},
+    {"out", no_out, linear_gradient},
+    {"where", no_where, linear_gradient},
+    {"logits", no_logits, policy_gradient},
+    {"actions", no_actions, policy_gradient},
+    {"weights", no_weights, policy_gradient},
+    {"gradient", no_out, policy_gradient},
+    {"log_prob", no_log_prob, policy_gradient},
+    {"entropy", no_entropy, policy_gradient},
+    {"where", no_where, policy_gradient},
+    {"logits", no_logits, clipped_surrogate},
+    {"actions", no_actions, clipped_surrogate},
+    {"old_log_prob", no_weights, clipped_surrogate},
+    {"advantages", no_more_weights, clipped_surrogate},
+    {"gradient", no_out, clipped_surrogate},
+    {"log_prob", no_log_prob, clipped_surrogate},
+    {"entropy", no_entropy, clipped_surrogate},
+    {"ratio", no_ratio, clipped_surrogate},
+    {"where", no_where, clipped_surrogate},
+};
+
+void test_null_views() {
+    Arguments x;
+    std::int64_t drawn[] = {9, 9, 9};
+    const bool allowed[6] = {true, true, true, true, true, true};
+    Views good{x.logits(),     x.logits(),     x.a(),          x.s(),          x.w(),         x.w(),
+               x.matrix_out(), x.vector_out(), x.vector_out(), x.vector_out(), {drawn, 3, 1}, {}};
+    good.options.where = {allowed, 3, 2};
+    for (const auto& [name, take, call] : kNullViews)
+        for (const bool may_write_on_error : {false, true}) {
+            Views views = good;
+            views.options.may_write_on_error = may_write_on_error;
+            take(views);
+            const auto message = message_of<std::invalid_argument>([&, run = call] { run(views); });
+            const std::string data = std::string(name) + " must have data for its ",
+                              got = ", got a null pointer";
+            bool is_right = false;
+            for (const char* size :
+                 {"size 2", "size 3", "shape (3, 2)", "shape (2, 2)", "shape (3, 1)", "shape (1, 2)"})
+                is_right = is_right || message == data + size + got;
+            check(is_right, __FILE__, __LINE__, std::string(name) + ": " + message);
+        }
+    CHECK(x.is_out_untouched() && drawn[0] == 9 && drawn[1] == 9 && drawn[2] == 9);
+
+    // Nor may a size be negative, such as that of what std::size_t has wrapped around.
+    CHECK_THROWS(std::invalid_argument, "logits must have sizes of at least 0, got shape (-1, 2)",
+                 scorefn::softmax(Matrix<const float>(x.z.data(), -1, 2), x.matrix_out(-1)));
+    CHECK_THROWS(
+        std::invalid_argument, "states must have a size of at least 0, got -1",
+        scorefn::tabular_gradient(x.logits(), {x.states, std::size_t(-1)}, x.a(), x.w(), x.matrix_out()));
+    // A container must have as many elements as the matrix.
+    CHECK_THROWS(std::invalid_argument, "a matrix of shape (3, 3) must have as many elements, got 6",
+                 Matrix<const float>(x.z, 3, 3));
+    CHECK_THROWS(std::invalid_argument, "a matrix of shape (2, 2) must have as many elements, got 6",
+                 Matrix<const float>(x.z, 2, 2));
+    CHECK_THROWS(std::invalid_argument, "a matrix of shape (3, 0) must have as many elements, got 6",
+                 Matrix<const float>(x.z, 3, 0));
+
+    // Without a size there need be no data.
+    scorefn::softmax(Matrix<const float>(nullptr, 0, 2), Matrix<float>(nullptr, 0, 2));
+    scorefn::log_prob(Matrix<const float>(nullptr, 0, 2), IndexVector(), Vector<float>());
+    scorefn::sample(x.logits(), {{0, 0}}, Matrix<std::int64_t>(nullptr, 3, 0), Matrix<float>(nullptr, 3, 0));
+    scorefn::tabular_gradient(x.logits(), IndexVector(), IndexVector(), RealVector(), x.matrix_out());
+    scorefn::linear_gradient(Matrix<const float>(nullptr, 3, 0), Matrix<const float>(nullptr, 0, 2), x.a(),
+                             x.w(), Matrix<float>(nullptr, 0, 2));
+}
+
+// No action can be drawn from a row with NaN or +inf, whatever is wanted beside it.
+void test_bad_logits() {
+    for (const float bad : {inf, std::numeric_limits<float>::quiet_NaN()})
+        for (const std::int64_t cols : {1, 2, 5, 130})
+            for (const bool may_write_on_error : {false, true})
+                for (const bool has_mask : {false, true}) {
+                    constexpr std::int64_t rows = 20;
+                    std::vector<float> z(static_cast<std::size_t>(rows * cols));
+                    const std::vector<char> allowed(z.size(), 1);
+                    std::vector<std::int64_t> actions(rows, 9);
+                    std::vector<float> log_probs(rows, untouched);
+                    scorefn::Options options;
+                    options.may_write_on_error = may_write_on_error;
+                    if (has_mask) options.where = {reinterpret_cast<const bool*>(allowed.data()), rows, cols};
+                    z[static_cast<std::size_t>(18 * cols - 1)] = z[static_cast<std::size_t>(19 * cols - 1)] =
+                        bad;
+                    const Matrix<std::int64_t> drawn(actions, rows, 1);
+                    const char* message =
+                        "logits[17] has NaN or +inf in an allowed slot: no action can be drawn from it";
+                    CHECK_THROWS(scorefn::BadLogits, message,
+                                 scorefn::sample(Matrix<const float>(z, rows, cols), {{0, 0}}, drawn,
+                                                 Matrix<float>(log_probs, rows, 1), {}, options));
+                    CHECK_THROWS(scorefn::BadRow, message,
+                                 scorefn::sample(Matrix<const float>(z, rows, cols), {{0, 0}}, drawn, {}, {},
+                                                 options));
+                    if (may_write_on_error) continue;
+                    CHECK(std::count(actions.begin(), actions.end(), 9) == rows);
+                    CHECK(std::count(log_probs.begin(), log_probs.end(), untouched) == rows);
+                }
+}
+
 // Nothing to do is no error.
 void test_empty() {
     Arguments x;
@@ -221,6 +430,8 @@ int main() {
     test_out_of_range();
     test_fault();
     test_no_allowed_action();
+    test_null_views();
+    test_bad_logits();
     test_empty();
     return failures();
 }

@@ -77,8 +77,9 @@ void test_kl_divergence_of_forbidden() {
 
 template <class T>
 void test_sample() {
-    // The first words of Philox4x32-10 for counter 0 and key 0, by its authors' published test vectors.
-    const double u = static_cast<double>(std::uint64_t(0xe169c58d6627e8d5) >> 11) * 0x1p-53;
+    // Philox4x32-10 makes 0x9b00dbd8bc57ac4ce169c58d6627e8d5 of key 0 and counter 0, by its authors' published test vectors.
+    // From the lower half as the key and the upper half as the upper half of the counter, philox4x32 of scorefn.testing makes:
+    const double u = static_cast<double>(std::uint64_t(0x50282a4dcb63db8c) >> 11) * 0x1p-53;
     for (const std::int64_t num_actions : {4, 32, 33, 1000}) {  // short and long rows
         const std::vector<T> uniform(static_cast<std::size_t>(num_actions), T(3));
         std::int64_t action = -1;
@@ -104,7 +105,7 @@ void test_sample() {
     scorefn::Options options;
     options.where = Matrix<const bool>(allowed, 1, 4);
     scorefn::sample(Matrix<const T>(row.data(), 1, 4), {{1, 2}}, Matrix<std::int64_t>(actions.data(), 1, n),
-                    Matrix<T>(log_probs.data(), 1, n), options);
+                    Matrix<T>(log_probs.data(), 1, n), {}, options);
     std::int64_t count[4] = {};
     bool agree = true;
     for (std::size_t d = 0; d < n; ++d) {
@@ -112,6 +113,16 @@ void test_sample() {
         agree &= near(std::vector<T>{log_probs[d]}, {actions[d] == 1 ? -ln4 : ln3 - ln4}, tolerance<T>);
     }
     CHECK(agree);
+    // Actions are the same where nothing else is wanted.
+    std::vector<std::int64_t> alone(n);
+    scorefn::sample(Matrix<const T>(row.data(), 1, 4), {{1, 2}}, Matrix<std::int64_t>(alone.data(), 1, n), {},
+                    {}, options);
+    CHECK(alone == actions);
+    T entropy = 0, expected = 0;
+    scorefn::sample(Matrix<const T>(row.data(), 1, 4), {{1, 2}}, Matrix<std::int64_t>(alone.data(), 1, n), {},
+                    {&entropy, 1}, options);
+    scorefn::entropy(Matrix<const T>(row.data(), 1, 4), {&expected, 1}, options);
+    CHECK(alone == actions && entropy == expected);
     CHECK(count[0] == 0 && count[2] == 0);
     CHECK(std::abs(count[1] - n / 4) < 300);  // 5 standard deviations of sqrt(n 1/4 3/4) = 61
 }

@@ -69,8 +69,16 @@ std::vector<T> all_results(const Kernels<T>& kernels, std::int64_t num_rows, std
     CHECK(kernels.entropy(rows, vector.data(), 1, scratch) == -1), keep(vector);
     CHECK(kernels.kl_divergence(rows, other, vector.data(), 1, scratch) == -1), keep(vector);
     std::vector<T> entropies(n);
-    CHECK(kernels.sample(rows, {1, 2}, 0, {drawn.data(), 1, 1, 1}, {vector.data(), 1, 1, 1}, entropies.data(),
-                         1, scratch) == -1);
+    const auto sample = [&](const LogitRows<T>& from) {
+        return kernels.sample(from, {1, 2}, 0, {drawn.data(), 1, 1, 1}, {vector.data(), 1, 1, 1},
+                              entropies.data(), 1, scratch);
+    };
+    CHECK(sample(rows) == 0);  // no action can be drawn from NaN
+    LogitRows<T> of_numbers = rows;
+    std::vector<T> numbers = z;
+    numbers[0] = T(1);
+    of_numbers.data = numbers.data();
+    CHECK(sample(of_numbers) == -1);
     keep(vector), keep(entropies);
     for (const std::int64_t action : drawn) all.push_back(static_cast<T>(action));
     for (const double entropy_coef : {0.0, 0.5}) {

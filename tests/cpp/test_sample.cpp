@@ -92,10 +92,10 @@ struct Sampler {
               &free) {}
 
     // The actions, each of which has to be one, and of a positive probability.
-    Integers actions(const std::vector<double>& u) const {
+    Integers actions(const std::vector<double>& u, bool alone = false) const {
         Integers drawn(u.size(), -7);
         kernels.invert<T>()(row.logits.data(), row.cols(), u.data(), static_cast<std::int64_t>(u.size()),
-                            drawn.data(), scratch.get());
+                            drawn.data(), alone, scratch.get());
         for (std::size_t i = 0; i < u.size(); ++i) {
             const bool is_action = drawn[i] >= 0 && drawn[i] < row.cols();
             if (is_action && row[drawn[i]] != -std::numeric_limits<T>::infinity()) continue;
@@ -198,6 +198,8 @@ void test_boundaries(const SampleKernels& kernels, const SampleKernels& baseline
     std::sort(near.begin(), near.end());
     const Integers drawn = sampler.actions(near);
     check(std::is_sorted(drawn.begin(), drawn.end()), __FILE__, __LINE__, row.text() + ": not in order");
+    check(drawn == sampler.actions(near, true), __FILE__, __LINE__,
+          row.text() + ": differs where it is alone");
     // [start, end): the end itself is the next one's.
     for (std::size_t i = 0; i < near.size(); ++i) {
         const auto a = static_cast<std::size_t>(drawn[i]);
@@ -300,7 +302,7 @@ void test_philox(const SampleKernels& kernels) {
         kernels.philox(counter, key, got);
         CHECK(std::equal(got, got + 4, words));
 
-        // The same through u, whose counter is the row and, with the second half of the key, the draw.
+        // The same through u, whose counter is the row and, with the second half of the mixed key, the draw.
         const std::uint64_t row = std::uint64_t{counter[1]} << 32 | counter[0];
         const std::uint64_t column = std::uint64_t{counter[3]} << 32 | counter[2];
         const std::uint64_t bits = std::uint64_t{words[1]} << 32 | words[0];
@@ -312,6 +314,9 @@ void test_philox(const SampleKernels& kernels) {
                 CHECK(std::all_of(u, u + 8, [](double x) { return 0 <= x && x < 1; }));
             }
     }
+    std::uint64_t mixed[2];
+    kernels.mix({0, 0}, mixed);
+    CHECK(mixed[0] == 0xe169c58d6627e8d5 && mixed[1] == 0x9b00dbd8bc57ac4c);
 }
 
 }  // namespace

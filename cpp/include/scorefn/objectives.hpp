@@ -1,5 +1,5 @@
-// Objectives of a policy: in one pass over the logits their value, their gradient and the statistics of each row, for
-// T = float and double. Ascent direction; sums, not means.
+// Objectives of a policy: in one pass over the logits their value, their gradient and the statistics of each row.
+// Ascent direction; sums, not means.
 #pragma once
 
 #include <scorefn/gradient.hpp>
@@ -15,15 +15,17 @@ struct ObjectiveRows {
 };
 
 // sum_i weights[i] log pi_i(actions[i]) + entropy_coef sum_i H(pi_i)
-template <class T>
-double policy_gradient(Matrix<const T> logits, IndexVector actions, RealVector weights, ObjectiveRows<T> out,
-                       const GradientOptions& options = {});
+double policy_gradient(Matrix<const float> logits, IndexVector actions, RealVector weights,
+                       ObjectiveRows<float> out, const GradientOptions& options = {});
+double policy_gradient(Matrix<const double> logits, IndexVector actions, RealVector weights,
+                       ObjectiveRows<double> out, const GradientOptions& options = {});
 
 // The same where row i has the samples i * samples_per_row, ..., (i + 1) * samples_per_row - 1. Each sample adds its entropy
 // and has a log_prob; each row has a gradient and an entropy. Takes memory for the logits of all samples.
-template <class T>
-double policy_gradient(Matrix<const T> logits, std::int64_t samples_per_row, IndexVector actions,
-                       RealVector weights, ObjectiveRows<T> out, const GradientOptions& options = {});
+double policy_gradient(Matrix<const float> logits, std::int64_t samples_per_row, IndexVector actions,
+                       RealVector weights, ObjectiveRows<float> out, const GradientOptions& options = {});
+double policy_gradient(Matrix<const double> logits, std::int64_t samples_per_row, IndexVector actions,
+                       RealVector weights, ObjectiveRows<double> out, const GradientOptions& options = {});
 
 struct ClippedSurrogate {
     double
@@ -34,16 +36,21 @@ struct ClippedSurrogate {
 
 // With the ratios r_i = pi_i(actions[i]) / exp(old_log_prob[i]), which go to `ratio`, and the advantages A_i (Schulman et
 // al., "Proximal policy optimization algorithms", 2017).
-template <class T>
-ClippedSurrogate clipped_surrogate(Matrix<const T> logits, IndexVector actions, RealVector old_log_prob,
-                                   RealVector advantages, double clip_range, ObjectiveRows<T> out,
-                                   Vector<T> ratio, const GradientOptions& options = {});
+ClippedSurrogate clipped_surrogate(Matrix<const float> logits, IndexVector actions, RealVector old_log_prob,
+                                   RealVector advantages, double clip_range, ObjectiveRows<float> out,
+                                   Vector<float> ratio, const GradientOptions& options = {});
+ClippedSurrogate clipped_surrogate(Matrix<const double> logits, IndexVector actions, RealVector old_log_prob,
+                                   RealVector advantages, double clip_range, ObjectiveRows<double> out,
+                                   Vector<double> ratio, const GradientOptions& options = {});
 
 // The same with several samples per row, as in policy_gradient; each sample has a ratio.
-template <class T>
-ClippedSurrogate clipped_surrogate(Matrix<const T> logits, std::int64_t samples_per_row, IndexVector actions,
-                                   RealVector old_log_prob, RealVector advantages, double clip_range,
-                                   ObjectiveRows<T> out, Vector<T> ratio,
+ClippedSurrogate clipped_surrogate(Matrix<const float> logits, std::int64_t samples_per_row,
+                                   IndexVector actions, RealVector old_log_prob, RealVector advantages,
+                                   double clip_range, ObjectiveRows<float> out, Vector<float> ratio,
+                                   const GradientOptions& options = {});
+ClippedSurrogate clipped_surrogate(Matrix<const double> logits, std::int64_t samples_per_row,
+                                   IndexVector actions, RealVector old_log_prob, RealVector advantages,
+                                   double clip_range, ObjectiveRows<double> out, Vector<double> ratio,
                                    const GradientOptions& options = {});
 
 }  // namespace scorefn

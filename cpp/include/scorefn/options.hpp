@@ -6,7 +6,7 @@ namespace scorefn {
 
 // What every function takes beside its arrays.
 struct Options {
-    // Allowed actions, shaped like the logits (row_stride 0: one mask for all rows). No data: all allowed.
+    // Allowed actions, shaped like the logits (row_stride 0: one mask for all rows). By default all are allowed.
     Matrix<const bool> where{};
     // 0: the default of get_num_threads().
     int num_threads = 0;

@@ -41,9 +41,11 @@ struct Block {
     bool is_streamed = false;
     Stream<T> stream{nullptr};
 
-    // A row without an allowed action, unless `visits` says that it needs none; or -2: an action was out of range.
+    // A row without an allowed action, unless `visits` says that it needs none, or with NaN or +inf, if the kernel cannot do
+    // with that; or -2: an action was out of range.
     std::int64_t stopped_at = -1;
     const double* visits = nullptr;
+    bool needs_numbers = false;
 
     SCOREFN_INLINE Block(const LogitRows<T>& in, void* scratch) : in(in), buffers(scratch, in.cols) {}
 
@@ -60,7 +62,8 @@ struct Block {
         }
         any_far = parts_have_exps = parts_have_sums = false;
         if (has_parts<T>(cols)) return;  // part by part, with what is to be known of it
-        complete_tile(e, T(1));
+        constexpr std::int64_t size = Lanes<T>::size;
+        complete_tile(e, T(1), (count * cols + size - 1) / size * size);
         if (exps(z, count * cols, e, next)) return;
         for (int r = 0; r < count; ++r)
             if (!exps(z + r * cols, cols, e + r * cols, z + r * cols)) make_far(r);
@@ -71,12 +74,15 @@ struct Block {
                 pack(columns(in, col, n), first, 1, buffers.z + col);
             });
         pack(in, first, count, buffers.z);
-        complete_tile(buffers.z, T(0));
+        complete_tile(buffers.z, T(0), count * cols);
     }
-    // Sets the rows that the last tile lacks; any number does.
-    SCOREFN_INLINE void complete_tile(T* rows, T number) const {
-        const std::int64_t end = (count + Lanes<T>::size - 1) / Lanes<T>::size * Lanes<T>::size * cols;
-        for (std::int64_t i = count * cols; is_short(cols) && i < end; ++i) rows[i] = number;
+    // Sets the rows that the last tile lacks, from entry i on; any number does.
+    SCOREFN_INLINE void complete_tile(T* rows, T number, std::int64_t i) const {
+        constexpr std::int64_t size = Lanes<T>::size;
+        if (!is_short(cols)) return;
+        const std::int64_t end = (count + size - 1) / size * size * cols;
+        for (; i % size != 0; ++i) rows[i] = number;
+        for (; i < end; i += size) Lanes<T>::splat(number).store(rows + i);
     }
     // From here on the exponentials of the row are to be those with respect to its largest logit.
     SCOREFN_NO_INLINE void set_origin(int r) {

@@ -123,7 +123,8 @@ private:
             }
             any_bad = true;
             const bool needs_action = !block.visits || block.visits[first() + r] != 0;
-            if (needs_action && block.stopped_at == -1 && !has_action) block.stopped_at = first() + r;
+            const bool is_refused = has_action ? block.needs_numbers : needs_action;
+            if (is_refused && block.stopped_at == -1) block.stopped_at = first() + r;
         }
         return changed;
     }

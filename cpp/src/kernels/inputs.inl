@@ -125,3 +125,38 @@ bool has_minus_infinity(const T* x, std::int64_t count) {
     const auto all = smaller(smaller(least[0], least[1]), smaller(least[2], least[3]));
     return any(all == Lanes<T>::splat(-kInfinity<T>));
 }
+
+// Whether each row has an allowed action, and no NaN or +inf among those: whether an action can be drawn from it.
+template <class T>
+SCOREFN_NO_INLINE bool is_distribution(const T* z, std::int64_t col_stride, const unsigned char* where,
+                                       std::int64_t where_col_stride, std::int64_t cols) {
+    bool has_action = false, has_bad = false;
+    for (std::int64_t j = 0; j < cols; ++j) {
+        const T x = z[j * col_stride];
+        const bool is_allowed = !where || where[j * where_col_stride] != 0;
+        has_action |= is_allowed & (x != -kInfinity<T>);
+        has_bad |= is_allowed & !(x < kInfinity<T>);
+    }
+    return has_action & !has_bad;
+}
+template <class T>
+bool are_distributions(const LogitRows<T>& in) {
+    const bool is_plain = !in.where && in.col_stride == 1 && in.row_stride == in.cols;
+    if (is_plain) {
+        Mask<T> bad = Mask<T>::splat(0), forbidden = bad;
+        for_each_vector<T, 1>(in.rows * in.cols, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
+            const auto x = load(in.data + i, extent, T(0));
+            bad = bad | ((x < kInfinity<T>)^Mask<T>::splat(-1));
+            forbidden = forbidden | (x == -kInfinity<T>);
+        });
+        if (any(bad)) return false;
+        if (!any(forbidden)) return true;
+    }
+    for (std::int64_t r = 0; r < in.rows; ++r) {
+        const T* const z = in.data + r * in.row_stride;
+        if (is_plain && z[0] != -kInfinity<T>) continue;
+        const unsigned char* const where = in.where ? in.where + r * in.where_row_stride : nullptr;
+        if (!is_distribution(z, in.col_stride, where, in.where_col_stride, in.cols)) return false;
+    }
+    return true;
+}

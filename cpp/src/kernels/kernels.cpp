@@ -44,6 +44,7 @@ namespace {
 template <class T>
 constexpr Kernels<T> table() {
     return {has_minus_infinity<T>,
+            are_distributions<T>,
             log_softmax<T>,
             softmax<T>,
             logsumexp<T>,

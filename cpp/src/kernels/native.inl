@@ -4,8 +4,12 @@
 SCOREFN_INLINE Doubles<double> widen(Lanes<double> a) { return {{a}}; }
 SCOREFN_INLINE Lanes<double> narrow(Doubles<double> a) { return a.part[0]; }
 
-// The product of the lower halves of each 64-bit lane.
-SCOREFN_INLINE Lanes<std::uint64_t> product32(Lanes<std::uint64_t> a, Lanes<std::uint64_t> b) {
+// The product of the lower halves of a 64-bit number, or of each 64-bit lane, and a number of 32 bits.
+SCOREFN_INLINE std::uint64_t product32(std::uint64_t a, std::uint32_t factor) {
+    return (a & 0xffffffff) * factor;
+}
+SCOREFN_INLINE Lanes<std::uint64_t> product32(Lanes<std::uint64_t> a, std::uint32_t factor) {
+    const auto b = Lanes<std::uint64_t>::splat(factor);
     for (int p = 0; p < kParts; ++p) {
 #if defined(__AVX512F__)
         a.part[p] = (Vectors<std::uint64_t>::type)_mm512_mul_epu32((__m512i)a.part[p], (__m512i)b.part[p]);

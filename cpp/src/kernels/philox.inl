@@ -1,19 +1,20 @@
 // Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", 2011): ten rounds turn a
-// counter of four words of 32 bits into four random ones. Eight counters at a time, a word in each 64-bit lane, whose
-// upper half may hold anything.
+// counter of four words of 32 bits into four random ones. A Word is a 64-bit number, or eight of them for as many counters;
+// its upper half may hold anything.
 
 using Words = Lanes<std::uint64_t>;
 
+template <class Word>
 struct Philox {
-    Words word[4];
+    Word word[4];
 
-    SCOREFN_INLINE Philox(Words x0, Words x1, Words x2, Words x3, std::uint64_t key) : word{x0, x1, x2, x3} {
+    SCOREFN_INLINE Philox(Word x0, Word x1, Word x2, Word x3, std::uint64_t key) : word{x0, x1, x2, x3} {
         auto k0 = static_cast<std::uint32_t>(key), k1 = static_cast<std::uint32_t>(key >> 32);
+        const std::uint64_t half = 32;
         for (int round = 0; round < 10; ++round) {
-            const Words product0 = product32(word[0], Words::splat(0xD2511F53)),
-                        product1 = product32(word[2], Words::splat(0xCD9E8D57));
-            word[0] = (product1 >> std::uint64_t{32}) ^ word[1] ^ Words::splat(k0);
-            word[2] = (product0 >> std::uint64_t{32}) ^ word[3] ^ Words::splat(k1);
+            const Word product0 = product32(word[0], 0xD2511F53), product1 = product32(word[2], 0xCD9E8D57);
+            word[0] = (product1 >> half) ^ word[1] ^ std::uint64_t{k0};
+            word[2] = (product0 >> half) ^ word[3] ^ std::uint64_t{k1};
             word[1] = product1;
             word[3] = product0;
             k0 += 0x9E3779B9;  // golden ratio
@@ -22,14 +23,23 @@ struct Philox {
     }
 };
 
-// For eight rows from `first` on: in [0, 1), multiples of 2^-53. The counter is the row and the draw, 64 bits each; the
-// second word of the key moves the draws.
-SCOREFN_INLINE Lanes<double> uniforms(const std::uint64_t (&key)[2], std::uint64_t first,
-                                      std::uint64_t draw) {
+// What a call draws with, made from its key by a bijection: the keys of a user may differ in one bit or be a counter.
+struct DrawKey {
+    std::uint64_t key, offset;  // of the Philox that draws, and exclusive-or the draw
+
+    SCOREFN_INLINE explicit DrawKey(const std::uint64_t (&words)[2]) {
+        const Philox mixed(words[0], words[0] >> 32, words[1], words[1] >> 32, 0);
+        const auto join = [&](int i) { return mixed.word[i + 1] << 32 | (mixed.word[i] & 0xffffffff); };
+        key = join(0), offset = join(2);
+    }
+};
+
+// For eight rows from `first` on: in [0, 1), multiples of 2^-53. The counter is the row and the draw, 64 bits each.
+SCOREFN_INLINE Lanes<double> uniforms(const DrawKey& key, std::uint64_t first, std::uint64_t draw) {
     constexpr std::uint64_t index[8] = {0, 1, 2, 3, 4, 5, 6, 7};
-    const Words row = Words::splat(first) + Words::load(index), column = Words::splat(draw ^ key[1]);
+    const Words row = Words::splat(first) + Words::load(index), column = Words::splat(draw ^ key.offset);
     const std::uint64_t half = 32;
-    const Philox random(row, row >> half, column, column >> half, key[0]);
+    const Philox random(row, row >> half, column, column >> half, key.key);
     // The first word is the lower half of 64 bits, of which the upper 53 are used: 32 of the second and 21 of the first.
     // Below the exponent of 2^52 they read as integers.
     const Words exponent = Words::splat(0x4330000000000000), low32 = Words::splat(0xffffffff);

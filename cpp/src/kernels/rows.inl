@@ -9,13 +9,13 @@ SCOREFN_INLINE T canonical(T x) {
 SCOREFN_INLINE bool is_short(std::int64_t cols) { return cols <= kLongestShortRow; }
 
 // e[i] = exp(z[i]). False if a z was beyond the window: then the e are of no use. `ahead` is what is read next, fetched from
-// memory while this keeps the CPU busy.
+// memory while this keeps the CPU busy. The last vector is written whole, with 1 = exp(0) behind the end.
 template <class T>
 SCOREFN_NO_INLINE bool exps(const T* z, std::int64_t n, T* e, const T* ahead) {
     Window<T> window;
     for_each_vector<T>(n, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
         fetch(ahead + i, extent);
-        store(exp_within(load(z + i, extent, T(0)), window), e + i, extent);
+        exp_within(load(z + i, extent, T(0)), window).store(e + i);
     });
     return window.holds();
 }

@@ -20,10 +20,9 @@ SCOREFN_INLINE void draw(const LongRows<T>& rows, const double* up_to, Doubles<T
     double us[Lanes<T>::size];
     u.store(us);
     for (int r = 0; r < Lanes<T>::size; ++r)
-        actions[r] =
-            r < rows.count && !rows.is_bad_row(r)
-                ? draw_from_long_row(rows.e() + r * cols, cols, up_to + r * number_of_chunks(cols), us[r])
-                : 0;
+        actions[r] = r < rows.count ? draw_from_long_row(rows.e() + r * cols, cols,
+                                                         up_to + r * number_of_chunks(cols), us[r])
+                                    : 0;
 }
 
 // In every lane, over the rows of a tile.
@@ -31,6 +30,18 @@ template <class T, class Tile>
 SCOREFN_INLINE void draw(const TileRows<T, Tile>& rows, const double*, Doubles<T> total, Doubles<T> u,
                          std::int64_t* actions) {
     const Doubles<T> threshold = u * total;
+    const std::int64_t cols = rows.block.cols;
+    if (rows.is_one_row()) {
+        const double up_to = threshold.part[0].part[0][0];
+        const T* const e = rows.e();
+        double sum = static_cast<double>(e[0]);
+        std::int64_t action = 0;
+        while (sum <= up_to && action < cols - 1) sum += static_cast<double>(e[++action]);
+        auto all = Lanes<std::int64_t>::splat(0);
+        for (int p = 1; p < u.count; ++p) all.store(actions + 8 * p);
+        all.part[0][0] = action;
+        return all.store(actions);
+    }
     Doubles<T> sum = Doubles<T>::splat(0);
     Lanes<std::int64_t> passed[Doubles<T>::count];
     for (auto& p : passed) p = Lanes<std::int64_t>::splat(0);
@@ -39,37 +50,37 @@ SCOREFN_INLINE void draw(const TileRows<T, Tile>& rows, const double*, Doubles<T
         for (int p = 0; p < sum.count; ++p)
             passed[p] = select(sum.part[p] <= threshold.part[p], passed[p] + std::int64_t{1}, passed[p]);
     });
-    // All of them were passed in a row without a sum, or where another mode of rounding has been set.
-    const std::int64_t cols = rows.block.cols;
+    // All of them were passed in a row that is not there, or where another mode of rounding has been set.
     for (int p = 0; p < u.count; ++p) select(passed[p] == cols, cols - 1, passed[p]).store(actions + 8 * p);
-    rows.for_each_bad_row([&](int r) { actions[r] = 0; });
 }
 
-// A row with a NaN has no distribution to draw from: its action is -1, its log-prob NaN.
+// A row with NaN or +inf has no distribution to draw from: it stops the call, as one without an allowed action does.
 template <bool Entropies, class T>
-std::int64_t sample_rows(const LogitRows<T>& in, const std::uint64_t (&key)[2], std::int64_t row_offset,
+std::int64_t sample_rows(const LogitRows<T>& in, const DrawKey& key, std::int64_t row_offset,
                          const OutRows<std::int64_t>& actions, const OutRows<T>& log_probs, T* entropies,
                          std::int64_t entropy_stride, void* scratch) {
     double* const up_to = reinterpret_cast<double*>(Buffers<T>(scratch, in.cols).more);
     return for_each_group(in, Entropies, scratch, [&](auto& rows) SCOREFN_INLINE_LAMBDA {
+        rows.block.needs_numbers = true;
+        const Doubles<T> total = rows.sum_in_order(up_to).total();
+        if (rows.any_bad) return;
         if constexpr (Entropies) {
             const Peak<T> peak = rows.template peak<true>();
             store_rows(entropy(rows, peak), rows.first(), rows.count, entropies, entropy_stride);
         }
-        const Doubles<T> total = rows.sum_in_order(up_to).total();
         for (std::int64_t d = 0; d < actions.cols; ++d) {
-            Doubles<T> u;
-            for (int p = 0; p < u.count; ++p)
+            Doubles<T> u = Doubles<T>::splat(0);
+            for (int p = 0; p < u.count && 8 * p < rows.count; ++p)
                 u.part[p] = uniforms(key, static_cast<std::uint64_t>(row_offset + rows.first() + 8 * p),
                                      static_cast<std::uint64_t>(d));
             Actions<T> drawn;
             draw(rows, up_to, total, u, drawn.index);
+            std::int64_t* const a = actions.data + rows.first() * actions.row_stride + d * actions.col_stride;
+            for (int r = 0; r < rows.count; ++r) a[r * actions.row_stride] = drawn.index[r];
+            if (!log_probs.data) continue;
             const Lanes<T> log_p = log_prob(rows, drawn, rows.without(drawn));
             store_rows(log_p, rows.first(), rows.count, log_probs.data + d * log_probs.col_stride,
                        log_probs.row_stride);
-            rows.for_each_bad_row([&](int r) { drawn.index[r] = -1; });
-            std::int64_t* const a = actions.data + rows.first() * actions.row_stride + d * actions.col_stride;
-            for (int r = 0; r < rows.count; ++r) a[r * actions.row_stride] = drawn.index[r];
         }
     });
 }
@@ -79,5 +90,5 @@ std::int64_t sample(const LogitRows<T>& in, const std::uint64_t (&key)[2], std::
                     const OutRows<std::int64_t>& actions, const OutRows<T>& log_probs, T* entropies,
                     std::int64_t entropy_stride, void* scratch) {
     const auto rows = entropies ? sample_rows<true, T> : sample_rows<false, T>;
-    return rows(in, key, row_offset, actions, log_probs, entropies, entropy_stride, scratch);
+    return rows(in, DrawKey(key), row_offset, actions, log_probs, entropies, entropy_stride, scratch);
 }

@@ -39,12 +39,14 @@ SampleWithEntropy
 Raises
 ------
 )" SCOREFN_DOC_RAISES
-R"(
+R"(    Or a row with NaN or +inf in an allowed slot: no action can be drawn from it.
+
 Notes
 -----
 Inverse of the cumulative distribution: the first action a with pi_0 + ... + pi_a > u. The uniform u of draw d
 of row i is a function of (key, i, d) alone, by the counter-based generator Philox4x32-10 [1]_; the key is the
 only thing taken from `rng`. So the draws depend neither on the number of threads nor on the instruction set.
+`scorefn.testing.philox_uniforms` is that function. Different keys give independent draws.
 
 u is a multiple of 2^-53 in [0, 1), each equally likely, and the sums are taken in double: an action of
 probability 0 is never drawn, and every other one has its share of the 2^53 uniforms, to within rounding,

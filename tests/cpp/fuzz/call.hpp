@@ -47,6 +47,8 @@ public:
             set_error("IndexError", error.what());
         } catch (const scorefn::NoAllowedAction& error) {
             set_error("NoAllowedAction", error.what());
+        } catch (const scorefn::BadLogits& error) {
+            set_error("BadLogits", error.what());
         } catch (const std::invalid_argument& error) {
             set_error("invalid_argument", error.what());
         }

@@ -29,7 +29,7 @@ public:
                     require(is_bad || p_.is_bad(p_.other_logits, i) ? is_nan(i) : result(i) >= 0,
                             "kl_divergence");
                     break;
-                case Function::sample: check_draws(i, is_bad); break;
+                case Function::sample: check_draws(i); break;
                 default: break;
             }
         }
@@ -65,15 +65,13 @@ private:
         const bool is_forbidden = !p_.is_allowed(p_.logits, i, p_.actions.at(i));
         require(is_forbidden ? x == -std::numeric_limits<double>::infinity() : x <= 0, "log_prob");
     }
-    void check_draws(std::int64_t i, bool is_bad) const {
+    void check_draws(std::int64_t i) const {
         const std::size_t of_actions = outcome_.results.size() - 1,
                           draws = outcome_.results[of_actions].size() / static_cast<std::size_t>(p_.rows);
         for (std::size_t d = 0; d < draws; ++d) {
             const auto at = i * static_cast<std::int64_t>(draws) + static_cast<std::int64_t>(d);
             const auto action = static_cast<std::int64_t>(result(at, of_actions));
-            require(is_bad ? action == -1 : action >= 0 && action < p_.cols, "a drawn action out of range");
-            require(!is_bad || std::isnan(result(at)), "a row with NaN");
-            if (is_bad) continue;
+            require(action >= 0 && action < p_.cols, "a drawn action out of range");
             require(p_.is_allowed(p_.logits, i, action), "a forbidden action is drawn");
             require(result(at) <= 0, "log_prob of a drawn action");
         }

@@ -93,7 +93,7 @@ struct Problem {
             if (is_allowed(z, i, j)) return true;
         return false;
     }
-    // An allowed action's logit is NaN or +inf, and so all of the row's results are NaN.
+    // An allowed action's logit is NaN or +inf: all of the row's results are NaN, and no action can be drawn from it.
     bool is_bad(const Content<T>& z, std::int64_t i) const {
         for (std::int64_t j = 0; j < cols; ++j)
             if (is_allowed(z, i, j) && !(z.at(i, j) < std::numeric_limits<T>::infinity())) return true;
@@ -114,10 +114,12 @@ struct Problem {
             case Function::linear_gradient: return "?";
             default: break;
         }
-        for (std::int64_t i = 0; i < rows; ++i)
+        for (std::int64_t i = 0; i < rows; ++i) {
             if (!has_allowed_action(logits, i) ||
                 (function == Function::kl_divergence && !has_allowed_action(other_logits, i)))
                 return "NoAllowedAction";
+            if (function == Function::sample && is_bad(logits, i)) return "BadLogits";
+        }
         return "";
     }
 
