@@ -17,13 +17,13 @@ def random_episodes(seed, shape):
     rng = np.random.default_rng(seed)
     rewards, values, next_values = rng.normal(size=(3, *shape))
     terminated, truncated = rng.random(size=(2, *shape)) < 0.2
-    where = rng.random(size=shape) < 0.8
-    return rewards, values, next_values, terminated, truncated, where
+    valid = rng.random(size=shape) < 0.8
+    return rewards, values, next_values, terminated, truncated, valid
 
 
-def returns_by_definition(r, discount, next_values, terminated, truncated, where):
+def returns_by_definition(r, discount, next_values, terminated, truncated, valid):
     """Follows each step of one environment forward to the end of its episode."""
-    steps = np.flatnonzero(where)
+    steps = np.flatnonzero(valid)
     result = np.zeros(len(r))
     for position, start in enumerate(steps):
         for power, t in enumerate(steps[position:]):
@@ -36,9 +36,9 @@ def returns_by_definition(r, discount, next_values, terminated, truncated, where
     return result
 
 
-def gae_by_definition(r, values, next_values, terminated, truncated, where, discount, gae_lambda):
+def gae_by_definition(r, values, next_values, terminated, truncated, valid, discount, gae_lambda):
     """The sum of (discount * lambda)^k delta_{t+k} up to the end of the episode."""
-    steps = np.flatnonzero(where)
+    steps = np.flatnonzero(valid)
     delta = r + discount * np.where(terminated, 0.0, next_values) - values
     result = np.zeros(len(r))
     for position, start in enumerate(steps):
@@ -58,14 +58,14 @@ def gae_by_definition(r, values, next_values, terminated, truncated, where, disc
 )
 def test_returns_and_gae_follow_their_definitions(seed, steps, batch, discount, gae_lambda):
     episodes = random_episodes(seed, (steps, *batch))
-    rewards, values, next_values, terminated, truncated, where = episodes
+    rewards, values, next_values, terminated, truncated, valid = episodes
     returns = discounted_returns(
         rewards,
         discount,
         terminated=terminated,
         truncated=truncated,
         next_values=next_values,
-        where=where,
+        valid=valid,
     )
     estimates = gae(
         rewards,
@@ -75,7 +75,7 @@ def test_returns_and_gae_follow_their_definitions(seed, steps, batch, discount, 
         truncated=truncated,
         discount=discount,
         gae_lambda=gae_lambda,
-        where=where,
+        valid=valid,
     )
     assert returns.dtype == estimates.dtype == np.float64
     assert returns.shape == estimates.shape == rewards.shape
@@ -125,11 +125,11 @@ def test_gae_with_lambda_1_is_return_minus_value():
 
 
 def test_steps_that_do_not_count_may_hold_anything():
-    where = np.array([True, False, True, False])
+    valid = np.array([True, False, True, False])
     rewards = np.array([1.0, np.nan, 2.0, np.inf])
     never = np.zeros(4, dtype=bool)
     np.testing.assert_array_equal(
-        discounted_returns(rewards, 1.0, where=where, next_values=[0.0, np.nan, 8.0, np.nan]),
+        discounted_returns(rewards, 1.0, valid=valid, next_values=[0.0, np.nan, 8.0, np.nan]),
         [11.0, 0.0, 10.0, 0.0],
     )
     terminated = np.array([False, True, True, False])
@@ -141,7 +141,7 @@ def test_steps_that_do_not_count_may_hold_anything():
         truncated=never,
         discount=1.0,
         gae_lambda=1.0,
-        where=where,
+        valid=valid,
     )
     np.testing.assert_array_equal(estimates, [2.5, 0.0, 1.75, 0.0])
 
@@ -152,18 +152,18 @@ def test_reset_steps_of_gymnasium_do_not_count():
     rng = np.random.default_rng(0)
     envs.reset(seed=0)
     done = np.zeros(3, dtype=bool)
-    rewards, terminated, truncated, where = [], [], [], []
+    rewards, terminated, truncated, valid = [], [], [], []
     for _ in range(200):
-        where.append(~done)
+        valid.append(~done)
         _, reward, ends, cuts, _ = envs.step(rng.integers(2, size=3))
         done = ends | cuts
         rewards.append(reward)
         terminated.append(ends)
         truncated.append(cuts)
     envs.close()
-    ends, counts = np.array(terminated), np.array(where)
+    ends, counts = np.array(terminated), np.array(valid)
     returns = discounted_returns(
-        np.array(rewards), 1.0, terminated=ends, truncated=np.array(truncated), where=counts
+        np.array(rewards), 1.0, terminated=ends, truncated=np.array(truncated), valid=counts
     )
     assert (~counts).sum() == ends[:-1].sum() > 10
     for env in range(3):

@@ -50,6 +50,15 @@ struct ClippedRows {
     double* clipped;  // how many are
 };
 
+// Some steps of some environments as doubles, one time after the other: what a scan's formula reads and writes. Flags are 0
+// or 1.
+struct StepTile {
+    static constexpr std::int64_t size = 256;
+    alignas(64) double rewards[size], values[size], next_values[size];
+    alignas(64) double terminated[size], truncated[size], valid[size];
+    alignas(64) double u[size], v[size];
+};
+
 // The macros are for benchmarks/calibrate.py, which measures other values.
 #ifndef SCOREFN_LONGEST_SHORT_ROW
 #define SCOREFN_LONGEST_SHORT_ROW 128
@@ -137,6 +146,9 @@ struct Kernels {
                                       std::int64_t rows, std::int64_t features, std::int64_t cols,
                                       double* sums, std::int64_t row_stride);
     std::int64_t linear_panel_width;
+    void (*load_numbers)(const T* x, std::int64_t count, double* to);
+    // Reads whole vectors of x.
+    void (*store_numbers)(const double* x, std::int64_t count, T* to, bool is_streamed);
 };
 
 struct KernelTable {
@@ -147,6 +159,12 @@ struct KernelTable {
                          std::int64_t bound, std::int64_t* out);
     bool (*indices_are_in_range)(const IndexVector& indices, std::int64_t first, std::int64_t count,
                                  std::int64_t bound);
+    void (*load_flags)(const unsigned char* x, std::int64_t count, double* to);
+    // These set u and v.
+    void (*discounted_returns)(StepTile& steps, std::int64_t count, double discount);
+    void (*generalized_advantages)(StepTile& steps, std::int64_t count, double discount, double decay);
+    // u = u + v x with x the result of the next time, which is carried on. Whether u was finite at every valid step.
+    bool (*scan_steps)(StepTile& steps, std::int64_t times, std::int64_t width, double* x);
     Kernels<float> f32;
     Kernels<double> f64;
 

@@ -55,6 +55,8 @@ void compute(DType dtype, const Places& places, const Function& f) {
         throw py::error_already_set();
     } catch (const IndexError& error) {
         throw py::index_error(describe(error.fault, places));
+    } catch (const BadValue& error) {
+        throw py::value_error(describe(error.fault, places));
     } catch (const NoAllowedAction& error) {
         throw py::value_error(describe(error.fault, places));
     }

@@ -279,3 +279,21 @@ def compiler() -> str: ...
 def openmp() -> int: ...
 def available_isas() -> tuple[str, ...]: ...
 def current_isa() -> str: ...
+def discounted_returns(
+    rewards: NDArray[_Float],
+    next_values: NDArray[_Float] | None,
+    terminated: NDArray[np.bool_] | None,
+    truncated: NDArray[np.bool_] | None,
+    valid: NDArray[np.bool_] | None,
+    discount: SupportsFloat,
+) -> NDArray[_Float]: ...
+def gae(
+    rewards: NDArray[_Float],
+    values: NDArray[_Float],
+    next_values: NDArray[_Float],
+    terminated: NDArray[np.bool_] | None,
+    truncated: NDArray[np.bool_] | None,
+    valid: NDArray[np.bool_] | None,
+    discount: SupportsFloat,
+    gae_lambda: SupportsFloat,
+) -> NDArray[_Float]: ...

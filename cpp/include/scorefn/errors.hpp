@@ -24,6 +24,12 @@ struct IndexError : std::out_of_range {
     RowFault fault;
 };
 
+// "rewards[3] must be finite, got nan"
+struct BadValue : std::invalid_argument {
+    explicit BadValue(const RowFault& fault) : std::invalid_argument(fault.message()), fault(fault) {}
+    RowFault fault;
+};
+
 // "logits[3] has no allowed action"
 struct NoAllowedAction : std::invalid_argument {
     explicit NoAllowedAction(const RowFault& fault) : std::invalid_argument(fault.message()), fault(fault) {}

@@ -38,6 +38,7 @@ namespace {
 #include "objectives.inl"
 #include "gradient.inl"
 #include "shared_gradient.inl"
+#include "scan.inl"
 #include "linear.inl"
 #include "linear_columns.inl"
 
@@ -60,7 +61,9 @@ constexpr Kernels<T> table() {
             linear_columns<T>,
             linear_logits_of_columns<T>,
             linear_accumulate_columns<T>,
-            kPanelWidth};
+            kPanelWidth,
+            load_numbers<T>,
+            store_numbers<T>};
 }
 
 }  // namespace
@@ -71,7 +74,8 @@ constexpr Kernels<T> table() {
 #define SCOREFN_TABLE(x) SCOREFN_TABLE_(x)
 
 extern const KernelTable SCOREFN_TABLE(SCOREFN_ISA_NAME);
-const KernelTable SCOREFN_TABLE(SCOREFN_ISA_NAME) = {SCOREFN_STRING(SCOREFN_ISA_NAME), load_indices,
-                                                     indices_are_in_range, table<float>(), table<double>()};
+const KernelTable SCOREFN_TABLE(SCOREFN_ISA_NAME) = {
+    SCOREFN_STRING(SCOREFN_ISA_NAME), load_indices, indices_are_in_range, load_flags,     discounted_returns,
+    generalized_advantages,           scan_steps,   table<float>(),       table<double>()};
 
 }  // namespace scorefn

@@ -52,9 +52,9 @@ def play(
             actions = policy.sample(inputs, rng=rng).actions
         step = envs.step(actions)
         observations = step.observations
-        current_return += np.where(step.where, step.rewards, 0.0)
-        current_length += step.where
-        done = (step.terminated | step.truncated) & step.where
+        current_return += np.where(step.valid, step.rewards, 0.0)
+        current_length += step.valid
+        done = (step.terminated | step.truncated) & step.valid
         counted = done & (to_play > 0)
         returns.append(current_return[counted])
         lengths.append(current_length[counted])

@@ -108,7 +108,7 @@ class Trainer:
         remaining = max(0.0, 1.0 - self.steps / settings.steps)
         rollout = self._player.collect(self._learner.act, settings.rollout_steps)
         if self._counts[0] == 0:
-            samples = rollout.observations[rollout.where]
+            samples = rollout.observations[rollout.valid]
             self._learner.model.fit_encoding(samples)
         diagnostics = self._learner.update(rollout, remaining)
         self._counts += (1, rollout.actions.size)

@@ -1,0 +1,39 @@
+// Credit for the steps of episodes: backward scans over time, for T = float and double. Sums are accumulated in double.
+// Arrays have time as rows and environments as columns.
+#pragma once
+
+#include <scorefn/views.hpp>
+
+namespace scorefn {
+
+// Steps of episodes, (steps, environments). `terminated`: nothing follows. `truncated`: only the recording stopped. What a
+// step that is not `valid` holds is never used, and the scan passes over it. No data: none has ended, all are valid.
+template <class T>
+struct EpisodeSteps {
+    Matrix<const T> rewards;
+    Matrix<const bool> terminated, truncated, valid;
+};
+
+struct ScanOptions {
+    // 0: the default of get_num_threads().
+    int num_threads = 0;
+    // If false, a call that throws has written nothing; making sure of that takes a second pass.
+    bool may_write_on_error = false;
+};
+
+// G_t = rewards_t + discount * F_t with F_t = 0 if step t terminated, next_values_t if it was truncated or is the last valid
+// step, else G_{t+1}. No `next_values`: 0. `out` may be `rewards` itself. BadValue for a number that counts and is not finite.
+template <class T>
+void discounted_returns(const EpisodeSteps<T>& steps, Matrix<const T> next_values, double discount,
+                        Matrix<T> out, const ScanOptions& options = {});
+
+// Generalized advantage estimation (Schulman et al., "High-dimensional continuous control using generalized advantage
+// estimation", 2016):
+//     delta_t = rewards_t + discount * (0 if terminated_t else next_values_t) - values_t
+//     A_t = delta_t + discount * lambda * (0 if terminated_t or truncated_t else A_{t+1})
+// `out` may be `rewards` itself. BadValue for a number that counts and is not finite.
+template <class T>
+void generalized_advantages(const EpisodeSteps<T>& steps, Matrix<const T> values, Matrix<const T> next_values,
+                            double discount, double lambda, Matrix<T> out, const ScanOptions& options = {});
+
+}  // namespace scorefn

@@ -1,0 +1,90 @@
+#include <scorefn/credit.hpp>
+
+#include "float_environment.hpp"
+#include "interrupt.hpp"
+#include "scan.hpp"
+
+namespace scorefn {
+namespace {
+
+struct Returns {
+    enum { rewards, next_values, num_inputs };
+    static constexpr bool truncates_last = true;
+    const double discount;
+
+    void set(StepTile& steps, std::int64_t count) const {
+        kernels().discounted_returns(steps, count, discount);
+    }
+    static bool reads(int input, bool terminated, bool truncated) {
+        return input == rewards || (truncated && !terminated);
+    }
+};
+
+struct GeneralizedAdvantages {
+    enum { rewards, values, next_values, num_inputs };
+    static constexpr bool truncates_last = false;
+    const double discount, lambda;
+
+    void set(StepTile& steps, std::int64_t count) const {
+        kernels().generalized_advantages(steps, count, discount, discount * lambda);
+    }
+    static bool reads(int input, bool terminated, bool) { return input != next_values || !terminated; }
+};
+
+void require_fraction(const char* name, double x) {
+    if (!(x >= 0 && x <= 1))
+        throw std::invalid_argument(std::string(name) + " must be from 0 to 1, got " + std::to_string(x));
+}
+
+template <class T>
+void require_shapes(const EpisodeSteps<T>& steps, const Matrix<T>& out) {
+    const auto& of = steps.rewards;
+    require_shape("out", out.rows, out.cols, of.rows, of.cols);
+    const auto require_flags = [&](const char* name, const Matrix<const bool>& x) {
+        if (x) require_shape(name, x.rows, x.cols, of.rows, of.cols);
+    };
+    require_flags("terminated", steps.terminated);
+    require_flags("truncated", steps.truncated);
+    require_flags("valid", steps.valid);
+}
+
+}  // namespace
+
+template <class T>
+void discounted_returns(const EpisodeSteps<T>& steps, Matrix<const T> next_values, double discount,
+                        Matrix<T> out, const ScanOptions& options) {
+    const StandardFloatEnvironment environment;
+    require_shapes(steps, out);
+    if (next_values) require_shape("next_values", next_values.rows, next_values.cols, out.rows, out.cols);
+    require_fraction("discount", discount);
+    scan<T, Returns>(steps,
+                     {{"rewards", steps.rewards, &StepTile::rewards},
+                      {"next_values", next_values, &StepTile::next_values}},
+                     {discount}, out, options);
+}
+
+template <class T>
+void generalized_advantages(const EpisodeSteps<T>& steps, Matrix<const T> values, Matrix<const T> next_values,
+                            double discount, double lambda, Matrix<T> out, const ScanOptions& options) {
+    const StandardFloatEnvironment environment;
+    require_shapes(steps, out);
+    require_shape("values", values.rows, values.cols, out.rows, out.cols);
+    require_shape("next_values", next_values.rows, next_values.cols, out.rows, out.cols);
+    require_fraction("discount", discount);
+    require_fraction("gae_lambda", lambda);
+    scan<T, GeneralizedAdvantages>(steps,
+                                   {{"rewards", steps.rewards, &StepTile::rewards},
+                                    {"values", values, &StepTile::values},
+                                    {"next_values", next_values, &StepTile::next_values}},
+                                   {discount, lambda}, out, options);
+}
+
+#define SCOREFN_INSTANTIATE(T)                                                                             \
+    template void discounted_returns(const EpisodeSteps<T>&, Matrix<const T>, double, Matrix<T>,           \
+                                     const ScanOptions&);                                                  \
+    template void generalized_advantages(const EpisodeSteps<T>&, Matrix<const T>, Matrix<const T>, double, \
+                                         double, Matrix<T>, const ScanOptions&);
+SCOREFN_INSTANTIATE(float)
+SCOREFN_INSTANTIATE(double)
+
+}  // namespace scorefn
