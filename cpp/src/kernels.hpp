@@ -59,6 +59,11 @@ struct StepTile {
     alignas(64) double u[size], v[size];
 };
 
+// Weights and the entropy coefficient count times `scale`, a power of 2, in squares.
+struct StatisticsScale {
+    double scale, entropy_coef;
+};
+
 // The macros are for benchmarks/calibrate.py, which measures other values.
 #ifndef SCOREFN_LONGEST_SHORT_ROW
 #define SCOREFN_LONGEST_SHORT_ROW 128
@@ -130,6 +135,12 @@ struct Kernels {
     // weight_sums: (rows, cols)
     std::int64_t (*shared_gradient)(const LogitRows<T>&, const double* weight_sums, const double* visits,
                                     double entropy_coef, const OutRows<T>&, bool accumulate, void* scratch);
+    // Adds to totals[0] the entropies and to totals[1] the squared norms of the samples' gradients, from the sums of their
+    // weights and of the squared weights times the scale. Clears *all_possible if one with a weight has probability 0.
+    std::int64_t (*shared_statistics)(const LogitRows<T>&, const double* weight_sums,
+                                      const double* square_sums, const double* visits,
+                                      const StatisticsScale& by, double* totals, bool* all_possible,
+                                      void* scratch);
     void (*linear_widen)(const T* x, std::int64_t row_stride, std::int64_t rows, std::int64_t cols,
                          double* to, std::int64_t to_stride);
     void (*linear_logits)(const double* x, std::int64_t strip_size, std::int64_t rows, std::int64_t features,

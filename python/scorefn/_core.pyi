@@ -297,3 +297,29 @@ def gae(
     discount: SupportsFloat,
     gae_lambda: SupportsFloat,
 ) -> NDArray[_Float]: ...
+def score_gradient_statistics(
+    logits: NDArray[_Float],
+    actions: ArrayLike,
+    weights: ArrayLike,
+    *,
+    entropy_coef: SupportsFloat = 0.0,
+    where: ArrayLike | None = None,
+) -> tuple[NDArray[_Float], float, float]: ...
+def tabular_gradient_statistics(
+    table: NDArray[_Float],
+    states: ArrayLike,
+    actions: ArrayLike,
+    weights: ArrayLike,
+    *,
+    entropy_coef: SupportsFloat = 0.0,
+    where: ArrayLike | None = None,
+) -> tuple[NDArray[_Float], float, float]: ...
+def linear_gradient_statistics(
+    features: NDArray[_Float],
+    coef: NDArray[_Float],
+    actions: ArrayLike,
+    weights: ArrayLike,
+    *,
+    entropy_coef: SupportsFloat = 0.0,
+    where: ArrayLike | None = None,
+) -> tuple[NDArray[_Float], float, float]: ...

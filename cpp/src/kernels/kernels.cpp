@@ -38,6 +38,7 @@ namespace {
 #include "objectives.inl"
 #include "gradient.inl"
 #include "shared_gradient.inl"
+#include "shared_statistics.inl"
 #include "scan.inl"
 #include "linear.inl"
 #include "linear_columns.inl"
@@ -55,6 +56,7 @@ constexpr Kernels<T> table() {
             weighted_log_prob_gradient<T>,
             clipped_ratio_gradient<T>,
             shared_gradient<T>,
+            shared_statistics<T>,
             linear_widen<T>,
             linear_logits<T>,
             linear_accumulate<T>,

@@ -203,4 +203,26 @@ array([[ 0.,  0.],
        [-1.,  1.]])
 )";
 
+// For the policies.
+inline constexpr const char* score_gradient_statistics =
+    R"(score_gradient_statistics(logits, actions, weights, *, entropy_coef=0.0, where=None)
+--
+
+`scorefn.score_gradient` for one row of logits, and its statistics: see `scorefn.policies.GradientStatistics`.
+)";
+
+inline constexpr const char* tabular_gradient_statistics =
+    R"(tabular_gradient_statistics(table, states, actions, weights, *, entropy_coef=0.0, where=None)
+--
+
+`scorefn.tabular_gradient` and its statistics: see `scorefn.policies.GradientStatistics`.
+)";
+
+inline constexpr const char* linear_gradient_statistics =
+    R"(linear_gradient_statistics(features, coef, actions, weights, *, entropy_coef=0.0, where=None)
+--
+
+`scorefn.linear_gradient` and its statistics: see `scorefn.policies.GradientStatistics`.
+)";
+
 }  // namespace scorefn::python::docs
