@@ -10,11 +10,9 @@ namespace {
 struct Returns {
     enum { rewards, next_values, num_inputs };
     static constexpr bool truncates_last = true;
-    const double discount;
+    const ScanFormula kernel;
 
-    void set(StepTile& steps, std::int64_t count) const {
-        kernels().discounted_returns(steps, count, discount);
-    }
+    explicit Returns(double discount) : kernel{ScanFormula::discounted_returns, discount, discount} {}
     static bool reads(int input, bool terminated, bool truncated) {
         return input == rewards || (truncated && !terminated);
     }
@@ -23,11 +21,10 @@ struct Returns {
 struct GeneralizedAdvantages {
     enum { rewards, values, next_values, num_inputs };
     static constexpr bool truncates_last = false;
-    const double discount, lambda;
+    const ScanFormula kernel;
 
-    void set(StepTile& steps, std::int64_t count) const {
-        kernels().generalized_advantages(steps, count, discount, discount * lambda);
-    }
+    GeneralizedAdvantages(double discount, double lambda)
+        : kernel{ScanFormula::generalized_advantages, discount, discount * lambda} {}
     static bool reads(int input, bool terminated, bool) { return input != next_values || !terminated; }
 };
 
@@ -58,9 +55,9 @@ void discounted_returns(const EpisodeSteps<T>& steps, Matrix<const T> next_value
     if (next_values) require_shape("next_values", next_values.rows, next_values.cols, out.rows, out.cols);
     require_fraction("discount", discount);
     scan<T, Returns>(steps,
-                     {{"rewards", steps.rewards, &StepTile::rewards},
-                      {"next_values", next_values, &StepTile::next_values}},
-                     {discount}, out, options);
+                     {{"rewards", steps.rewards, &StepTile::rewards, &StepRow<T>::rewards},
+                      {"next_values", next_values, &StepTile::next_values, &StepRow<T>::next_values}},
+                     Returns(discount), out, options);
 }
 
 template <class T>
@@ -72,11 +69,12 @@ void generalized_advantages(const EpisodeSteps<T>& steps, Matrix<const T> values
     require_shape("next_values", next_values.rows, next_values.cols, out.rows, out.cols);
     require_fraction("discount", discount);
     require_fraction("gae_lambda", lambda);
-    scan<T, GeneralizedAdvantages>(steps,
-                                   {{"rewards", steps.rewards, &StepTile::rewards},
-                                    {"values", values, &StepTile::values},
-                                    {"next_values", next_values, &StepTile::next_values}},
-                                   {discount, lambda}, out, options);
+    scan<T, GeneralizedAdvantages>(
+        steps,
+        {{"rewards", steps.rewards, &StepTile::rewards, &StepRow<T>::rewards},
+         {"values", values, &StepTile::values, &StepRow<T>::values},
+         {"next_values", next_values, &StepTile::next_values, &StepRow<T>::next_values}},
+        GeneralizedAdvantages(discount, lambda), out, options);
 }
 
 #define SCOREFN_INSTANTIATE(T)                                                                             \

@@ -53,10 +53,24 @@ struct ClippedRows {
 // Some steps of some environments as doubles, one time after the other: what a scan's formula reads and writes. Flags are 0
 // or 1.
 struct StepTile {
-    static constexpr std::int64_t size = 256;
+    static constexpr std::int64_t size = 512;
     alignas(64) double rewards[size], values[size], next_values[size];
     alignas(64) double terminated[size], truncated[size], valid[size];
     alignas(64) double u[size], v[size];
+};
+
+// The numbers of neighbouring environments at one time, which lie one after the other, and where the results go. Null: 0.
+template <class T>
+struct StepRow {
+    const T *rewards, *values, *next_values;
+    T* out;
+    bool is_streamed;
+};
+
+// Which u and v a scan has, and its factors.
+struct ScanFormula {
+    enum Kind { discounted_returns, generalized_advantages } kind;
+    double discount, decay;
 };
 
 // Weights and the entropy coefficient count times `scale`, a power of 2, in squares.
@@ -158,8 +172,10 @@ struct Kernels {
                                       double* sums, std::int64_t row_stride);
     std::int64_t linear_panel_width;
     void (*load_numbers)(const T* x, std::int64_t count, double* to);
-    // Reads whole vectors of x.
-    void (*store_numbers)(const double* x, std::int64_t count, T* to, bool is_streamed);
+    void (*store_numbers)(const double* x, std::int64_t count, T* to);
+    // One time of neighbouring environments: load, set_terms, scan_steps and store in one.
+    bool (*scan_row)(const StepRow<T>& row, const StepTile& flags, std::int64_t count, const ScanFormula& by,
+                     double* x);
 };
 
 struct KernelTable {
@@ -171,9 +187,8 @@ struct KernelTable {
     bool (*indices_are_in_range)(const IndexVector& indices, std::int64_t first, std::int64_t count,
                                  std::int64_t bound);
     void (*load_flags)(const unsigned char* x, std::int64_t count, double* to);
-    // These set u and v.
-    void (*discounted_returns)(StepTile& steps, std::int64_t count, double discount);
-    void (*generalized_advantages)(StepTile& steps, std::int64_t count, double discount, double decay);
+    // Sets u and v.
+    void (*set_terms)(StepTile& steps, std::int64_t count, const ScanFormula& by);
     // u = u + v x with x the result of the next time, which is carried on. Whether u was finite at every valid step.
     bool (*scan_steps)(StepTile& steps, std::int64_t times, std::int64_t width, double* x);
     Kernels<float> f32;

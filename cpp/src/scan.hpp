@@ -22,10 +22,11 @@ struct StepInput {
     const char* name;
     Matrix<const T> values;
     double (StepTile::*place)[StepTile::size];
+    const T* StepRow<T>::* pointer;
 };
 
-// Formula: `num_inputs`; `truncates_last`, whether the last valid step counts as truncated; set(tile, count), which sets u
-// and v; reads(input, terminated, truncated), whether a valid step needs that input.
+// Formula: `num_inputs`; `truncates_last`, whether the last valid step counts as truncated; `kernel`, its u and v;
+// reads(input, terminated, truncated), whether a valid step needs that input.
 template <class T, class Formula>
 class Scan {
 public:
@@ -53,6 +54,9 @@ public:
     }
 
 private:
+    // Fewer environments are worked on several times at once.
+    static constexpr std::int64_t kShortestRow = 128;
+
     // Neighbouring environments, and what is carried from each of their steps to the one before it.
     struct Environments {
         std::int64_t first, count, num_without_valid;
@@ -78,30 +82,50 @@ private:
         if (!steps_.terminated) std::fill_n(tile.terminated, StepTile::size, 0.0);
         if (!steps_.truncated) std::fill_n(tile.truncated, StepTile::size, 0.0);
         if (!steps_.valid) std::fill_n(tile.valid, StepTile::size, 1.0);
-        const std::int64_t width = std::min(count, StepTile::size), times = StepTile::size / width;
+        const bool is_row = count >= kShortestRow && have_rows();
+        const std::int64_t width = std::min(count, StepTile::size),
+                           times = is_row ? 1 : StepTile::size / width;
         for (std::int64_t end = num_steps_; end > 0; end -= times) {
             if (end / times % 64 == 0) check_interrupt();
             const std::int64_t begin = std::max<std::int64_t>(0, end - times);
             for (std::int64_t e = 0; e < count; e += width)
-                scan_tile(tile, {begin, end - begin, first + e, std::min(width, count - e)}, environments);
+                scan_tile(tile, {begin, end - begin, first + e, std::min(width, count - e)}, environments,
+                          is_row);
         }
     }
 
-    void scan_tile(StepTile& tile, const Place& at, Environments& environments) {
-        for (const auto& input : inputs_)
-            if (input.values) load(input.values, at, tile.*input.place);
+    // Whether the numbers of neighbouring environments lie one after the other.
+    bool have_rows() const {
+        bool so = out_ && out_.col_stride == 1;
+        for (const auto& input : inputs_) so &= !input.values || input.values.col_stride == 1;
+        return so;
+    }
+
+    void scan_tile(StepTile& tile, const Place& at, Environments& environments, bool is_row) {
         if (steps_.terminated) load(steps_.terminated, at, tile.terminated);
         if (steps_.truncated) load(steps_.truncated, at, tile.truncated);
         if (steps_.valid) load(steps_.valid, at, tile.valid);
         const bool marks_last = Formula::truncates_last && environments.num_without_valid > 0;
         if (marks_last) truncate_last(tile, at, environments);
-        formula_.set(tile, at.count());
+        double* const x = environments.x.data() + at.environment - environments.first;
         // An input that is not finite makes u so; the reverse need not hold, as u may overflow.
-        if (!table_.scan_steps(tile, at.times, at.width,
-                               environments.x.data() + at.environment - environments.first))
-            find_bad(tile, at);
-        if (out_) store(tile.u, at);
+        if (!(is_row ? scan_row(tile, at, x) : scan_steps(tile, at, x))) find_bad(tile, at);
         if (marks_last && !steps_.truncated) std::fill_n(tile.truncated, at.count(), 0.0);
+    }
+
+    bool scan_row(const StepTile& flags, const Place& at, double* x) const {
+        StepRow<T> row{nullptr, nullptr, nullptr, &out_(at.time, at.environment), goes_past_caches(out_)};
+        for (const auto& input : inputs_)
+            if (input.values) row.*input.pointer = &input.values(at.time, at.environment);
+        return numbers_.scan_row(row, flags, at.width, formula_.kernel, x);
+    }
+    bool scan_steps(StepTile& tile, const Place& at, double* x) const {
+        for (const auto& input : inputs_)
+            if (input.values) load(input.values, at, tile.*input.place);
+        table_.set_terms(tile, at.count(), formula_.kernel);
+        const bool is_finite = table_.scan_steps(tile, at.times, at.width, x);
+        if (out_) store(tile.u, at);
+        return is_finite;
     }
 
     static void truncate_last(StepTile& tile, const Place& at, Environments& environments) {
@@ -145,13 +169,15 @@ private:
     void store(const double* x, const Place& at) const {
         for_each_run(out_, at,
                      [&](std::int64_t to, std::int64_t stride, std::int64_t first, std::int64_t count) {
-            if (stride == 1) return numbers_.store_numbers(x + first, count, out_.data + to, is_streamed_);
+            if (stride == 1) return numbers_.store_numbers(x + first, count, out_.data + to);
             for (std::int64_t i = 0; i < count; ++i)
                 out_.data[to + i * stride] = static_cast<T>(x[first + i]);
         });
     }
 
-    void find_bad(const StepTile& tile, const Place& at) {
+    void find_bad(StepTile& tile, const Place& at) {
+        for (const auto& input : inputs_)
+            if (input.values) load(input.values, at, tile.*input.place);
         for (std::int64_t i = 0; i < at.count(); ++i) {
             if (tile.valid[i] == 0) continue;
             const std::int64_t step =
@@ -174,7 +200,6 @@ private:
     const Inputs& inputs_;
     const Formula& formula_;
     const Matrix<T> out_;
-    const bool is_streamed_ = out_ && goes_past_caches(out_);
     const KernelTable& table_ = kernels();
     const Kernels<T>& numbers_ = table_.of<T>();
     std::atomic<std::int64_t> first_bad_[Formula::num_inputs];

@@ -148,9 +148,9 @@ def check_fraction(name: str, value: float) -> float:
     return number
 
 
-def check_axis(axis: int | None, shape: tuple[int, ...]) -> None:
-    """None or an axis of an array of that shape."""
+def check_axis(axis: int | None, shape: tuple[int, ...] | None = None) -> None:
+    """None or an int: an axis of an array of that shape."""
     if not (axis is None or (isinstance(axis, int | np.integer) and not isinstance(axis, bool))):
         raise TypeError(f"axis must be an int or None, got {type_name(axis)}")
-    if axis is not None and not -len(shape) <= axis < len(shape):
+    if axis is not None and shape is not None and not -len(shape) <= axis < len(shape):
         raise ValueError(f"axis must be an axis of shape {shape}, got {axis}")

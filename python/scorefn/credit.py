@@ -5,9 +5,10 @@ A scan has the dtype of its arrays: float32 if all are float32 or half precision
 sums are accumulated in float64.
 
 An episode ends in one of two ways. ``terminated``: the task is over and nothing follows, so the
-value of what follows is 0. ``truncated``: only the recording stopped (a time limit), so what follows
-still has a value, that of the episode's final observation. Nothing flows back over an episode's end
-from the next episode. The last step of the arrays counts as truncated unless it terminated.
+value of what follows is 0. ``truncated``: only the recording stopped (a time limit), so what
+follows still has a value, that of the episode's final observation. Nothing flows back over an
+episode's end from the next episode. The last step of the arrays counts as truncated unless it
+terminated.
 
 Gymnasium's vector environments (autoreset mode ``NEXT_STEP``, its default) spend a step on each
 reset: the step after an episode's end ignores the action and returns reward 0 and the new episode's
@@ -21,6 +22,7 @@ and pass only the valid steps on to an estimator: ``observations[valid], actions
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -99,7 +101,7 @@ def discounted_returns(
     array([1., 4., 4.])
     """
     r, next_v = _numbers(rewards=rewards, next_values=next_values)
-    flags = _flags(r.shape, terminated=terminated, truncated=truncated, valid=valid)
+    flags = _flags(r.shape, terminated, truncated, valid)
     return _core.discounted_returns(r, next_v, *flags, check_fraction("discount", discount))
 
 
@@ -159,10 +161,10 @@ def gae(
     ... )
     array([1.25, 0.5 ])
     """
-    numbers = _numbers(rewards=rewards, values=values, next_values=next_values)
-    flags = _flags(numbers[0].shape, terminated=terminated, truncated=truncated, valid=valid)
+    r, v, next_v = _numbers(rewards=rewards, values=values, next_values=next_values)
+    flags = _flags(r.shape, terminated, truncated, valid)
     discount = check_fraction("discount", discount)
-    return _core.gae(*numbers, *flags, discount, check_fraction("gae_lambda", gae_lambda))
+    return _core.gae(r, v, next_v, *flags, discount, check_fraction("gae_lambda", gae_lambda))
 
 
 def advantages(
@@ -216,11 +218,8 @@ def advantages(
     array([-3. , -1.5,  4.5])
     """
     check_baseline(baseline)
-    v = check_values(baseline, values)
     r = check_finite("rewards", check_real("rewards", rewards))
-    if v is not None:
-        v = check_finite("values", check_real("values", v, shape=r.shape))
-    return over_baseline(r, baseline, v, axis)
+    return over_baseline(r, baseline, check_values(baseline, values, r.shape), axis)
 
 
 def check_baseline(baseline: str) -> None:
@@ -229,11 +228,18 @@ def check_baseline(baseline: str) -> None:
         raise ValueError(f"baseline must be one of {expected}, got {baseline!r}")
 
 
-def check_values(baseline: Baseline, values: ArrayLike | None) -> ArrayLike | None:
+def check_values(
+    baseline: Baseline, values: ArrayLike | None, shape: tuple[int, ...]
+) -> NDArray[np.float64] | None:
+    """The values, which must be there if the baseline needs them, and only then."""
     if (values is not None) != (baseline == "values"):
         given = "given" if values is None else "left out"
         raise ValueError(f"values must be {given} for baseline={baseline!r}")
-    return values
+    return (
+        None
+        if values is None
+        else check_finite("values", check_real("values", values, shape=shape))
+    )
 
 
 def over_baseline(
@@ -340,15 +346,31 @@ def normalized(
         std = np.sqrt(_sum_of_squares(a, axis) / (n - 1))
         largest = np.maximum(high, -low)
         for x in terms:
-            largest = np.maximum(largest, np.abs(x).max(axis=axis, keepdims=True))
+            largest = np.maximum(largest, x.max(axis=axis, keepdims=True))
+            largest = np.maximum(largest, -x.min(axis=axis, keepdims=True))
         are_equal = high / unit - low / unit <= 4.0 * np.finfo(np.float64).eps * (largest / unit)
         a /= np.where(are_equal, np.inf, std + eps / unit)
         return np.asarray(a)
 
 
+def standard_deviation(x: NDArray[np.float64]) -> float:
+    """That of n - 1, NaN for a single number; finite even where squares are not."""
+    if x.size < 2:
+        return math.nan
+    with np.errstate(all="ignore"):
+        deviation = (x - mean(x)).reshape(-1)
+        unit = 1.0
+        squares = np.einsum("i,i->", deviation, deviation)
+        if not 1e-250 < squares < 1e250:
+            unit = float(power_of_2(max(deviation.max(), -deviation.min())))
+            deviation /= unit
+            squares = np.einsum("i,i->", deviation, deviation)
+        return float(np.sqrt(squares / (x.size - 1)) * unit)
+
+
 def power_of_2(largest: Any) -> NDArray[np.float64]:
     """The power of 2 below a number, not so small that its inverse squared is infinite."""
-    return np.ldexp(1.0, np.maximum(np.frexp(largest)[1] - 1, -1000))
+    return np.asarray(np.ldexp(1.0, np.maximum(np.frexp(largest)[1] - 1, -1000)))
 
 
 def _sum_of_squares(x: NDArray[np.float64], axis: int | None) -> NDArray[np.float64]:
@@ -364,14 +386,29 @@ def _numbers(**arrays: ArrayLike | None) -> list[Any]:
     if not numbers[0].shape:
         name = next(iter(arrays))
         raise ValueError(f"{name} must have shape (T,) or (T, ...), time first, got ()")
-    are_single = all(x.dtype.kind == "f" and x.itemsize <= 4 for x in numbers if x is not None)
+    are_single = all(x.dtype.kind not in "iu" and x.itemsize <= 4 for x in numbers if x is not None)
     dtype = np.float32 if are_single else np.float64
     with np.errstate(all="ignore"):
         return [None if x is None else x.astype(dtype, copy=False) for x in numbers]
 
 
-def _flags(shape: tuple[int, ...], **flags: ArrayLike | None) -> list[NDArray[np.bool_] | None]:
-    return [None if x is None else check_bool(name, x, shape=shape) for name, x in flags.items()]
+Flags = NDArray[np.bool_] | None
+
+
+def _flags(
+    shape: tuple[int, ...],
+    terminated: ArrayLike | None,
+    truncated: ArrayLike | None,
+    valid: ArrayLike | None,
+) -> tuple[Flags, Flags, Flags]:
+    def checked(name: str, x: ArrayLike | None) -> Flags:
+        return None if x is None else check_bool(name, x, shape=shape)
+
+    return (
+        checked("terminated", terminated),
+        checked("truncated", truncated),
+        checked("valid", valid),
+    )
 
 
 def _group_size(samples: NDArray[np.float64], axis: int | None, *, at_least: int) -> int:

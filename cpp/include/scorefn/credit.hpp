@@ -1,5 +1,5 @@
 // Credit for the steps of episodes: backward scans over time, for T = float and double. Sums are accumulated in double.
-// Arrays have time as rows and environments as columns.
+// Arrays have time as rows and environments as columns; `out` overlaps none of them.
 #pragma once
 
 #include <scorefn/views.hpp>
@@ -22,7 +22,7 @@ struct ScanOptions {
 };
 
 // G_t = rewards_t + discount * F_t with F_t = 0 if step t terminated, next_values_t if it was truncated or is the last valid
-// step, else G_{t+1}. No `next_values`: 0. `out` may be `rewards` itself. BadValue for a number that counts and is not finite.
+// step, else G_{t+1}. No `next_values`: 0. BadValue for a number that counts and is not finite.
 template <class T>
 void discounted_returns(const EpisodeSteps<T>& steps, Matrix<const T> next_values, double discount,
                         Matrix<T> out, const ScanOptions& options = {});
@@ -31,7 +31,7 @@ void discounted_returns(const EpisodeSteps<T>& steps, Matrix<const T> next_value
 // estimation", 2016):
 //     delta_t = rewards_t + discount * (0 if terminated_t else next_values_t) - values_t
 //     A_t = delta_t + discount * lambda * (0 if terminated_t or truncated_t else A_{t+1})
-// `out` may be `rewards` itself. BadValue for a number that counts and is not finite.
+// BadValue for a number that counts and is not finite.
 template <class T>
 void generalized_advantages(const EpisodeSteps<T>& steps, Matrix<const T> values, Matrix<const T> next_values,
                             double discount, double lambda, Matrix<T> out, const ScanOptions& options = {});

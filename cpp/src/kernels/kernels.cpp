@@ -65,7 +65,8 @@ constexpr Kernels<T> table() {
             linear_accumulate_columns<T>,
             kPanelWidth,
             load_numbers<T>,
-            store_numbers<T>};
+            store_numbers<T>,
+            scan_row<T>};
 }
 
 }  // namespace
@@ -76,8 +77,13 @@ constexpr Kernels<T> table() {
 #define SCOREFN_TABLE(x) SCOREFN_TABLE_(x)
 
 extern const KernelTable SCOREFN_TABLE(SCOREFN_ISA_NAME);
-const KernelTable SCOREFN_TABLE(SCOREFN_ISA_NAME) = {
-    SCOREFN_STRING(SCOREFN_ISA_NAME), load_indices, indices_are_in_range, load_flags,     discounted_returns,
-    generalized_advantages,           scan_steps,   table<float>(),       table<double>()};
+const KernelTable SCOREFN_TABLE(SCOREFN_ISA_NAME) = {SCOREFN_STRING(SCOREFN_ISA_NAME),
+                                                     load_indices,
+                                                     indices_are_in_range,
+                                                     load_flags,
+                                                     set_terms,
+                                                     scan_steps,
+                                                     table<float>(),
+                                                     table<double>()};
 
 }  // namespace scorefn
