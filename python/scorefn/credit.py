@@ -349,8 +349,8 @@ def normalized(
             largest = np.maximum(largest, x.max(axis=axis, keepdims=True))
             largest = np.maximum(largest, -x.min(axis=axis, keepdims=True))
         are_equal = high / unit - low / unit <= 4.0 * np.finfo(np.float64).eps * (largest / unit)
-        a /= np.where(are_equal, np.inf, std + eps / unit)
-        return np.asarray(a)
+        a /= std + eps / unit
+        return np.where(are_equal, 0.0, a) if are_equal.any() else np.asarray(a)
 
 
 def standard_deviation(x: NDArray[np.float64]) -> float:

@@ -141,6 +141,7 @@ bool scan_row(const StepRow<T>& row, const StepTile& flags, std::int64_t count, 
             Stream<T> stream(row.out);
             stream.put(0, count, results);
             stream.finish();
+            fence_streamed();
         } else {
             for_each_vector<T, 1>(count, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
                 store(results(i, extent), row.out + i, extent);
