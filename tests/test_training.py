@@ -50,7 +50,7 @@ def test_samples_do_not_depend_on_the_autoreset_mode(mode: AutoresetMode) -> Non
     rollout = collect(corridors(2, mode), [RIGHT, STAY], num_steps=12)
     samples = []
     for env in range(2):
-        kept = rollout.where[:, env]
+        kept = rollout.valid[:, env]
         arrays = (rollout.observations, rollout.rewards, rollout.next_observations)
         flags = (rollout.terminated, rollout.truncated)
         samples.append(list(zip(*(array[kept, env] for array in arrays + flags), strict=True)))
