@@ -74,7 +74,7 @@ def test_episodes_run_on_into_the_next_rollout() -> None:
     player.reset(seed=0)
     parts = [player.collect(lambda observations: np.array([STAY]), 4) for _ in range(2)]
     assert [part.episode_lengths.tolist() for part in parts] == [[], [5]]
-    np.testing.assert_array_equal(parts[1].where[:, 0], [True, False, True, True])
+    np.testing.assert_array_equal(parts[1].valid[:, 0], [True, False, True, True])
 
 
 def test_observations_of_any_shape_are_features() -> None:
