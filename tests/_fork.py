@@ -30,7 +30,9 @@ if __name__ in ("__main__", "__mp_main__"):
         importlib.import_module(module)
 
 import scorefn
+from _backoff import back_off
 from _cases import ARGUMENTS, call, inputs_for
+from scorefn import _core
 
 Target = Callable[[], None]
 
@@ -67,6 +69,7 @@ def threads_of_a_call(num_threads: int) -> int:
     watcher.start()
     until = time.monotonic() + 20.0
     while (1 + max(counts) < num_threads or len(counts) < 20) and time.monotonic() < until:
+        _core.share_again()  # on a busy machine, too
         call("score_gradient", LARGE, num_threads=num_threads)
     ended.set()
     watcher.join()
@@ -119,6 +122,12 @@ def after_a_call_of_another_thread() -> Iterator[None]:
 
 
 @contextmanager
+def backed_off() -> Iterator[None]:
+    back_off()
+    yield
+
+
+@contextmanager
 def in_flight() -> Iterator[None]:
     """Another thread calls all the time; it holds the GIL only between its calls."""
     begun, ended = threading.Event(), threading.Event()
@@ -149,6 +158,7 @@ USES: dict[str, Callable[[], AbstractContextManager[None]]] = {
     "unused": nullcontext,
     "after_a_call": after_a_call,
     "after_a_call_of_another_thread": after_a_call_of_another_thread,
+    "backed_off": backed_off,
     "in_flight": in_flight,
     "set_num_threads": set_num_threads,
     "threads": partial(scorefn.threads, 3),

@@ -6,6 +6,7 @@ Needs no peer but NumPy. No test looks at a time.
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -21,7 +22,7 @@ import numpy as np
 import pytest
 
 import scorefn
-from scorefn.bench import solutions
+from scorefn.bench import load, solutions
 from scorefn.bench.checks import Checker, WrongAnswerError
 from scorefn.bench.compare import changes, compare
 from scorefn.bench.grid import ACTIONS, all_workloads, matching
@@ -29,7 +30,7 @@ from scorefn.bench.markdown import BEGIN, END
 from scorefn.bench.measure import prepare
 from scorefn.bench.problem import Problem
 from scorefn.bench.results import read_results
-from scorefn.bench.solutions import OURS, PEERS, Solution, load
+from scorefn.bench.solutions import OURS, PEERS, Solution
 from scorefn.bench.timing import Budget, time_in_turn
 from scorefn.bench.workload import BYTES, Workload
 from scorefn.cli import main
@@ -121,7 +122,7 @@ def test_bytes_moved_are_those_of_the_arrays(function: str, dtype: str) -> None:
     """Of all that scorefn is given and returns, where every state is visited."""
     work = tiny(function)
     problem = Problem(work, dtype, 1)
-    result = load([], 1, dtype)[0][0].prepare(problem)()
+    result = solutions.load([], 1, dtype)[0][0].prepare(problem)()
     inputs = [value for name, value in vars(problem).items() if not name.startswith("out")]
     arrays = [array for array in inputs if isinstance(array, np.ndarray)]
     outputs = result if isinstance(result, tuple) else (result,)
@@ -138,7 +139,7 @@ def test_bytes_moved_are_those_of_the_arrays(function: str, dtype: str) -> None:
 @pytest.mark.parametrize("function", BYTES)
 def test_installed_solutions_are_right(function: str, actions: int, dtype: str) -> None:
     """NumPy's for functions to come, too."""
-    installed, _ = load(["numpy", "scipy"], 1, dtype)
+    installed, _ = solutions.load(["numpy", "scipy"], 1, dtype)
     if not hasattr(scorefn, function):
         installed = [solution for solution in installed if solution.name != OURS]
     _, ulps, failed = prepare(Problem(tiny(function, actions), dtype, 1), installed)
@@ -161,7 +162,7 @@ def spoilt(value: Any) -> Any:
 @pytest.mark.parametrize("function", BYTES)
 def test_checker_catches_a_wrong_number(function: str) -> None:
     problem = Problem(tiny(function), "float32", 1)
-    [_, numpy], _ = load(["numpy"], 1, "float32")
+    [_, numpy], _ = solutions.load(["numpy"], 1, "float32")
     solve = numpy.prepare(problem)
     checker = Checker(problem)
     assert checker.check(solve) < 1e7
@@ -172,7 +173,7 @@ def test_checker_catches_a_wrong_number(function: str) -> None:
 @pytest.mark.parametrize("wrong", ["objective", "approx_kl", "clip_fraction"])
 def test_checker_catches_a_wrong_sum(wrong: str) -> None:
     problem = Problem(tiny("clipped_surrogate"), "float32", 1)
-    [_, numpy], _ = load(["numpy"], 1, "float32")
+    [_, numpy], _ = solutions.load(["numpy"], 1, "float32")
     solve = numpy.prepare(problem)
 
     def mistaken() -> tuple[Any, ...]:
@@ -248,7 +249,7 @@ def test_peers_that_are_not_installed_are_named(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setitem(sys.modules, name, None)
         for module in ("torch_eager", "torch_compiled", "jax_jit", "numba_loops"):
             monkeypatch.delitem(sys.modules, f"{solutions.__name__}.{module}", raising=False)
-    found, missing = load(list(PEERS), 1, "float32")
+    found, missing = solutions.load(list(PEERS), 1, "float32")
     assert [solution.name for solution in found][:2] == [OURS, "NumPy"]
     assert missing == ["numba", "torch", "torch.compile", "jax"]
 
@@ -271,6 +272,84 @@ def test_slow_solutions_have_fewer_turns() -> None:
     assert timings["fast"].measurements > 2
     assert len(rounds) <= 8
     assert turns.count("fast") > turns.count("slow")
+
+
+# The machine's load
+
+
+def test_cpu_seconds_of_other_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the CPUs of this process; idle ones and those that wait for a disk do nothing."""
+    cpu, stat = min(os.sched_getaffinity(0)), tmp_path / "stat"
+    monkeypatch.setattr(load, "_STAT", stat)
+    ticks = os.sysconf("SC_CLK_TCK")
+
+    def used(*seconds: int) -> None:
+        columns = " ".join(str(number * ticks) for number in seconds)
+        stat.write_text(f"cpu  9 9 9 9 9\ncpu{cpu} {columns}\ncpu99999 {columns}\nbtime 7\n")
+
+    used(10, 0, 5, 1000, 70, 1, 1, 1, 3, 3)
+    meter = load.LoadMeter()
+    own = time.process_time()
+    used(310, 10, 105, 9000, 99, 2, 3, 4, 50, 60)
+    others = meter.read().others
+    assert others is not None
+    # 300 + 10 + 100 + 1 + 2 + 3, less what this process has used itself.
+    assert 416 - (time.process_time() - own) - 0.1 < others <= 416
+    stat.write_text("no such lines\n")
+    assert meter.read().others is None
+    monkeypatch.setattr(load, "_STAT", tmp_path / "missing")
+    assert load.LoadMeter().read().others is None
+
+
+@pytest.mark.parametrize(
+    ("cpus", "threads", "others", "is_busy"),
+    [
+        (2, 2, 0.05, False),
+        (2, 2, 0.2, True),
+        (2, 1, 0.2, True),  # a tenth of the machine
+        (64, 4, 2.0, False),
+        (64, 4, 4.0, True),
+        (64, 64, 1.0, True),  # one of scorefn's threads has to share its CPU
+        (64, 63, 0.9, False),
+        (2, 2, None, False),
+    ],
+)
+def test_a_busy_machine_is_told(
+    cpus: int, threads: int, others: float | None, is_busy: bool
+) -> None:
+    """Two workloads, the second as short as it is disturbed."""
+    loads = [
+        load.Load(10.0, cpus, None if others is None else 10.0 * others, 1000, 0),
+        load.Load(1e-3, cpus, None if others is None else 1e-3 * cpus, 10, 0),
+    ]
+    found = load.doubts(loads, threads)
+    assert found == ([f"other processes used {others:.1f} of the {cpus} CPUs"] if is_busy else [])
+
+
+def test_work_done_alone_is_told() -> None:
+    loads = [load.Load(1.0, 2, None, 300, 100), load.Load(1.0, 2, 0.0, 0, 0)]
+    assert load.doubts(loads, 2) == ["scorefn worked alone in 25% of its parallel regions"]
+    assert load.doubts([], 2) == []
+
+
+def test_the_warning_is_shown_and_kept(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = json.loads((run / "results.json").read_text())
+    for row in content["rows"]:
+        row["load"] = {
+            "seconds": 1.0, "cpus": 2, "others": 1.5, "regions_shared": 1, "regions_alone": 0
+        }  # fmt: skip
+    (tmp_path / "results.json").write_text(json.dumps(content))
+    expected = "Do not believe these times: other processes used 1.5 of the 2 CPUs."
+    page = tmp_path / "page.md"
+    args = ["bench", "--resume", str(tmp_path), "--compare", str(tmp_path)]
+    assert main([*args, "--markdown", str(page)]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count(expected) == 3  # of the run, and of both that are compared
+    assert f"**{expected}**" in page.read_text()
+    assert main([*args, "--quiet"]) == 0
+    assert capsys.readouterr().err == f"scorefn: warning: {expected}\n"
 
 
 # The command
@@ -311,7 +390,7 @@ def test_report(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert err == ""
     for text in ("log_prob", "tabular_gradient", "ns/elem.", "NumPy", "ULP"):
         assert text in out
-    assert re.search(r"0 slower, 0 faster, \d+ within the noise; all together 1.00x", out)
+    assert re.search(r"0 slower, 0 faster, \d+ within the noise; geometric mean 1.00x", out)
     assert (run / "results.json").read_bytes() == before
     text = page.read_text()
     assert text.startswith(f"# Before\n\n{BEGIN}\n")
@@ -346,7 +425,7 @@ def test_interrupt_keeps_what_is_measured(tmp_path: Path) -> None:
     out, err = process.communicate()
     assert process.returncode == 130, err
     assert "Traceback" not in err
-    assert re.search(r"Interrupted: \d+ of \d+ workloads are measured", out)
+    assert re.search(r"Interrupted after \d+ of \d+ workloads", out)
     assert f"scorefn bench --resume {folder}" in out
     assert len(read_results(folder).rows) >= 1
 
@@ -439,7 +518,7 @@ def test_error(args: list[str], message: str, capsys: pytest.CaptureFixture[str]
 
 def test_resume_keeps_the_settings(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     message = error_of(capsys, "bench", "--resume", str(run), "--dtype", "float64")
-    assert message == "--resume goes on with the settings of the run; leave out --dtype"
+    assert message == "--resume keeps the settings of the run; omit --dtype"
 
 
 @pytest.mark.parametrize(
@@ -447,9 +526,9 @@ def test_resume_keeps_the_settings(run: Path, capsys: pytest.CaptureFixture[str]
     [
         ("{", "is damaged: "),
         ("[]", "is not the results of a benchmark: "),
-        ('{"format_version": 99}', "is not the results of a benchmark: format_version is not 1"),
+        ('{"format_version": 99}', "is not the results of a benchmark: format_version is not 2"),
         ("[" * 100_000, "is damaged: "),
-        ('{"format_version": 1, "settings": 3}', "is not the results of a benchmark: "),
+        ('{"format_version": 2, "settings": 3}', "is not the results of a benchmark: "),
     ],
     ids=lambda text: text[:20],
 )
@@ -497,11 +576,11 @@ def test_folder_and_markdown_are_not_overwritten(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     message = error_of(capsys, "bench", *TINY, "--output", str(run))
-    assert message == f"{run} is not empty; --resume goes on with a run"
+    assert message == f"{run} is not empty; use --resume to continue a run"
     page = tmp_path / "page.md"
     page.write_text("mine")
     message = error_of(capsys, "bench", *TINY, "--markdown", str(page))
-    assert message.startswith(f"{page} exists, and has no lines {BEGIN}")
+    assert message.startswith(f"{page} exists without the lines {BEGIN}")
     assert page.read_text() == "mine"
 
 
@@ -510,6 +589,6 @@ def test_what_cannot_be_compared_is_said_at_once(
 ) -> None:
     args = ["bench", "--quick", "--compare", str(run)]
     message = error_of(capsys, *args, "--dtype", "float64")
-    assert message == "--compare: that run is of float32, not float64"
+    assert message == "--compare: that run has dtype float32, expected float64"
     message = error_of(capsys, *args, "--filter", "entropy K=6 N=1")
     assert message == "--compare: the two runs have no workload in common"

@@ -21,6 +21,21 @@ def test_show_config():
     assert config.python == platform.python_version()
 
 
+@pytest.mark.thread_unsafe(reason="regions of other threads count, too")
+def test_show_config_counts_parallel_regions():
+    def regions() -> int:
+        config = scorefn.show_config()
+        return config.regions_shared + config.regions_alone
+
+    logits = np.zeros((1000, 1000), dtype=np.float32)
+    before = regions()
+    scorefn.softmax(logits, num_threads=1)
+    scorefn.softmax(logits[:1], num_threads=2)  # too small
+    assert regions() == before
+    scorefn.softmax(logits, num_threads=2)
+    assert regions() > before
+
+
 def test_config_prints_as_an_aligned_block():
     config = scorefn.show_config()
     lines = [line.split(maxsplit=1) for line in str(config).splitlines()]

@@ -245,17 +245,6 @@ def test_what_is_read_may_be_written_to(order: Any, path: Path) -> None:
     np.testing.assert_array_equal(parameters, table + 1.0)
 
 
-def test_saving_does_not_follow_a_link_that_was_laid_out(path: Path) -> None:
-    victim = path.parent / "victim"
-    victim.write_text("mine")
-    link = path.with_name("link.npz")
-    link.symlink_to(victim)
-    path.with_name("link.npz.part").symlink_to(victim)
-    LogitsPolicy([3.0, 4.0]).save(link)
-    assert victim.read_text() == "mine"
-    assert load_policy(link).parameters.tolist() == [3.0, 4.0]
-
-
 def test_saving_in_several_threads_leaves_the_file_of_one(path: Path) -> None:
     def save(number: int) -> None:
         for _ in range(30):

@@ -16,7 +16,6 @@ import pytest
 from _runs import error_of
 from scorefn.cli import main
 from scorefn.cli.errors import CommandError
-from scorefn.cli.output import replacing
 from scorefn.cli.run_folder import RunFolder
 from scorefn.cli.settings import TrainSettings
 from test_damaged_files import Trap, entries_of, npy, write_archive
@@ -72,7 +71,7 @@ def test_missing_file(name: str, run: Path, capsys: pytest.CaptureFixture[str]) 
     (run / name).unlink()
     message = error_of(capsys, *command_for(name, run))
     if name == "config.json":
-        assert message == f"{run} is not the folder of a run: it has no config.json"
+        assert message == f"{run} is not a run folder: it has no config.json"
     else:
         assert message == f"cannot read {run / name}: No such file or directory"
 
@@ -91,7 +90,7 @@ def test_what_is_no_file_is_not_read(
         (run / name).symlink_to("/dev/zero" if kind == "endless" else run / "nowhere")
     message = error_of(capsys, *command_for(name, run))
     if name == "config.json":
-        assert message == f"{run} is not the folder of a run: it has no config.json"
+        assert message == f"{run} is not a run folder: it has no config.json"
     else:
         assert message.startswith(f"cannot read {run / name}: ")
 
@@ -166,7 +165,7 @@ def test_config_that_is_no_text(run: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 WRONG = [None, [], {}, "text", True, 0.5, -1, -0.5, 0, 10**30, float("nan"), float("inf")]
-TEXT_OR_DICT: dict[str, list[Any]] = {"environment": ["text"], "env_args": [{}]}
+TEXT_OR_DICT: dict[str, list[Any]] = {"environment": ["text"], "env_args": [{}], "imports": [[]]}
 NUMBERS: dict[str, list[Any]] = {
     **{name: [0, 0.5] for name in ("learning_rate", "discount", "gae_lambda", "entropy_coef")},
     "stop_at_return": [None, 0.5, -1, -0.5, 0],
@@ -190,6 +189,8 @@ def test_settings_of_wrong_types(name: str, run: Path) -> None:
             RunFolder(run).read_settings()
     del config["settings"][name]
     (run / "config.json").write_text(json.dumps(config))
+    if name == "imports":  # may be missing, see test_cli_environments.py
+        return
     with pytest.raises(CommandError, match=f"has missing or unknown entries: {name}"):
         RunFolder(run).read_settings()
 
@@ -201,9 +202,18 @@ def test_settings_of_wrong_types(name: str, run: Path) -> None:
         ({"environment": "../CartPole-v1"}, "unknown environment '../CartPole-v1'"),
         ({"environment": "CartPole-v1", "env_args": {}}, "policy.npz is no policy for CartPole-v1"),
         ({"environment": "FrozenLake8x8-v1"}, "policy.npz is no policy for FrozenLake8x8-v1"),
-        ({"env_args": {"vectorization_mode": "async"}}, "cannot make FrozenLake-v1 vectorization"),
-        ({"env_args": {"wrappers": ["os.system"]}}, "cannot make FrozenLake-v1 wrappers="),
-        ({"env_args": {"entry_point": "os:system"}}, "cannot make FrozenLake-v1 entry_point="),
+        (
+            {"env_args": {"vectorization_mode": "async"}},
+            "cannot make FrozenLake-v1 with --env-arg vectorization",
+        ),
+        (
+            {"env_args": {"wrappers": ["os.system"]}},
+            "cannot make FrozenLake-v1 with --env-arg wrappers=",
+        ),
+        (
+            {"env_args": {"entry_point": "os:system"}},
+            "cannot make FrozenLake-v1 with --env-arg entry_point=",
+        ),
         ({"surprise": 1}, "config.json is damaged: settings has missing or unknown entries: surpr"),
     ],
     ids=str,
@@ -215,6 +225,20 @@ def test_edited_config(
     config["settings"].update(change)
     (run / "config.json").write_text(json.dumps(config))
     assert message in error_of(capsys, "evaluate", str(run))
+
+
+@pytest.mark.parametrize(
+    "progress",
+    [None, [], {}, {"state": "running"}, {"state": 1, "steps": 0, "seconds": 0.0}]
+    + [{"state": "running", "steps": steps, "seconds": 0.0} for steps in ("0", 0.5, None, True)],
+    ids=str,
+)
+def test_edited_progress(progress: object, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = json.loads((run / "config.json").read_text())
+    config["progress"] = progress
+    (run / "config.json").write_text(json.dumps(config))
+    message = error_of(capsys, "train", "--resume", str(run), "--steps", "9999")
+    assert message.startswith(f"{run / 'config.json'} is damaged: progress ")
 
 
 # --- metrics.csv ----------------------------------------------------------------------------------
@@ -253,12 +277,18 @@ def test_edited_metrics(
         ({"table": np.zeros((3, 4))}, "table is float64 (3, 4), expected float64 (16, 4)"),
         ({"table": np.full((16, 4), np.nan)}, "table holds a number that is not finite"),
         ({"table": np.zeros((16, 4), complex)}, "table is complex128 (16, 4), expected float64 (1"),
-        ({"counts": np.array([10**6, 1])}, "1000000 updates, but metrics.csv has "),
-        ({"counts": np.array([-1, 1])}, "-1 updates"),
+        ({"counts": np.array([10**6, 1, 0])}, "1000000 updates, but metrics.csv has "),
+        ({"counts": np.array([-1, 1, 0])}, "-1 updates"),
+        ({"counts": np.array([32, 0, 0])}, "32 updates of 0 steps"),
+        ({"counts": np.array([32, 2000, 26])}, "26 updates in a segment"),
+        ({"counts": np.array([1, 64, 0])}, "1 updates, but "),
+        ({"rows": np.array("update")}, "rows are not rows of metrics"),
+        ({"rows": np.array(3)}, "rows are not rows of metrics"),
+        ({"rows": None}, "rows are not rows of metrics"),
         ({"counts": None}, "no entry 'counts'"),
         ({"rng": None}, "rng is not the state of a random generator"),
     ],
-    ids=range(10),
+    ids=range(16),
 )
 def test_edited_checkpoint(
     change: dict[str, object], message: str, run: Path, capsys: pytest.CaptureFixture[str]
@@ -308,21 +338,29 @@ def test_edited_state_of_the_generator(run: Path) -> None:
 # --- Links ----------------------------------------------------------------------------------------
 
 
-def test_writing_does_not_follow_a_link_that_was_laid_out(run: Path, tmp_path: Path) -> None:
-    """Neither one in the place of a file of the run nor one where it might be written first."""
+def test_writing_follows_no_link_where_a_file_might_be_written_first(
+    run: Path, tmp_path: Path
+) -> None:
     victim = tmp_path / "victim"
     victim.write_text("mine")
-    laid_out = {run / f".{path.name}.part" for path in run.iterdir()} | {run / "policy.npz.part"}
+    laid_out = {run / f".{path.name}.part" for path in run.iterdir()}
+    laid_out |= {run / "policy.npz.part", run / ".policy.npz.0123abcd.part"}
     for link in laid_out:
         link.symlink_to(victim)
-    (run / "learning_curve.png").unlink()
-    (run / "learning_curve.png").symlink_to(victim)
     assert main(["train", "--resume", str(run), "--steps", "2100", "--quiet"]) == 0
     assert victim.read_text() == "mine"
     assert {path for path in run.iterdir() if path.is_symlink()} == laid_out
-    with replacing(run / "new") as part:
-        part.write_text("new")
-    assert (run / "new").read_text() == "new"
+
+
+def test_links_in_the_place_of_files_stay(run: Path, tmp_path: Path) -> None:
+    """Each file of the run may be elsewhere."""
+    names = [path.name for path in run.iterdir()]
+    for name in names:
+        (run / name).rename(tmp_path / name)
+        (run / name).symlink_to(tmp_path / name)
+    assert main(["train", "--resume", str(run), "--steps", "2100", "--quiet"]) == 0
+    assert all((run / name).is_symlink() for name in names)
+    assert RunFolder(run).read_metrics()[-1].steps == 2100
 
 
 def test_a_path_that_cannot_be_looked_at(capsys: pytest.CaptureFixture[str]) -> None:

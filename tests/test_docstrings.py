@@ -34,7 +34,7 @@ def test_parameters(name: str) -> None:
 def test_sections(name: str) -> None:
     doc = getattr(_core, name).__doc__
     assert re.match(r"[A-Z][^\n]*\.\n(\n|\Z)", doc), "the first line is a sentence"
-    if name not in ("set_num_threads", "set_worker_process"):
+    if name not in ("set_num_threads", "set_worker_process", "share_again"):
         section(doc, "Returns")
     if inspect.signature(getattr(_core, name)).parameters:
         section(doc, "Raises")

@@ -19,7 +19,7 @@ import _fork
 
 ALONE = "scorefn"
 FORKS = ["fork_twice", "fork_in_a_thread", "process_fork"]
-USES = ["unused", "after_a_call", "after_a_call_of_another_thread", "in_flight"]
+USES = ["unused", "after_a_call", "after_a_call_of_another_thread", "backed_off", "in_flight"]
 OTHERS = ["torch", "sklearn.cluster"]
 ORDERS = [f"{other} {ALONE}" for other in OTHERS] + [f"{ALONE} {other}" for other in OTHERS]
 

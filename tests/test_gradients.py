@@ -222,10 +222,15 @@ def test_weights_of_any_size_keep_their_digits(dtype, shift):
 @pytest.mark.parametrize("shift", [0.0, 300.0])
 @pytest.mark.parametrize("entropy_coef", [0.004, -1.0, 3.0, 1e6])
 def test_weights_of_any_size_beside_entropies(dtype, shift, entropy_coef):
-    """The last probability is no normal number; the one before is 0 whatever its logit."""
+    """The last probabilities are no normal numbers; the one before is 0 whatever its logit.
+
+    The last but one times 2^24 (float64: 2^53) is normal. The last is not: with a weight above that
+    the product may be normal all the same.
+    """
     info = np.finfo(dtype)
     exponents = np.arange(info.minexp - info.nmant, info.maxexp - 1, 11)
-    logits = np.array([0.0, -3.0, info.min, -1.03 * info.maxexp * np.log(2)]).astype(dtype)
+    last = {np.float32: [-132, -155, -183], np.float64: [-1055, -1080, -1140]}[dtype]
+    logits = np.array([0.0, -3.0, info.min, *(np.log(2) * np.array(last))]).astype(dtype)
     row = logits + dtype(shift)
     with mpmath.workdps(50):
         terms = [mpmath.exp(mpmath.mpf(float(z)) - float(row[0])) for z in row]

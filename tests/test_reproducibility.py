@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 import scorefn
+from _backoff import back_off, regions_alone
 from _cases import (
     ARGUMENTS,
     DTYPES,
@@ -348,6 +349,27 @@ with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(gradient, z)) == expected
 print("same")
 """
+
+
+LONE = [*((f, 18) for f in ARGUMENTS), ("score_gradient", SHARED_COLS), ("sample", SHARED_COLS)]
+
+
+@pytest.mark.thread_unsafe(reason="regions of other threads count, too")
+@pytest.mark.parametrize(("function", "cols"), LONE)
+def test_a_thread_that_works_alone_gives_the_same_bits(function, cols):
+    """Because the machine is busy: some or all regions of a call are not shared then."""
+    if cols == SHARED_COLS:
+        inputs = inputs_for(1, cols, np.float32)
+    else:
+        inputs = big_inputs(function, cols, np.float32)
+    options: dict[str, Any] = {"rng": 1} if function == "sample" else {}
+    expected = sha256(call(function, inputs, num_threads=1, **options))
+    was_alone = False
+    while not was_alone:  # the thread may share again before it is called
+        back_off()
+        before = regions_alone()
+        assert sha256(call(function, inputs, num_threads=2, **options)) == expected
+        was_alone = regions_alone() > before
 
 
 def test_calls_from_several_threads_at_once_give_the_same_bits():

@@ -15,14 +15,15 @@ from rich.console import Console
 import _environments  # noqa: F401  (registers them)
 from scorefn import LinearPolicy, TabularPolicy
 from scorefn.cli import main
+from scorefn.cli.confirm import EVALUATION_EPISODES, confirm, steps_to_spend
 from scorefn.cli.critics import LinearCritic, TabularCritic
-from scorefn.cli.display import LiveDisplay, PlainDisplay, Status
+from scorefn.cli.display import LiveDisplay, PlainDisplay, Status, number
 from scorefn.cli.environments import Environments, find_spec, make_environments
 from scorefn.cli.errors import CommandError
 from scorefn.cli.metrics import MetricsRow
 from scorefn.cli.models import LinearModel, policy_input
 from scorefn.cli.picture import draw_learning_curve
-from scorefn.cli.play import play
+from scorefn.cli.play import Episodes, play
 from scorefn.cli.rollout import Player, Rollout
 from scorefn.cli.run_folder import RunFolder
 from scorefn.cli.trainer import recent_return
@@ -41,7 +42,7 @@ def collect(envs: Environments, choose: list[int], num_steps: int) -> Rollout:
     """Environment i always takes the action choose[i]."""
     player = Player(envs)
     player.reset(seed=0)
-    return player.collect(lambda observations: np.array(choose), num_steps)
+    return player.collect(lambda observations, masks: np.array(choose), num_steps)
 
 
 @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
@@ -72,7 +73,7 @@ def test_environment_that_never_resets_itself() -> None:
 def test_episodes_run_on_into_the_next_rollout() -> None:
     player = Player(corridors(1, AutoresetMode.NEXT_STEP))
     player.reset(seed=0)
-    parts = [player.collect(lambda observations: np.array([STAY]), 4) for _ in range(2)]
+    parts = [player.collect(lambda observations, masks: np.array([STAY]), 4) for _ in range(2)]
     assert [part.episode_lengths.tolist() for part in parts] == [[], [5]]
     np.testing.assert_array_equal(parts[1].valid[:, 0], [True, False, True, True])
 
@@ -141,6 +142,47 @@ def test_linear_critic_fits_a_parabola() -> None:
     np.testing.assert_allclose(critic.values(features), 3 * x**2 - x + 2, atol=0.01)
 
 
+def returns_of(*values: float) -> Episodes:
+    return Episodes(np.array(values), np.full(len(values), 10))
+
+
+@pytest.mark.parametrize(
+    ("mean", "num_episodes", "is_confirmed"),
+    [
+        # The standard error of n episodes of 0 and 1 is about 0.5 / sqrt(n).
+        (0.9, 100, True),  # 0.9 - 3 * 0.03 > 0.7
+        (0.74, 1600, True),  # 0.74 - 3 * 0.011 > 0.7, not so with 800 episodes
+        (0.66, 1600, False),
+        (0.4, 100, False),
+        (0.7, 12_800, False),  # never decided; so many episodes take 128 000 steps
+    ],
+)
+def test_evaluation_goes_on_until_it_decides(
+    mean: float, num_episodes: int, is_confirmed: bool
+) -> None:
+    """In the middle the optimum of FrozenLake, 0.74, where 0.70 is to be reached."""
+    played: list[int] = []
+
+    def play(number: int) -> Episodes:
+        played.append(number)
+        ones = round(mean * number)
+        return returns_of(*[1.0] * ones, *[0.0] * (number - ones))
+
+    episodes = confirm(play, 0.7, most_steps=200_000)
+    assert sum(played) == num_episodes
+    assert played[0] == EVALUATION_EPISODES
+    assert (episodes is not None) == is_confirmed
+    assert episodes is None or len(episodes.returns) == num_episodes
+
+
+def test_evaluations_take_no_longer_than_training() -> None:
+    spent = [steps_to_spend(1000 * i, 1000, 64_000) for i in range(1, 65)]
+    assert spent[:8] == [250, 500, 250, 1000, 250, 500, 250, 2000]
+    assert spent[-1] == 16_000
+    assert sum(spent) <= 64_000
+    assert steps_to_spend(63_500, 1000, 63_500) == 63_500 // 4  # the last segment is shorter
+
+
 def row(episodes: int, mean_return: float, update: int = 1) -> MetricsRow:
     return MetricsRow(update, update * 10, 0.1, episodes, mean_return, 5.0, 0.7, 1.0, 0.1, 5.0)
 
@@ -169,6 +211,17 @@ def test_live_display() -> None:
         display.show(STATUS)
     assert "50%" in file.getvalue()
     assert "return   470.3  entropy 0.52  98,765 steps/s  1:02:05 left" in file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        *[(0.7, "0.7000"), (-0.0123456, "-0.01235"), (470.26, "470.3"), (-98.6, "-98.60")],
+        *[(999.96, "1000"), (12_345.6, "12346"), (0.0, "0.000"), (math.nan, "nan")],
+    ],
+)
+def test_returns_have_four_digits(value: float, text: str) -> None:
+    assert number(value) == text
 
 
 def test_plain_display(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

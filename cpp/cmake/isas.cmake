@@ -6,6 +6,7 @@ set(SCOREFN_FLAGS_baseline "")
 set(SCOREFN_CHECK_baseline "true")
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  add_compile_options(-mfpmath=sse)  # never x87, which rounds twice
   list(APPEND SCOREFN_ISA_LIST avx2 avx512)
   set(SCOREFN_FLAGS_avx2 -mavx2 -mfma)
   set(SCOREFN_CHECK_avx2 "(__builtin_cpu_supports(\"avx2\") && __builtin_cpu_supports(\"fma\"))")

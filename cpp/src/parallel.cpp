@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <cstdlib>
 #include <exception>
@@ -15,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "backoff.hpp"
 #include "float_environment.hpp"
 #include "interrupt.hpp"
 
@@ -29,6 +31,15 @@ struct Scratch {
     std::int64_t size = 0;
 };
 thread_local Scratch scratch;
+
+thread_local Backoff backoff;
+std::atomic<std::int64_t> num_shared{0}, num_alone{0};  // regions of this process
+
+Nanoseconds now() {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(
+               std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
 
 class Region;
 thread_local Region* region_of_this_thread = nullptr;
@@ -50,11 +61,12 @@ public:
     Region(std::int64_t count, Run run, void* context, std::int64_t scratch_bytes)
         : count_(count), run_(run), context_(context), scratch_bytes_(scratch_bytes) {}
 
-    // A thread without memory for a task leaves all to the others.
-    void work(bool is_caller) {
-        if (!is_caller && !has_scratch()) return;
+    // The number of tasks that this thread has run. A thread without memory for a task leaves all to the others.
+    std::int64_t work(bool is_caller) {
+        if (!is_caller && !has_scratch()) return 0;
         const StandardFloatEnvironment environment;
-        for (std::int64_t i; !stopped_ && (i = next_++) < count_;) {
+        std::int64_t num_tasks = 0;
+        for (std::int64_t i; !stopped_ && (i = next_++) < count_; ++num_tasks) {
             try {
                 if (is_caller && is_to_stop()) throw Interrupted();
                 run_(context_, i);
@@ -62,17 +74,20 @@ public:
                 stop(std::current_exception());
             }
         }
+        return num_tasks;
     }
-    // As one of several threads: regions within are serial.
-    void work_beside_others(bool is_caller) {
+    // As one of a team: regions within are serial.
+    std::int64_t work_in_team(bool is_caller) {
         region_of_this_thread = this;
-        work(is_caller);
+        const std::int64_t num_tasks = work(is_caller);
         region_of_this_thread = nullptr;
+        return num_tasks;
     }
     void rethrow() const {
         if (failure_) std::rethrow_exception(failure_);
     }
     bool is_stopped() const { return stopped_; }
+    std::int64_t count() const { return count_; }
 
 private:
     bool has_scratch() const {
@@ -155,17 +170,45 @@ const bool fork_is_watched = pthread_atfork(before_fork, nullptr, after_fork_in_
     return threads.size() == more;
 }
 
-void run_region(Region& region, int num_threads) {
-#ifndef SCOREFN_STD_THREADS  // ThreadSanitizer does not see how libgomp synchronises
-    if (!pool_is_lost && pool_can_have(num_threads)) {
+bool can_use_openmp([[maybe_unused]] int num_threads) {
+#ifdef SCOREFN_STD_THREADS  // ThreadSanitizer does not see how libgomp synchronises
+    return false;
+#else
+    return !pool_is_lost && pool_can_have(num_threads);
+#endif
+}
+
+void run_shared(Region& region, int num_threads, Nanoseconds asked) {
+    num_shared.fetch_add(1, std::memory_order_relaxed);
+    SharedRegion seen{};
+    seen.asked = asked;
+    seen.all_tasks = region.count();
+    const auto work_as_caller = [&] {
+        seen.began = now();
+        seen.own_tasks = region.work_in_team(true);
+        seen.done = now();
+    };
+    bool starts_pool = false;  // which is paid once and says nothing of the next region
+    if (can_use_openmp(num_threads)) {
+        starts_pool = num_threads > pool_size;
         pool_size = num_threads;
 #pragma omp parallel num_threads(num_threads)
-        region.work_beside_others(omp_get_thread_num() == 0);
-        return;
+        if (omp_get_thread_num() == 0)
+            work_as_caller();
+        else
+            region.work_in_team(false);
+    } else {
+        const Threads others(num_threads - 1, [&] { region.work_in_team(false); });
+        work_as_caller();
     }
-#endif
-    const Threads others(num_threads - 1, [&] { region.work_beside_others(false); });
-    region.work_beside_others(true);
+    seen.ended = now();
+    if (!starts_pool && !region.is_stopped()) backoff.shared(seen);
+}
+
+void run_alone(Region& region, Nanoseconds asked) {
+    num_alone.fetch_add(1, std::memory_order_relaxed);
+    region.work_in_team(true);
+    backoff.worked_alone(now() - asked);
 }
 
 }  // namespace
@@ -177,12 +220,19 @@ void parallel_for_erased(std::int64_t count, int num_threads, Run run, void* con
     if (num_threads == 0 && count > 1) num_threads = get_num_threads();
     num_threads = static_cast<int>(std::min<std::int64_t>(num_threads, count));
     Region region(count, run, context, scratch_bytes);
-    if (num_threads <= 1 || region_of_this_thread || omp_in_parallel())
+    if (num_threads <= 1 || region_of_this_thread || omp_in_parallel()) {
         region.work(true);
-    else
-        run_region(region, num_threads);
+    } else if (const Nanoseconds asked = now(); backoff.is_alone(asked)) {
+        run_alone(region, asked);
+    } else {
+        run_shared(region, num_threads, asked);
+    }
     region.rethrow();
 }
+
+RegionCounts region_counts() { return {num_shared, num_alone}; }
+
+void share_again() { backoff = {}; }
 
 int openmp_limit() {
     const int now = omp_get_max_threads();

@@ -10,7 +10,8 @@ namespace scorefn {
 using Run = void (*)(void* context, std::int64_t i);
 
 // Calls run(context, i) for every i in [0, count) on up to num_threads threads (0: get_num_threads()), in any order; on
-// fewer if the system has no more, or no memory for the scratch that the tasks ask for. Serial within a parallel region.
+// fewer if the system has no more, or no memory for the scratch that the tasks ask for, or if other processes use the CPUs
+// (backoff.hpp). Serial within a parallel region.
 // After an exception of a task no other begins, and it is rethrown once all have ended; so is Interrupted, if the caller is
 // Interruptible and to stop.
 void parallel_for_erased(std::int64_t count, int num_threads, Run run, void* context,

@@ -1,4 +1,4 @@
-"""scorefn: the score-function (REINFORCE) gradient of categorical policies, fast and exact on CPUs.
+"""scorefn: fast, accurate score-function (REINFORCE) gradients of categorical policies on CPUs.
 
 >>> import numpy as np, scorefn
 >>> policy = scorefn.LogitsPolicy(np.zeros(4))             # pi = softmax(logits)

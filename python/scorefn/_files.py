@@ -6,13 +6,16 @@ takes no more memory than twice the size of the file, whatever the file says of 
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import io
 import math
 import os
+import re
 import stat
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -83,17 +86,79 @@ def _array(name: str, content: bytes) -> NDArray[Any]:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A file to write to, which takes the place of `path` at the end if all went well.
+    """Yield a file to write to, which takes the place of `path` at the end if all went well.
 
-    An interruption leaves the old one or the new one. The name is new, for there may be others that
-    write `path`, or a link laid out to lead elsewhere.
+    Whatever ends the process, `path` is then the old file or the new one, even after a power loss.
+    The new file gets the owner and the mode of the old one. A symbolic link stays a link: its
+    target is replaced. What killed saves of the same file left behind is removed.
     """
-    part = path.with_name(f".{path.name[:50]}.{os.urandom(4).hex()}.part")
+    target, old = _resolved(path)
+    _clear_leftovers(target)
+    part, descriptor = _new_part(target, 0o666 if old is None else 0o600)
     try:
         yield part
-        os.replace(part, path)
+        if old is not None:
+            _take_over(old, descriptor)
+        os.fsync(descriptor)
+        os.replace(part, target)
     finally:
         part.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _resolved(path: Path) -> tuple[Path, os.stat_result | None]:
+    """The file that `path` leads to, and its status if it exists."""
+    try:
+        old = os.stat(path)
+    except FileNotFoundError:
+        old = None
+    if old is not None and not stat.S_ISREG(old.st_mode):  # a device is not to be replaced
+        if stat.S_ISDIR(old.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return (Path(os.path.realpath(path)) if path.is_symlink() else path), old
+
+
+def _new_part(target: Path, mode: int) -> tuple[Path, int]:
+    """A new file beside `target`, locked as long as its descriptor is open.
+
+    Its name is random, because others may write `target`, too. O_EXCL follows no link.
+    """
+    while True:
+        part = target.with_name(f".{target.name[:50]}.{os.urandom(4).hex()}.part")
+        descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
+        with suppress(OSError):  # some file systems have no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink > 0:
+            return part, descriptor
+        os.close(descriptor)  # before it was locked, another save took it for a leftover
+
+
+def _clear_leftovers(target: Path) -> None:
+    """Remove the parts of saves that were killed: nobody holds their locks."""
+    is_part = re.compile(rf"\.{re.escape(target.name[:50])}\.[0-9a-f]{{8}}\.part").fullmatch
+    with suppress(OSError):
+        for name in filter(is_part, os.listdir(target.parent)):
+            with suppress(OSError):  # it is locked, or another save was faster
+                _clear(target.with_name(name))
+
+
+def _clear(part: Path) -> None:
+    descriptor = os.open(part, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            part.unlink()
+    finally:
+        os.close(descriptor)
+
+
+def _take_over(old: os.stat_result, descriptor: int) -> None:
+    """Give the file the owner and the mode of the old one, as far as that is allowed."""
+    with suppress(OSError):
+        os.fchown(descriptor, old.st_uid, old.st_gid)
+    with suppress(OSError):
+        os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
 
 
 def save_parameters(
@@ -104,7 +169,7 @@ def save_parameters(
 ) -> None:
     mask: dict[str, Any] = {} if where is None else {"where": where}
     version = FORMAT_VERSION_WITH_MASK if mask else FORMAT_VERSION
-    with replacing(Path(path)) as part, part.open("xb") as file:
+    with replacing(Path(path)) as part, part.open("wb") as file:
         np.savez(
             file,
             format_version=np.int64(version),

@@ -8,16 +8,17 @@ from ._core import set_thread_local_num_threads
 
 @contextmanager
 def threads(num_threads: int) -> Iterator[None]:
-    """Use this many threads within the block, in the calling thread alone.
+    """Set the largest number of threads within a ``with`` block, for the calling thread only.
 
-    Comes before `set_num_threads` and the environment variables; an argument ``num_threads=`` comes
-    before it. Blocks may be nested, and the context manager may decorate a function. Coroutines
-    share their thread: one that awaits within a block leaves the setting to others.
+    It takes precedence over `set_num_threads` and the environment variables; an argument
+    ``num_threads=`` takes precedence over it. Blocks may be nested, and the context manager may
+    decorate a function. Do not await within a block: coroutines share their thread, so others would
+    run with this setting.
 
     Parameters
     ----------
     num_threads : int
-        At least 1.
+        At least 1. Calls may use fewer, see `get_num_threads`.
 
     Raises
     ------

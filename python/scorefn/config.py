@@ -1,4 +1,4 @@
-"""What this build of scorefn is and what it will run with."""
+"""Version and hardware information."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Config", "show_config"]
 
 @dataclass(frozen=True)
 class Config:
-    """The answer of `show_config`; ``print`` it for a readable block."""
+    """The result of `show_config`; ``print`` shows one entry per line."""
 
     version: str
     compiler: str
@@ -23,6 +23,8 @@ class Config:
     openmp: int
     num_threads: int
     num_threads_reason: str
+    regions_shared: int
+    regions_alone: int
     numpy: str
     python: str
 
@@ -37,20 +39,24 @@ class Config:
 
 
 def show_config() -> Config:
-    """Version, compiler, instruction set, OpenMP and threads: what to put into a bug report.
+    """Version, compiler, instruction set, OpenMP and threads, for bug reports.
 
     Returns
     -------
     Config
-        ``isa`` is the instruction set in use and ``available_isas`` those that this CPU can run,
-        worst first; ``openmp`` is the date (yyyymm) of the OpenMP standard; ``num_threads_reason``
-        says where ``num_threads`` comes from.
+        ``isa`` is the instruction set in use, ``available_isas`` are those that this CPU supports,
+        in increasing order; ``openmp`` is the version of the OpenMP standard as its date (yyyymm);
+        ``num_threads_reason`` says where ``num_threads`` comes from. ``regions_shared`` is the
+        number of parallel regions that several threads of this process have worked on so far.
+        ``regions_alone`` counts those that a calling thread worked on alone because the machine was
+        busy. A large call has one or more regions.
 
     Examples
     --------
     >>> import scorefn
     >>> print(scorefn.show_config())  # doctest: +SKIP
     """
+    regions_shared, regions_alone = _core.region_counts()
     return Config(
         version=_core.version(),
         compiler=_core.compiler(),
@@ -59,6 +65,8 @@ def show_config() -> Config:
         openmp=_core.openmp(),
         num_threads=_core.get_num_threads(),
         num_threads_reason=_core.num_threads_reason(),
+        regions_shared=regions_shared,
+        regions_alone=regions_alone,
         numpy=np.__version__,
         python=platform.python_version(),
     )

@@ -1,15 +1,15 @@
-"""References for tests: every function of scorefn in plain NumPy float64, written to be read.
+"""Readable NumPy reference implementations (float64), the ground truth in the tests.
 
 They take the arguments of their namesakes (without ``out``, ``accumulate`` and ``num_threads``),
 keep the same conventions for ``-inf``, masks and NaN, and return float64. For float32 logits each
-result is within a few float64 roundings, so they judge float32 results to the last bit. The
-difference of two float64 logits rounds, which costs a probability up to |z - max z| units in its
-last place: judge float64 results with more digits (mpmath).
+result has an error of a few float64 roundings, so it can check float32 results to the last bit. For
+float64 logits a probability may be off by |z - max z| ULP, because z - max z is rounded: check
+float64 results with more digits (mpmath).
 
 A row with a NaN or +inf in an allowed slot is NaN throughout. A masked or ``-inf`` slot of any
 other row has log-probability -inf, probability 0 and gradient exactly 0.
 
-`ulp_error` and `central_difference` help to test code of your own.
+`ulp_error` and `central_difference` help to test your own code.
 """
 
 from __future__ import annotations

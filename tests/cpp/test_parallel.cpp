@@ -65,6 +65,7 @@ void test_parallel_within_serial() {
     std::atomic<int> met{0};
     parallel_for(2, 1, [&](std::int64_t) {
         std::atomic<int> begun{0};
+        share_again();
         parallel_for(2, 2, [&](std::int64_t) {
             ++begun;
             const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
@@ -148,6 +149,75 @@ void test_too_few_threads() {
     CHECK(status == 0);
 }
 
+// Makes this thread work alone, as on a busy machine: the other one keeps it waiting for so long.
+void back_off(std::chrono::milliseconds waits) {
+    const std::thread::id caller = std::this_thread::get_id();
+    parallel_for(2, 2, [](std::int64_t) {});  // starts the other one, whose first region does not count
+    share_again();
+    const std::int64_t before = region_counts().alone;
+    while (region_counts().alone == before)
+        parallel_for(2, 2, [&](std::int64_t) {
+            if (std::this_thread::get_id() != caller) std::this_thread::sleep_for(waits);
+        });
+}
+
+bool is_alone() {
+    const RegionCounts before = region_counts();
+    const std::thread::id caller = std::this_thread::get_id();
+    std::atomic<bool> by_caller{true};
+    parallel_for(100, 2, [&](std::int64_t) {
+        if (std::this_thread::get_id() != caller) by_caller = false;
+    });
+    const RegionCounts after = region_counts();
+    return by_caller && after.alone == before.alone + 1 && after.shared == before.shared;
+}
+
+// All is as with one thread: every task once, regions within serial, errors, the number of threads, the same bits.
+void test_backed_off() {
+    back_off(std::chrono::milliseconds(500));  // for longer than all of this takes
+    CHECK(is_alone());
+    int calls = 0;
+    parallel_for(10, 2, [&](std::int64_t) { parallel_for(5, 3, [&](std::int64_t) { ++calls; }); });
+    CHECK(calls == 50);
+    CHECK_THROWS(std::runtime_error, "task 3", parallel_for(10, 2, [&](std::int64_t i) {
+        ++calls;
+        if (i == 3) throw std::runtime_error("task 3");
+    }));
+    CHECK(calls == 54);
+    test_merge_tree();
+    CHECK(is_alone());
+
+    const RegionCounts before = region_counts();
+    parallel_for(1, 2, [](std::int64_t) {});
+    parallel_for(100, 1, [](std::int64_t) {});
+    CHECK(region_counts().alone == before.alone && region_counts().shared == before.shared);
+
+    // Another thread has not waited, and a child's thread goes on as the parent's would.
+    std::thread([] {
+        const RegionCounts earlier = region_counts();
+        parallel_for(100, 2, [](std::int64_t) {});
+        CHECK(region_counts().shared == earlier.shared + 1);
+    }).join();
+    const pid_t child = fork();
+    if (child == 0) {
+        alarm(60);
+        const bool backed_off = is_alone();
+        share_again();
+        std::atomic<int> sum{0};
+        parallel_for(100, 2, [&](std::int64_t i) { sum += static_cast<int>(i); });
+        _exit(backed_off && sum == 4950 && region_counts().shared > before.shared ? 0 : 1);
+    }
+    int status = -1;
+    CHECK(child > 0 && waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+
+    // It shares again once it has worked alone for a multiple of the time that it lost, which test_backoff.cpp knows.
+    back_off(std::chrono::milliseconds(20));
+    const std::int64_t shared = region_counts().shared;
+    while (region_counts().shared == shared)
+        parallel_for(2, 2, [](std::int64_t) { std::this_thread::sleep_for(std::chrono::milliseconds(1)); });
+}
+
 // The child of a process that has used threads works at once, and may use threads itself.
 void test_fork() {
     parallel_for(100, 2, [](std::int64_t) {});
@@ -183,6 +253,7 @@ extern "C" void* aligned_alloc(std::size_t alignment, std::size_t size) {
 static void test_no_memory_for_scratch() {
     only_main_has_memory = true;
     std::atomic<int> calls{0};
+    share_again();
     parallel_for(100, 4, [&](std::int64_t) {
         ++calls;
         CHECK(thread_scratch(1 << 22) != nullptr);
@@ -209,6 +280,7 @@ int main() {
 #ifndef SCOREFN_SANITIZED
     test_no_memory_for_scratch();
 #endif
+    test_backed_off();
     test_fork();
     test_too_few_threads();
     return failures();

@@ -4,10 +4,11 @@
     python tests/mutants/run.py --only 7 31
 
 A mutant is a patch beside this file, headed by what the fault is and whom it would hurt. It is
-applied to a copy of the working tree, which is built and tested until the first test fails. Two
-lines of the head are for this program: `Try first:` names tests, of pytest or of ctest, that are
-run before the others (which follow if these pass), `ISAs: all` asks for kernels of every
-instruction set; else they are compiled for the best of this CPU alone.
+applied to a copy of the working tree, which is built and tested until the first test fails. What
+failed is printed: it should be what the head says. A time limit kills no mutant, as a busy machine
+may be the reason. Two lines of the head are for this program: `Try first:` names tests, of pytest
+or of ctest, that are run before the others (which follow if these pass), `ISAs: all` asks for
+kernels of every instruction set; else they are compiled for the best of this CPU alone.
 
 The copies stay in build/mutants, so that the next run compiles only what has changed.
 """
@@ -57,8 +58,18 @@ class Mutant:
 
 
 @dataclass(frozen=True)
+class Failure:
+    test: str
+    reason: str  # the assertion
+    is_time_limit: bool
+
+    def __str__(self) -> str:
+        return f"{self.test}: {self.reason}"
+
+
+@dataclass(frozen=True)
 class Outcome:
-    kind: str  # killed, SURVIVED or what is wrong with the patch
+    kind: str  # killed, SURVIVED or what is wrong with the patch or the test
     detail: str = ""
 
 
@@ -138,7 +149,6 @@ class Tree:
             f"-DCMAKE_PROJECT_scorefn_INCLUDE={PATCHES / 'build.cmake'}",
             f"-DSCOREFN_ONLY_ISAS={';'.join(self.isas)}",
             *("-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_CXX_FLAGS_RELEASE=-O1 -DNDEBUG"),
-            "-DCMAKE_INTERPROCEDURAL_OPTIMIZATION=OFF",
             f"-DPython_EXECUTABLE={sys.executable}",
             f"-Dpybind11_DIR={pybind11_dir()}",
         )
@@ -150,18 +160,23 @@ class Tree:
             status, output = run("cmake", "--install", "build", "--prefix", "python", cwd=self.path)
         return status, output
 
-    def ctest(self, only: str = "") -> str | None:
+    def ctest(self, only: str = "") -> Failure | None:
         """The test that fails, if one does."""
         selected = ("-R", f"^{re.escape(only)}") if only else ("--no-tests=error",)
         left_out = ("-E", "^isas$") if len(self.isas) == 1 else ()
-        common = ("ctest", "--test-dir", "build", "--stop-on-failure", "--timeout", "300")
+        options = ("--stop-on-failure", "--output-on-failure", "--timeout", "300")
+        common = ("ctest", "--test-dir", "build", *options)
         status, output = run(*common, *selected, *left_out, cwd=self.path)
         if status == 0:
             return None
-        failed = re.search(r"^\s*\d+ - (\S+ \(.*\))$", output, re.M)
-        return f"ctest {failed[1]}" if failed else f"ctest: {output[-300:]}"
+        failed = re.search(r"^\s*\d+ - (\S+) \((.*)\)$", output, re.M)
+        if not failed:
+            return Failure("ctest", output[-300:] or "hangs", status is None)
+        printed = re.search(r"^\S+\.[ch]pp:\d+: .*$", output, re.M)
+        reason = printed[0] if printed else failed[2]
+        return Failure(f"ctest {failed[1]}", reason, failed[2] == "Timeout")
 
-    def pytest(self, *tests: str) -> str | None:
+    def pytest(self, *tests: str) -> Failure | None:
         deselected = NOT_WITH_ONE_ISA if len(self.isas) == 1 else []
         status, output = run(
             *(self.python, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"),
@@ -173,13 +188,13 @@ class Tree:
             return None
         if status in (4, 5):  # no such file, no such test
             raise RuntimeError(output)
-        failed = re.search(r"^(?:FAILED|ERROR) (\S+)", output, re.M)
+        failed = re.search(r"^(?:FAILED|ERROR) (\S+)(.*)$", output, re.M)
         if failed:
-            return failed[1]
+            return Failure(failed[1], failed[2].lstrip(" -"), "TimeoutExpired" in failed[2])
         end = "hangs" if status is None else f"ends with status {status}: {output[-300:]}"
-        return f"{' '.join(tests)} {end}"
+        return Failure(" ".join(tests), end, status is None)
 
-    def tests(self, first: list[str]) -> Iterator[str | None]:
+    def tests(self, first: list[str]) -> Iterator[Failure | None]:
         """What fails of one group of tests after the other."""
         for test in first:
             yield self.pytest(test) if "/" in test else self.ctest(test)
@@ -199,8 +214,10 @@ class Tree:
             if status != 0:
                 errors = re.findall(r"error: .*", output)
                 return Outcome("DOES NOT BUILD", errors[0] if errors else output[-300:])
-            found = next((test for test in self.tests(mutant.head("Try first")) if test), None)
-            return Outcome("killed", found) if found else Outcome("SURVIVED")
+            found = next((f for f in self.tests(mutant.head("Try first")) if f), None)
+            if not found:
+                return Outcome("SURVIVED")
+            return Outcome("TIME LIMIT" if found.is_time_limit else "killed", str(found))
         finally:
             self.must("git apply -R", "git", "apply", "-R", mutant.patch)
 
@@ -231,7 +248,7 @@ def work_through(tree: Tree, waiting: SimpleQueue[Mutant], outcomes: dict[int, O
         outcome = outcomes[mutant.number] = tree.judge(mutant)
         seconds = time.monotonic() - start
         name = mutant.patch.stem
-        print(f"{name:<50} {outcome.kind:<8} {seconds:5.0f} s  {outcome.detail}", flush=True)
+        print(f"{name:<45} {outcome.kind:<10} {seconds:5.0f} s  {outcome.detail}", flush=True)
 
 
 def main() -> int:
@@ -247,7 +264,7 @@ def main() -> int:
     if arguments.unchanged:
         one[0].prepare()
         one[0].build()
-        failures = [failed for failed in one[0].tests([]) if failed]
+        failures = [str(failed) for failed in one[0].tests([]) if failed]
         print("\n".join(failures) or "all tests pass")
         return 1 if failures else 0
 

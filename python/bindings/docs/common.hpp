@@ -50,7 +50,8 @@
 
 #define SCOREFN_DOC_NUM_THREADS                                                                \
     "num_threads : int, optional\n"                                                            \
-    "    At least 1. By default that of `get_num_threads`. The result does not depend on it.\n"
+    "    The largest number to use, at least 1. By default that of `get_num_threads`. The result\n" \
+    "    does not depend on it.\n"
 
 #define SCOREFN_DOC_RAISES                                             \
     "TypeError\n"                                                      \

@@ -6,7 +6,7 @@ inline constexpr const char* get_num_threads =
 R"(get_num_threads()
 --
 
-The number of threads that a call may use if it has no `num_threads`.
+The largest number of threads that a call uses if it has no `num_threads`.
 
 The first of these that is set decides:
 
@@ -17,8 +17,10 @@ The first of these that is set decides:
 5. one thread in a process that `multiprocessing` has started,
 6. the CPUs that this process may use: its affinity, and the smallest quota of its cgroups.
 
-If SCOREFN_NUM_THREADS is not set, the limit of OpenMP (``threadpoolctl``) holds too. A call that is too small
-to gain from threads uses one. So does a call from within a parallel call.
+If SCOREFN_NUM_THREADS is not set, the limit of OpenMP (``threadpoolctl``) holds too. Each of these numbers
+is a maximum. A call that is too small to gain from threads uses one. So does a call from within a parallel
+call. A thread that had to wait for the others, because the machine is busy, works alone for a while.
+Results do not depend on the number of threads.
 
 Returns
 -------
@@ -35,7 +37,7 @@ inline constexpr const char* set_num_threads =
 R"(set_num_threads(num_threads)
 --
 
-Set the number of threads for the whole process.
+Set the largest number of threads of a call, for the whole process.
 
 Parameters
 ----------
@@ -108,6 +110,37 @@ Examples
 --------
 >>> from scorefn import _core
 >>> _core.set_worker_process(False)
+)";
+
+inline constexpr const char* region_counts =
+R"(region_counts()
+--
+
+Count the parallel regions of this process up to now.
+
+A large call has one or more of them, a small one has none.
+
+Returns
+-------
+tuple of int
+    How many several threads have shared, and how many a calling thread has run alone because the machine was busy.
+
+Examples
+--------
+>>> from scorefn import _core
+>>> shared, alone = _core.region_counts()
+)";
+
+inline constexpr const char* share_again =
+R"(share_again()
+--
+
+Share the next parallel region of the calling thread, even if it has found the machine busy.
+
+Examples
+--------
+>>> from scorefn import _core
+>>> _core.share_again()
 )";
 
 inline constexpr const char* num_threads_reason =

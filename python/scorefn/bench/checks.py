@@ -226,7 +226,7 @@ class _Frequencies:
         if sigmas.max() > MOST_SIGMAS:
             kind = "log-probability" if sigmas.argmax() == self.CLASSES else "action"
             raise WrongAnswerError(
-                f"the mean {kind} of the draws is {sigmas.max():.0f} sigmas from where it should be"
+                f"the mean {kind} of the samples is {sigmas.max():.0f} standard errors off"
             )
 
 

@@ -15,7 +15,7 @@ import scorefn
 from scorefn.bench import tables
 from scorefn.bench.compare import check_comparable, compare
 from scorefn.bench.display import make_display
-from scorefn.bench.environment import describe_environment, headline
+from scorefn.bench.environment import describe_environment, headline, warning
 from scorefn.bench.grid import all_workloads, matching
 from scorefn.bench.markdown import read_around, write_markdown
 from scorefn.bench.measure import InterruptedMeasurement, measure
@@ -24,8 +24,8 @@ from scorefn.bench.results import Results, Settings, read_results
 from scorefn.bench.roofline import Roofline
 from scorefn.bench.solutions import PEERS, SLOW_TO_START, load
 from scorefn.bench.workload import Workload
-from scorefn.cli.errors import INTERRUPTED, CommandError
-from scorefn.cli.interrupt import deferred_interrupt
+from scorefn.cli.errors import CommandError
+from scorefn.cli.interrupt import Interrupt, deferred_interrupt
 from scorefn.cli.output import create_folder
 
 WIDTH = 200  # of the tables where no terminal tells its own
@@ -45,19 +45,21 @@ def bench(args: Namespace) -> int:
         folder = create_folder(args.output, "bench")
     else:
         folder = Path(args.resume) if Path(args.resume).is_dir() else Path(args.resume).parent
-    results, interrupted = _run(settings, workloads, earlier, folder, quiet=args.quiet)
+    results, interrupt = _run(settings, workloads, earlier, folder, quiet=args.quiet)
     if not results.rows:
         raise CommandError("interrupted before anything was measured")
     pictures = draw_pictures(folder, results)
     if args.markdown is not None:
         write_markdown(Path(args.markdown), results)
     if args.quiet:
+        if doubt := warning(results):
+            print(f"scorefn: warning: {doubt}", file=sys.stderr)
         print(folder)
     else:
-        _show(results, len(workloads), folder, pictures, interrupted=interrupted)
+        _show(results, len(workloads), folder, pictures, interrupted=interrupt.requested)
     if old is not None:
         _show_changes(old, results)
-    return INTERRUPTED if interrupted else 0
+    return interrupt.exit_code
 
 
 def _settings(args: Namespace) -> Settings:
@@ -80,7 +82,7 @@ def _resumed(args: Namespace, earlier: Results) -> Settings:
     for name in ("filter", "peers", "no_peers", "num_threads", "dtype", "quick", "output"):
         if getattr(args, name):
             option = f"--{name.replace('_', '-')}"
-            raise CommandError(f"--resume goes on with the settings of the run; leave out {option}")
+            raise CommandError(f"--resume keeps the settings of the run; omit {option}")
     return earlier.settings
 
 
@@ -104,7 +106,7 @@ def _run(
     folder: Path,
     *,
     quiet: bool,
-) -> tuple[Results, bool]:
+) -> tuple[Results, Interrupt]:
     """Measures what is missing. After each workload the file has all that is known."""
     with (
         deferred_interrupt() as interrupt,
@@ -128,7 +130,7 @@ def _run(
                     display.finish(row)
         except InterruptedMeasurement:
             pass
-    return results, interrupt.requested
+    return results, interrupt
 
 
 def _show(
@@ -141,6 +143,8 @@ def _show(
 ) -> None:
     console = _console()
     console.print(headline(results), highlight=False)
+    if doubt := warning(results):
+        console.print(doubt, style="bold red", highlight=False)
     console.print(tables.KEY, highlight=False)
     for table in tables.tables(results):
         console.print()
@@ -150,20 +154,20 @@ def _show(
     if lost.rows:
         console.print(lost.to_rich())
     elif any(row.peers for row in results.rows):
-        console.print("No peer is faster anywhere.")
+        console.print("No other library is faster on any workload.")
     for line in tables.failures(results):
-        console.print(f"left out: {line}", highlight=False, markup=False)
+        console.print(f"not compared: {line}", highlight=False, markup=False)
     if results.missing:
         packages = " ".join(dict.fromkeys(peer.partition(".")[0] for peer in results.missing))
         print(f"not installed: {', '.join(results.missing)} (pip install {packages})")
     print()
     if interrupted:
-        print(f"Interrupted: {len(results.rows)} of {num_workloads} workloads are measured.")
+        print(f"Interrupted after {len(results.rows)} of {num_workloads} workloads.")
     print(f"  results   {folder / 'results.json'}")
     for path in pictures:
         print(f"  picture   {path}")
     if interrupted:
-        print(f"\n  go on     scorefn bench --resume {shlex.quote(str(folder))}")
+        print(f"\n  resume    scorefn bench --resume {shlex.quote(str(folder))}")
 
 
 def _show_changes(old: Results, new: Results) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from scorefn.bench import text
+from scorefn.bench.environment import warning
 from scorefn.bench.results import Measurement, Results, Row, Settings
 from scorefn.bench.tables import Cell, Table
 from scorefn.bench.workload import Workload
@@ -39,7 +40,9 @@ class Change:
 def check_comparable(old: Results, settings: Settings, workloads: Iterable[Workload]) -> None:
     """Before anything is measured."""
     if old.settings.dtype != settings.dtype:
-        raise CommandError(f"--compare: that run is of {old.settings.dtype}, not {settings.dtype}")
+        raise CommandError(
+            f"--compare: that run has dtype {old.settings.dtype}, expected {settings.dtype}"
+        )
     if not {row.work for row in old.rows} & set(workloads):
         raise CommandError("--compare: the two runs have no workload in common")
 
@@ -76,7 +79,7 @@ def compare(old: Results, new: Results) -> tuple[Table, list[str]]:
     """The real changes, and what one has to know of the others and of the machine."""
     found = changes(old, new)
     if not found:
-        return Table("What changed", [], []), ["nothing that both runs have"]
+        return Table("Changes", [], []), ["the runs have no workload in common"]
     real = [change for change in found if change.is_real]
     cells = [
         [
@@ -89,11 +92,11 @@ def compare(old: Results, new: Results) -> tuple[Table, list[str]]:
         ]
         for change in real
     ]
-    table = Table("What changed", ["workload", "old", "new", "new / old", "peers", "noise"], cells)
+    table = Table("Changes", ["workload", "old", "new", "new / old", "others", "noise"], cells)
     slower = sum(change.ratio > 1.0 for change in real)
     notes = [
         f"{slower} slower, {len(real) - slower} faster, {len(found) - len(real)} within the noise; "
-        f"all together {text.ratio(_mean([change.ratio for change in found]))}",
+        f"geometric mean {text.ratio(_mean([change.ratio for change in found]))}",
         *_machine(old, new),
     ]
     return table, notes
@@ -106,12 +109,15 @@ def _machine(old: Results, new: Results) -> list[str]:
         was, now = old.environment.get(name), new.environment.get(name)
         if was != now:
             notes.append(f"{name}: was {was}, is {now}")
+    for name, run in (("old", old), ("new", new)):
+        if doubt := warning(run):
+            notes.append(f"the {name} run: {doubt}")
     was, now = (statistics.median(row.bandwidth for row in run.rows) for run in (old, new))
-    notes.append(f"a copy takes {text.ratio(was / now)} the time")
+    notes.append(f"memory copy: {text.ratio(was / now)} the time")
     before = {row.work: row for row in old.rows}
     ratios = [r for row in new.rows if row.work in before for r in _ratios(before[row.work], row)]
     if ratios:
-        notes.append(f"the peers take {text.ratio(_mean(ratios))} the time")
+        notes.append(f"other libraries: {text.ratio(_mean(ratios))} the time")
     return notes
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import scorefn
+from scorefn.bench.load import doubts
 from scorefn.bench.results import Results
 from scorefn.bench.solutions import Solution
 
@@ -45,10 +46,16 @@ def headline(results: Results) -> str:
     environment = results.environment
     versions = ", ".join(f"{name} {version}" for name, version in environment["versions"].items())
     return (
-        f"{machine(results)}, load {environment['load_average']:.1f} at the start"
+        f"{machine(results)}, load average {environment['load_average']:.1f} at the start"
         f"{', quick' if results.settings.quick else ''}; "
         f"{versions}; Python {environment['python']}"
     )
+
+
+def warning(results: Results) -> str | None:
+    """That the machine was too busy for times that one can believe, if it was."""
+    found = doubts([row.load for row in results.rows], results.settings.threads)
+    return f"Do not believe these times: {', and '.join(found)}." if found else None
 
 
 def machine(results: Results) -> str:

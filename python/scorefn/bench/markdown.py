@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from scorefn.bench import tables
-from scorefn.bench.environment import headline
+from scorefn.bench.environment import headline, warning
 from scorefn.bench.results import Results
 from scorefn.cli.errors import CommandError
 from scorefn.cli.output import replacing
@@ -14,11 +14,12 @@ BEGIN, END = "<!-- scorefn bench: begin -->", "<!-- scorefn bench: end -->"
 
 
 def to_markdown(results: Results) -> str:
-    parts = [headline(results) + ".", tables.KEY]
+    doubt = warning(results)
+    parts = [headline(results) + ".", *([f"**{doubt}**"] if doubt else []), tables.KEY]
     lost = tables.losses(results)
-    parts.append(lost.to_markdown() if lost.rows else "No peer is faster anywhere.")
+    parts.append(lost.to_markdown() if lost.rows else "No other library is faster on any workload.")
     if failures := tables.failures(results):
-        parts.append("\n".join(["### Left out", "", *(f"- {line}" for line in failures)]))
+        parts.append("\n".join(["### Not compared", "", *(f"- {line}" for line in failures)]))
     parts += [table.to_markdown() for table in tables.tables(results)]
     return "\n\n".join(parts) + "\n"
 
@@ -34,7 +35,9 @@ def read_around(path: Path) -> tuple[str, str]:
     before, begin, rest = old.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise CommandError(f"{path} exists, and has no lines {BEGIN} and {END} to write between")
+        raise CommandError(
+            f"{path} exists without the lines {BEGIN} and {END}, between which the tables go"
+        )
     return before, after
 
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from scorefn.bench.checks import Checker, WrongAnswerError
+from scorefn.bench.load import LoadMeter
 from scorefn.bench.memory import peak_memory
 from scorefn.bench.problem import Problem, Solve
 from scorefn.bench.results import Measurement, Row, Settings
@@ -51,11 +52,13 @@ def measure(
     moved = work.bytes_moved(problem.out.itemsize)
     roofline.move(moved)
     budget = QUICK if settings.quick else FULL
+    meter = LoadMeter()
     timings = time_in_turn(solves, budget, first=first, between_rounds=between_rounds)
+    load = meter.read()
     measured = {
         name: Measurement(timing, ulps[name], memory[name]) for name, timing in timings.items()
     }
-    return Row(work, moved, roofline.bandwidth, measured, failed)
+    return Row(work, moved, roofline.bandwidth, measured, failed, load)
 
 
 def prepare(

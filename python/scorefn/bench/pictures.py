@@ -89,7 +89,7 @@ def _roofline(rows: dict[str, list[Row]], results: Results, title: str) -> Figur
         right.plot(actions, over_copy, **style)
     right.axhline(1.0, color=GREY, linewidth=1.5)
     right.annotate(
-        "a copy of the same bytes",
+        "memory copy of the same bytes",
         (0.01, 1.0),
         xycoords=("axes fraction", "data"),
         xytext=(0, -4),
@@ -99,7 +99,7 @@ def _roofline(rows: dict[str, list[Row]], results: Results, title: str) -> Figur
         fontsize=9,
     )
     left.set_ylabel("ns per element")
-    right.set_ylabel("time over that of the copy")
+    right.set_ylabel("time relative to a memory copy")
     for axes in (left, right):
         _numbers_of_actions(axes, [row for line in rows.values() for row in line])
         axes.set_yscale("log")
@@ -148,7 +148,7 @@ def _speedup(rows: dict[str, list[Row]], results: Results, title: str) -> Figure
     figure.legend(
         [legend[name] for name in names], names, loc="outside right center", frameon=False
     )
-    subject = "how many times as long as scorefn each peer takes"
+    subject = "speed-up of scorefn over each library"
     figure.suptitle(_title(subject, title, results), x=0.01, ha="left", fontsize=10)
     return figure
 

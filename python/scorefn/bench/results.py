@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
+from scorefn.bench.load import Load
 from scorefn.bench.solutions import OURS, PEER_NAMES
 from scorefn.bench.timing import Timing
 from scorefn.bench.workload import Workload
 from scorefn.cli.errors import CommandError, describe_exception
 from scorefn.cli.output import replacing
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 T = TypeVar("T")
 
@@ -50,6 +51,7 @@ class Row:
     bandwidth: float  # of a copy at the same time, bytes a second
     measured: dict[str, Measurement]
     failed: dict[str, str]  # the reasons
+    load: Load  # of the machine during all of these measurements
 
     @property
     def ours(self) -> Measurement | None:
@@ -127,6 +129,7 @@ def _parse(content: Any) -> Results:
             _positive(row["bandwidth"]),
             {name: _parse_measurement(value) for name, value in row["measured"].items()},
             {name: str(reason) for name, reason in row["failed"].items()},
+            _parse_load(row["load"]),
         )
         for row in content["rows"]
     ]
@@ -138,6 +141,11 @@ def _parse_measurement(value: Any) -> Measurement:
     timing, memory = _typed(Timing, value["timing"]), value["memory"]
     _positive(timing.seconds)
     return Measurement(timing, float(value["ulp"]), None if memory is None else int(memory))
+
+
+def _parse_load(value: Any) -> Load:
+    load = _typed(Load, value)
+    return load if load.others is None else replace(load, others=float(load.others))
 
 
 def _positive(value: Any) -> float:

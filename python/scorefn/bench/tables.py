@@ -16,8 +16,9 @@ from scorefn.bench.results import Results, Row
 from scorefn.bench.solutions import OURS
 
 KEY = (
-    "x copy: how many times as long as a copy of the bytes that have to move, in as many threads. "
-    "Peers: how many times as long as scorefn, and their largest error in ULP; below 1 we lose."
+    "x copy: time relative to a memory copy of the bytes that have to move, with as many threads. "
+    "Other libraries: the speed-up of scorefn over each, and its largest error in ULP; "
+    "where the speed-up is below 1, scorefn is slower."
 )
 SHORTEST_COPY = 1e-5  # seconds: what is copied faster lies in a cache, and is not compared
 MEMORY = 32 << 20  # bytes from which on what a call allocates is worth a remark
@@ -112,7 +113,9 @@ def losses(results: Results) -> Table:
         ]
         for row, name, ratio in lost
     ]
-    return Table("Where we lose", ["workload", "scorefn", "peer", "ratio", "ULP"], cells)
+    return Table(
+        "Where scorefn is slower", ["workload", "scorefn", "other", "speed-up", "ULP"], cells
+    )
 
 
 def failures(results: Results) -> list[str]:

@@ -1,4 +1,4 @@
-"""The command line: ``scorefn train``, ``scorefn evaluate``, ``scorefn bench``, ``scorefn info``.
+"""The command line: ``scorefn train``, ``evaluate``, ``plot``, ``bench`` and ``info``.
 
 What is not NumPy is an extra, ``cli`` or ``bench``, imported by the commands that need it.
 """
@@ -10,32 +10,47 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import scorefn
-from scorefn.cli.errors import INTERRUPTED, USAGE_ERROR, CommandError, require_extra
+from scorefn.cli.errors import (
+    INTERRUPTED,
+    USAGE_ERROR,
+    CommandError,
+    require_extra,
+    show_traceback,
+)
 from scorefn.cli.parser import make_parser
+from scorefn.cli.streams import guarded_stderr, guarded_stdout
 
 __all__ = ["main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the result is its exit code."""
-    try:
-        return _run(argv)
-    except CommandError as error:
-        one_line = " ".join(str(error).split())
-        print(f"scorefn: error: {one_line}", file=sys.stderr)
-        return USAGE_ERROR
-    except KeyboardInterrupt:
-        print("scorefn: interrupted", file=sys.stderr)
-        return INTERRUPTED
+    with guarded_stderr():
+        try:
+            with guarded_stdout():
+                return _run(argv)
+        except CommandError as error:
+            show_traceback(error)
+            one_line = " ".join(str(error).split())
+            print(f"scorefn: error: {one_line}", file=sys.stderr)
+            return USAGE_ERROR
+        except KeyboardInterrupt:
+            print("scorefn: interrupted", file=sys.stderr)
+            return INTERRUPTED
 
 
 def _run(argv: Sequence[str] | None) -> int:
     parser = make_parser()
-    args = parser.parse_args(argv)
+    try:
+        args = parser.parse_args(argv)
+    except SystemExit as end:  # --help and --version have printed what they have to say
+        return int(end.code or 0)
     if args.cmakedir:
         print(_cmake_dir())
     elif args.command == "info":
-        print(scorefn.show_config())
+        from scorefn.cli.info import info
+
+        print(info())
     elif args.command == "train":
         require_extra("cli")
         from scorefn.cli.train import train
@@ -46,6 +61,11 @@ def _run(argv: Sequence[str] | None) -> int:
         from scorefn.cli.evaluate import evaluate
 
         return evaluate(args)
+    elif args.command == "plot":
+        require_extra("cli")
+        from scorefn.cli.plot import plot
+
+        return plot(args)
     elif args.command == "bench":
         require_extra("bench")
         from scorefn.bench.command import bench

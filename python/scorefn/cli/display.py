@@ -27,9 +27,14 @@ class Status:
 
     def __str__(self) -> str:
         return (
-            f"return {self.mean_return:7.1f}  entropy {self.entropy:.2f}  "
+            f"return {number(self.mean_return):>7}  entropy {self.entropy:.2f}  "
             f"{self.steps_per_second:,.0f} steps/s  {_clock(self.seconds_left)} left"
         )
+
+
+def number(value: float) -> str:
+    """Four significant digits, or all digits before the point."""
+    return f"{value:.0f}" if 999.95 <= abs(value) < 1e15 else f"{value:#.4g}"
 
 
 class Display(Protocol):

@@ -10,34 +10,50 @@ from __future__ import annotations
 import difflib
 import importlib
 import json
-from collections.abc import Iterable, Mapping
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import gymnasium
 import numpy as np
 from gymnasium.envs.registration import EnvSpec, VectorizeMode
 from gymnasium.spaces import Box, Discrete
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from numpy.typing import NDArray
 
-from scorefn.cli.errors import CommandError, describe_exception
+from scorefn.cli.action_masks import ActionMasks
+from scorefn.cli.checked import Checked, blaming
+from scorefn.cli.errors import CommandError, ForeignError, describe_exception
 from scorefn.cli.settings import DEFAULT_MAX_EPISODE_STEPS, PolicyKind
+from scorefn.cli.watched import Watched
+
+T = TypeVar("T")
 
 # A linear policy on more numbers than this (pixels) learns nothing, and its critic would be slow.
 MAX_FEATURES = 512
+
+# The squares of rewards and the fourth powers of observations must not overflow when summed.
+LARGEST = 1e60
 
 # Parameters of gymnasium.make_vec itself, which the command line sets in other ways.
 RESERVED_ENV_ARGS = ("id", "num_envs", "vectorization_mode", "vector_kwargs", "wrappers")
 
 
-def import_modules(names: Iterable[str]) -> None:
-    """Import the modules that the user named, so that they register their environments."""
+def import_modules(names: Iterable[str], named_by: str = "--import") -> None:
+    """Import modules so that they register their environments.
+
+    Modules in the current folder come first, as with ``python -m``.
+    """
     for name in names:
         try:
+            here = os.getcwd()
+            if here not in sys.path:
+                sys.path.insert(0, here)  # stays there for what a module imports later
             importlib.import_module(name)
-        except ImportError as error:
-            raise CommandError(f"--import {name}: {describe_exception(error)}") from error
+        except (Exception, SystemExit) as error:
+            raise ForeignError(f"{named_by} {name}:", error) from error
 
 
 def find_spec(env_id: str) -> EnvSpec:
@@ -101,6 +117,7 @@ class Environments:
 
     def __init__(self, envs: VectorEnv[Any, Any, Any]) -> None:
         self._envs = envs
+        self._name = envs.spec.id if envs.spec is not None else type(envs).__name__
         self._autoreset = envs.metadata.get("autoreset_mode")
         if self._autoreset not in (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP):
             raise CommandError("the vector environment does not start new episodes by itself")
@@ -108,6 +125,11 @@ class Environments:
         self._action_space = _supported_actions(envs.single_action_space)
         self.policy_kind: PolicyKind = _policy_kind(self._observation_space)
         self._previous_done = np.zeros(envs.num_envs, dtype=np.bool_)
+        self._masks = ActionMasks(self._name, envs.num_envs, self.num_actions)
+        # Called by those who play, after each step of all environments, and here after each one's.
+        self.between_steps: Callable[[], None] = lambda: None
+        if isinstance(envs, SyncVectorEnv):
+            envs.envs = [Watched(env, lambda: self.between_steps()) for env in envs.envs]
 
     @property
     def num_envs(self) -> int:
@@ -124,28 +146,36 @@ class Environments:
             return int(self._observation_space.n)
         return int(np.prod(self._observation_space.shape or ()))
 
+    @property
+    def masks(self) -> NDArray[np.bool_] | None:
+        """The actions that are allowed now, (num_envs, num_actions); None if all always are."""
+        return self._masks.now
+
     def reset(self, seed: int) -> NDArray[Any]:
         """Start new episodes everywhere; the seed decides all that follows."""
-        observations, _ = self._envs.reset(seed=seed)
+        observations, info = self._call("reset()", lambda: self._envs.reset(seed=seed))
         self._previous_done[:] = False
-        return self._plain(observations)
+        self._masks.reset(info)
+        return self._plain("reset()", observations)
 
     def step(self, actions: NDArray[np.int64]) -> Step:
-        raw, rewards, terminated, truncated, info = self._envs.step(
-            actions + self._action_space.start
+        raw, rewards, terminated, truncated, info = self._call(
+            "step()", lambda: self._envs.step(actions + self._action_space.start)
         )
-        observations = self._plain(raw)
-        if not np.isfinite(rewards).all():
-            raise CommandError("the environment returned a reward that is not finite")
+        observations = self._plain("step()", raw)
+        self._check_size("step()", "reward", rewards)
         done = np.logical_or(terminated, truncated)
         next_observations, valid = observations, np.ones(self.num_envs, dtype=np.bool_)
         if self._autoreset == AutoresetMode.NEXT_STEP:
             valid = ~self._previous_done
             self._previous_done = done
+            self._masks.step(info, ignored=done)
         elif done.any():
             next_observations = observations.copy()
             final = [info["final_obs"][i] for i in np.flatnonzero(done)]
-            next_observations[done] = self._plain(np.asarray(final))
+            next_observations[done] = self._plain("step()", np.asarray(final))
+        if self._autoreset == AutoresetMode.SAME_STEP:
+            self._masks.step(info, ignored=np.zeros_like(done))
         return Step(
             np.asarray(rewards, dtype=np.float64),
             next_observations,
@@ -156,17 +186,41 @@ class Environments:
         )
 
     def close(self) -> None:
-        self._envs.close()
+        """An error is only noted: whatever the environments were for has been done by now."""
+        try:
+            self._call("close()", self._envs.close)
+        except CommandError as error:
+            print(f"scorefn: note: {error}", file=sys.stderr)
 
-    def _plain(self, observations: Any) -> NDArray[Any]:
+    def _call(self, call: str, function: Callable[[], T]) -> T:
+        return blaming(self._name, call, function)
+
+    def _plain(self, call: str, observations: Any) -> NDArray[Any]:
         if isinstance(self._observation_space, Discrete):
-            states: NDArray[Any] = np.asarray(observations, dtype=np.int64)
-            return states - int(self._observation_space.start)
+            return self._states(call, self._observation_space, observations)
         # A copy: an environment may write its next observation over this one.
         flat = np.array(observations, dtype=np.float64).reshape(len(observations), -1)
-        if not np.isfinite(flat).all():
-            raise CommandError("the environment returned an observation that is not finite")
+        self._check_size(call, "observation", flat)
         return flat
+
+    def _states(self, call: str, space: Discrete, observations: Any) -> NDArray[np.int64]:
+        raw: NDArray[np.int64] = np.asarray(observations, dtype=np.int64)
+        states = raw - int(space.start)
+        outside = (states < 0) | (states >= space.n)
+        if outside.any():
+            raise CommandError(
+                f"{self._name}: {call} returned the observation {raw[outside][0]}, "
+                f"which is not in {space}"
+            )
+        return states
+
+    def _check_size(self, call: str, what: str, values: NDArray[Any]) -> None:
+        fine = np.abs(np.asarray(values, dtype=np.float64)) <= LARGEST  # False for NaN
+        if not fine.all():
+            raise CommandError(
+                f"{self._name}: {call} returned the {what} {values[~fine][0]}, "
+                f"expected a number of at most {LARGEST:g} in size"
+            )
 
 
 def make_environments(
@@ -175,14 +229,17 @@ def make_environments(
     """The environment's own vector implementation where it has one, else one after the other."""
     options: dict[str, Any] = dict(env_args)
     mode = VectorizeMode.VECTOR_ENTRY_POINT if spec.vector_entry_point else VectorizeMode.SYNC
+    wrappers = [lambda env: Checked(env, spec.id)] if mode == VectorizeMode.SYNC else []
     if mode == VectorizeMode.SYNC or max_episode_steps != episode_limit(spec):
         options["max_episode_steps"] = max_episode_steps
     try:
-        envs = gymnasium.make_vec(spec, num_envs=num_envs, vectorization_mode=mode, **options)
-    except Exception as error:  # any error of the environment's own code
-        given = "".join(f" {key}={value!r}" for key, value in env_args.items())
-        message = describe_exception(error)
-        raise CommandError(f"cannot make {spec.id}{given}: {message}") from error
+        envs = gymnasium.make_vec(
+            spec, num_envs=num_envs, vectorization_mode=mode, wrappers=wrappers, **options
+        )
+    except (Exception, SystemExit) as error:  # any error of the environment's own code
+        given = "".join(f" --env-arg {key}={_typed(value)}" for key, value in env_args.items())
+        with_args = f" with{given}" if given else ""
+        raise ForeignError(f"cannot make {spec.id}{with_args}:", error) from error
     try:
         return Environments(envs)
     except CommandError as error:
@@ -208,6 +265,11 @@ def _policy_kind(space: gymnasium.Space[Any]) -> PolicyKind:
             f"(at most {MAX_FEATURES} numbers)"
         )
     return "linear"
+
+
+def _typed(value: Any) -> str:
+    """A value as one types it after ``--env-arg KEY=``."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _unversioned(spec: EnvSpec) -> str:

@@ -7,6 +7,7 @@ from contextlib import closing
 
 import numpy as np
 
+from scorefn.cli.display import number
 from scorefn.cli.environments import find_spec, import_modules, make_environments
 from scorefn.cli.errors import CommandError
 from scorefn.cli.models import fits
@@ -15,9 +16,10 @@ from scorefn.cli.run_folder import RunFolder
 
 
 def evaluate(args: Namespace) -> int:
-    import_modules(args.imports)
     folder = RunFolder.open(args.run)
     settings, policy = folder.read_settings(), folder.read_policy()
+    import_modules(settings.imports, f"{folder.config} imports")
+    import_modules(args.imports)
     spec = find_spec(settings.environment)
     num_envs = min(args.episodes, MAX_PARALLEL_EPISODES)
     made = make_environments(spec, settings.env_args, num_envs, settings.max_episode_steps)
@@ -31,8 +33,11 @@ def evaluate(args: Namespace) -> int:
             greedy=not args.stochastic,
             rng=np.random.default_rng(args.seed),
         )
-    actions = "actions drawn from the policy" if args.stochastic else "likeliest actions"
-    print(f"{spec.id}, {args.episodes} episodes, {actions}")
+    if args.stochastic:
+        actions = "sampled actions, as in training"
+    else:
+        actions = "greedy policy; --stochastic samples actions, as training does"
+    print(f"{spec.id}, {args.episodes} episodes ({actions})")
     print(_table(episodes))
     return 0
 
@@ -41,6 +46,6 @@ def _table(episodes: Episodes) -> str:
     lines = [f"{'':8}{'mean':>10}{'std':>10}{'min':>10}{'max':>10}"]
     for name, values in (("return", episodes.returns), ("length", episodes.lengths)):
         numbers = (values.mean(), values.std(), values.min(), values.max())
-        lines.append(f"{name:8}" + "".join(f"{number:10.2f}" for number in numbers))
-    lines.append(f"standard error of the mean return: {episodes.standard_error:.2f}")
+        lines.append(f"{name:8}" + "".join(f"{number(value):>10}" for value in numbers))
+    lines.append(f"standard error of the mean return: {number(episodes.standard_error)}")
     return "\n".join(lines)

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scorefn import Diagnostics, Reinforce, gae
+from scorefn import Diagnostics, Reinforce, gae, sample
 from scorefn.cli.errors import CommandError
 from scorefn.cli.models import Model
-from scorefn.cli.rollout import Rollout
+from scorefn.cli.rollout import Masks, Rollout
 from scorefn.cli.settings import TrainSettings
 
 # Parameters of this size mean that the learning rate is far too high.
@@ -30,8 +30,12 @@ class Learner:
         self._rng = rng
         self.model = model
 
-    def act(self, observations: NDArray[Any]) -> NDArray[np.int64]:
-        return self.model.policy.sample(self.model.encode(observations), rng=self._rng).actions
+    def act(self, observations: NDArray[Any], masks: Masks) -> NDArray[np.int64]:
+        """Sample one of the allowed actions for each observation."""
+        policy, inputs = self.model.policy, self.model.encode(observations)
+        if masks is None:
+            return policy.sample(inputs, rng=self._rng).actions
+        return sample(policy.logits(inputs), where=masks, rng=self._rng).actions
 
     def update(self, rollout: Rollout, remaining: float) -> Diagnostics:
         """One step of gradient ascent; `remaining` is the fraction of the training still to come.
@@ -54,6 +58,9 @@ class Learner:
         )
         samples = rollout.valid
         returns = (values + advantages)[samples]
+        where = None
+        if rollout.masks is not None:
+            where = model.where(observations[samples], rollout.masks[samples])
         reinforce = Reinforce(
             baseline="values",
             entropy_coef=settings.entropy_coef * remaining,
@@ -65,12 +72,15 @@ class Learner:
             rollout.actions[samples],
             returns,
             values=values[samples],
+            where=where,
         )
-        model.critic.update(observations[samples], returns)
-        parameters = model.policy.parameters
-        parameters += settings.learning_rate * remaining * estimate.gradient
+        step = settings.learning_rate * remaining * estimate.gradient
+        parameters = model.policy.parameters + step
         if not np.abs(parameters).max() < LARGEST_PARAMETER:  # also catches NaN
             raise CommandError(
                 f"the training diverged; try a --learning-rate below {settings.learning_rate}"
             )
+        # Nothing has changed until here, so that what there is can be saved after an error.
+        model.critic.update(observations[samples], returns)
+        model.policy.parameters[...] = parameters
         return estimate.diagnostics

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields
-from typing import TextIO
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
 from scorefn.cli.errors import CommandError
 
@@ -31,10 +32,17 @@ COLUMNS = tuple(field.name for field in fields(MetricsRow))
 _INTEGERS = ("update", "steps", "episodes")
 
 
-def write_metrics(file: TextIO, rows: Iterable[MetricsRow]) -> None:
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(["" if value != value else value for value in astuple(row)] for row in rows)
+_values = attrgetter(*COLUMNS)
+
+HEADER = ",".join(COLUMNS) + "\n"
+
+
+def format_rows(rows: Iterable[MetricsRow]) -> str:
+    """The lines of a metrics file, without its header."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows(["" if value != value else value for value in _values(row)] for row in rows)
+    return text.getvalue()
 
 
 def read_metrics(text: str) -> list[MetricsRow]:

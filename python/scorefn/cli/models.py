@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scorefn import LinearPolicy, TabularPolicy
 from scorefn.cli.critics import Critic, LinearCritic, TabularCritic
 from scorefn.cli.environments import Environments
+from scorefn.cli.errors import CommandError
 from scorefn.cli.state import Arrays, prefixed
 
 PlayablePolicy = LinearPolicy | TabularPolicy
@@ -28,6 +29,11 @@ class Model(Protocol):
     def fit_encoding(self, observations: NDArray[Any]) -> None:
         """Adapt `encode` to typical observations; once, while the policy is still uniform."""
 
+    def where(
+        self, observations: NDArray[Any], masks: NDArray[np.bool_]
+    ) -> NDArray[np.bool_] | None:
+        """The masks of samples as the policy takes them: None if it has learned them itself."""
+
     def export(self) -> PlayablePolicy:
         """The policy on `policy_input` of plain observations."""
 
@@ -40,6 +46,7 @@ class TabularModel:
 
     def __init__(self, num_states: int, num_actions: int) -> None:
         self.policy = TabularPolicy(np.zeros((num_states, num_actions)))
+        self._allowed = np.zeros((num_states, num_actions), dtype=np.bool_)
         self.critic = TabularCritic(num_states)
 
     def encode(self, observations: NDArray[Any]) -> NDArray[Any]:
@@ -48,11 +55,27 @@ class TabularModel:
     def fit_encoding(self, observations: NDArray[Any]) -> None:
         pass
 
+    def where(self, observations: NDArray[Any], masks: NDArray[np.bool_]) -> None:
+        """One mask per state. Before the first one, all actions of all states are allowed."""
+        if self.policy.where is None:
+            self.policy = TabularPolicy(self.policy.parameters, where=self._allowed)
+        try:
+            self.policy.learn_mask(observations, masks)
+        except ValueError as error:
+            raise CommandError(
+                f"the environment's info['action_mask'] depends on more than the state: {error}"
+            ) from error
+
     def export(self) -> TabularPolicy:
-        return self.policy
+        """In states that were never visited all actions are allowed."""
+        if self.policy.where is None:
+            return self.policy
+        is_known = self._allowed.any(axis=1, keepdims=True)
+        return TabularPolicy(self.policy.parameters, where=self._allowed | ~is_known)
 
     def arrays(self) -> Arrays:
-        return {"table": self.policy.parameters, **prefixed("critic", self.critic.arrays())}
+        own = {"table": self.policy.parameters, "allowed": self._allowed}
+        return {**own, **prefixed("critic", self.critic.arrays())}
 
 
 class LinearModel:
@@ -71,6 +94,9 @@ class LinearModel:
         deviation = observations.std(axis=0)
         self._mean[:] = observations.mean(axis=0)
         self._scale[:] = np.where(deviation > 1e-8, deviation, 1.0)
+
+    def where(self, observations: NDArray[Any], masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        return masks
 
     def export(self) -> LinearPolicy:
         """The same logits from plain observations: the coefficients take up the standardisation."""

@@ -17,8 +17,9 @@ def create_folder(output: str | None, name: str) -> Path:
             return _next_free(Path("runs"), name)
         path = Path(output)
         path.mkdir(parents=True, exist_ok=True)
-        if any(path.iterdir()):
-            raise CommandError(f"{path} is not empty; --resume goes on with a run")
+        # A save that was killed at once may have left a part.
+        if any(not name.match(".*.part") for name in path.iterdir()):
+            raise CommandError(f"{path} is not empty; use --resume to continue a run")
         return path
     except OSError as error:
         where = output or "runs"

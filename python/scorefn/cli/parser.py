@@ -9,10 +9,16 @@ from typing import NoReturn
 
 import scorefn
 from scorefn.bench.solutions import PEERS
-from scorefn.cli.errors import CommandError
-from scorefn.cli.settings import DEFAULT_MAX_EPISODE_STEPS, DEFAULTS, MIN_ROLLOUT_STEPS, NEVER
+from scorefn.cli.errors import TRACEBACK, CommandError
+from scorefn.cli.settings import (
+    DEFAULT_MAX_EPISODE_STEPS,
+    DEFAULTS,
+    MIN_ROLLOUT_STEPS,
+    NEVER,
+    is_module_name,
+)
 
-DESCRIPTION = "Train and evaluate categorical policies by the score-function (REINFORCE) gradient."
+DESCRIPTION = "Train and evaluate softmax policies with score-function (REINFORCE) gradients."
 
 EXAMPLES = """\
 examples:
@@ -24,21 +30,30 @@ examples:
 """
 
 TRAIN_DESCRIPTION = """\
-Train a policy on a Gymnasium environment with Discrete actions: a linear softmax policy where
-observations are numbers (Box), a table where they are states (Discrete).
+Train a policy on a Gymnasium environment with a Discrete action space. The policy is linear
+softmax for Box observations and a table of logits for Discrete observations.
 
-The method is actor-critic: REINFORCE on normalised advantages (GAE), with a learning rate and an
-entropy bonus that fall linearly to 0. The same settings and seed give the same policy. Training
-stops early once 100 evaluation episodes confirm the return to stop at. Ctrl-C stops it too and
-keeps everything; --resume then goes on as if nothing had happened.
+The algorithm is actor-critic: REINFORCE with normalized GAE advantages. The learning rate and the
+entropy coefficient decay linearly to 0. The same settings and seed give the same policy. Training
+stops early once the greedy policy is shown to reach the return to stop at: the mean return of
+evaluation episodes exceeds it by three standard errors. Ctrl-C and SIGTERM also stop the training.
+Every update is on disk at most 5 seconds after it was made. --resume continues from the last
+update, with new episodes.
+"""
+
+TRAIN_NOTES = f"""\
+Modules named with --import are looked up in the current folder first. A run remembers them:
+evaluate and --resume import them again. So use only runs of people whom you trust.
+{TRACEBACK}=1 shows the traceback of an error in a module or an environment.
 """
 
 BENCH_DESCRIPTION = """\
-Time every function of scorefn over many sizes, beside a copy of the same bytes and beside what one
-would use instead, as far as it is installed: NumPy, SciPy, Numba, PyTorch (eager and compiled) and
-JAX. Every answer is checked first; its largest error in ULP stands beside the time. The results
-are tables, pictures and a JSON file, which a later run compares itself with. Run it on an idle
-machine. All of it takes about half an hour; Ctrl-C keeps what has been measured.
+Benchmark every function of scorefn over a range of sizes, against a memory copy of the same bytes
+and against NumPy, SciPy, Numba, PyTorch (eager and compiled) and JAX, as far as they are installed.
+Every result is checked first, and its largest error in ULP is reported beside its time. The output
+is tables, figures and a JSON file for --compare. Run it on an idle machine: a warning says if other
+processes used the CPUs. The full benchmark takes about half an hour; Ctrl-C keeps what has been
+measured.
 """
 
 BENCH_EXAMPLES = """\
@@ -46,7 +61,7 @@ examples:
   scorefn bench --quick                       less than a minute
   scorefn bench --filter 'score_gradient K=18' --peers numpy,torch
   scorefn bench --filter 'log_prob *' --filter 'sample *' --compare runs/bench-1
-  scorefn bench --resume runs/bench-1         go on after Ctrl-C, or draw it again
+  scorefn bench --resume runs/bench-1         continue after Ctrl-C, or redraw the figures
 """
 
 
@@ -69,11 +84,14 @@ def make_parser() -> Parser:
     commands = parser.add_subparsers(dest="command", title="commands", metavar="COMMAND")
     _add_train(commands)
     _add_evaluate(commands)
+    _add_plot(commands)
     _add_bench(commands)
     commands.add_parser(
         "info",
-        help="what this build is and what it runs with: put it into a bug report",
-        description="Print the version, compiler, instruction set, OpenMP and threads.",
+        help="show version and hardware information for bug reports",
+        description="Print version, compiler, instruction set, OpenMP version and threads. A trial "
+        "of a quarter of a second shows whether threads pay at the moment: how many parallel "
+        "regions were shared, and how many ran on one thread because the machine is busy.",
     )
     return parser
 
@@ -84,28 +102,48 @@ def _add_train(commands: argparse._SubParsersAction[Parser]) -> None:
         help="train a policy on a Gymnasium environment",
         usage="scorefn train ENV [options]\n       scorefn train --resume RUN [options]",
         description=TRAIN_DESCRIPTION,
+        epilog=TRAIN_NOTES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "environment", metavar="ENV", nargs="?", help="id of the environment, such as CartPole-v1"
+        "environment",
+        metavar="ENV",
+        nargs="?",
+        help="environment id, for example CartPole-v1",
     )
 
     add = parser.add_argument_group("run").add_argument
-    add("--seed", type=_natural, metavar="N", help="seed of everything random (default: 0)")
-    add("--output", metavar="DIR", help="folder of the run (default: runs/ENV-seedN-1, -2, ...)")
-    add("--resume", metavar="RUN", help="go on with the run in this folder")
-    add("--quiet", action="store_true", help="no progress; print the folder of the run alone")
+    add("--seed", type=_natural, metavar="N", help="random seed (default: 0)")
+    add(
+        "--output",
+        type=_path,
+        metavar="DIR",
+        help="run folder (default: runs/ENV-seedN-1, -2, ...)",
+    )
+    add("--resume", type=_path, metavar="RUN", help="continue the run in this folder")
+    add("--quiet", action="store_true", help="no progress; print only the run folder")
     add(
         "--num-threads",
         type=_positive,
         default=1,
         metavar="N",
-        help="threads (default: 1, as batches are small); any number gives the same result",
+        help="number of threads (default: 1, as batches are small); results do not depend on it",
     )
 
     add = parser.add_argument_group("length").add_argument
-    add("--steps", type=_positive, metavar="N", help=f"environment steps {_default('steps')}")
-    add("--time-limit", type=_positive_float, metavar="SECONDS", help="stop then, as by Ctrl-C")
+    add(
+        "--steps",
+        type=_positive,
+        metavar="N",
+        help="total environment steps, rounded up to a multiple of --num-envs, with a last rollout "
+        f"of {MIN_ROLLOUT_STEPS} or more {_default('steps')}",
+    )
+    add(
+        "--time-limit",
+        type=_positive_float,
+        metavar="SECONDS",
+        help="stop after this long, like Ctrl-C",
+    )
     add(
         "--stop-at-return",
         type=_return_or_never,
@@ -119,29 +157,29 @@ def _add_train(commands: argparse._SubParsersAction[Parser]) -> None:
         "--env-arg",
         action="append",
         metavar="KEY=VALUE",
-        help="argument of the environment, such as is_slippery=false; may be repeated",
+        help="keyword argument of the environment, for example is_slippery=false; may be repeated",
     )
     add(
         "--num-envs",
         type=_positive,
         metavar="N",
-        help=f"environments side by side {_default('num_envs')}",
+        help=f"number of parallel environments {_default('num_envs')}",
     )
     add(
         "--max-episode-steps",
         type=_positive,
         metavar="N",
-        help="time limit of an episode "
+        help="maximum steps per episode "
         f"(default: the environment's own, or {DEFAULT_MAX_EPISODE_STEPS})",
     )
 
     add = parser.add_argument_group("learning").add_argument
     for name, kind, text in (
-        ("rollout_steps", _rollout_steps, "steps of each environment for one update"),
-        ("learning_rate", _positive_float, "factor of the gradient at the start"),
-        ("discount", _fraction, "factor by which a reward loses value in a step"),
-        ("gae_lambda", _fraction, "lambda of the advantages; 1: returns minus values"),
-        ("entropy_coef", _natural_float, "weight of the entropy at the start"),
+        ("rollout_steps", _rollout_steps, "steps per environment between updates"),
+        ("learning_rate", _positive_float, "initial learning rate"),
+        ("discount", _fraction, "discount factor (gamma)"),
+        ("gae_lambda", _fraction, "GAE lambda; 1 means Monte Carlo returns minus values"),
+        ("entropy_coef", _natural_float, "initial entropy coefficient"),
     ):
         add(
             f"--{name.replace('_', '-')}",
@@ -154,66 +192,105 @@ def _add_train(commands: argparse._SubParsersAction[Parser]) -> None:
 def _add_evaluate(commands: argparse._SubParsersAction[Parser]) -> None:
     parser = commands.add_parser(
         "evaluate",
-        help="play episodes with a trained policy",
-        description="Play episodes with the policy of a run and print their returns and lengths.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        help="run episodes with a trained policy",
+        description="Run episodes with a trained policy and print statistics of their returns and "
+        "lengths. The policy is greedy (the most probable action) unless --stochastic is given; "
+        "training samples its actions.",
     )
-    parser.add_argument("run", metavar="RUN", help="folder of the run")
+    parser.add_argument("run", type=_path, metavar="RUN", help="run folder")
     add = parser.add_argument
-    add("--episodes", type=_positive, default=100, metavar="N", help="how many")
-    add("--seed", type=_natural, default=0, metavar="N", help="seed of everything random")
+    add(
+        "--episodes",
+        type=_positive,
+        default=100,
+        metavar="N",
+        help="number of episodes (default: 100)",
+    )
+    add("--seed", type=_natural, default=0, metavar="N", help="random seed (default: 0)")
     add(
         "--stochastic",
         action="store_true",
-        help="draw actions from the policy instead of taking the likeliest one",
+        help="sample the actions, as training does",
     )
     _add_imports(add)
+
+
+def _add_plot(commands: argparse._SubParsersAction[Parser]) -> None:
+    parser = commands.add_parser(
+        "plot",
+        help="redraw the learning curve of a run",
+        description="Redraw the learning curve of a run from metrics.csv, even during training.",
+    )
+    parser.add_argument("run", type=_path, metavar="RUN", help="run folder")
 
 
 def _add_bench(commands: argparse._SubParsersAction[Parser]) -> None:
     parser = commands.add_parser(
         "bench",
-        help="measure speed and accuracy against the memory's speed and other libraries",
+        help="benchmark speed and accuracy against other libraries",
         description=BENCH_DESCRIPTION,
         epilog=BENCH_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = parser.add_argument_group("what").add_argument
-    add("--quick", action="store_true", help="few sizes, few measurements: a first look")
+    add = parser.add_argument_group("workloads").add_argument
+    add("--quick", action="store_true", help="few sizes and few repetitions, for a first look")
     add(
         "--filter",
         action="append",
         metavar="PATTERN",
-        help="only workloads with this in their name, as in 'score_gradient K=18 N=4096', or that "
-        "match it if it has a wildcard (* ?); may be repeated",
+        help="only workloads whose name contains this, for example 'score_gradient K=18'; with a "
+        "wildcard (* ?) the whole name has to match; may be repeated",
     )
     add(
         "--peers",
         type=_peers,
         metavar="NAMES",
-        help=f"only these of {','.join(PEERS)} (default: all; with --quick those that need not "
-        "compile for long)",
+        help=f"other libraries to compare with, out of {','.join(PEERS)} (default: all; with "
+        "--quick those without a long compilation)",
     )
-    add("--no-peers", action="store_true", help="scorefn alone")
+    add("--no-peers", action="store_true", help="measure only scorefn")
     add(
         "--num-threads",
         "--threads",
         type=_positive,
         metavar="N",
-        help="threads, of the peers too (default: as many as scorefn takes)",
+        help="number of threads, for all libraries (default: scorefn's default)",
     )
-    add("--dtype", choices=("float32", "float64"), help="of the logits (default: float32)")
+    add("--dtype", choices=("float32", "float64"), help="dtype of the logits (default: float32)")
 
     add = parser.add_argument_group("results").add_argument
-    add("--output", metavar="DIR", help="their folder (default: runs/bench-1, -2, ...)")
-    add("--resume", metavar="RUN", help="go on with the run in this folder")
-    add("--compare", metavar="RUN", help="show what changed since the run in this folder or file")
+    add(
+        "--output",
+        type=_path,
+        metavar="DIR",
+        help="folder for the results (default: runs/bench-1, -2, ...)",
+    )
+    add("--resume", type=_path, metavar="RUN", help="continue the benchmark in this folder")
+    add(
+        "--compare",
+        type=_path,
+        metavar="RUN",
+        help="show differences to the results in this folder or file",
+    )
     add(
         "--markdown",
+        type=_path,
         metavar="FILE",
-        help="write the tables into this file, or into the part of it that they wrote before",
+        help="write the tables to this file; a file with marked tables keeps its other text",
     )
-    add("--quiet", action="store_true", help="no progress; print the folder of the results alone")
+    add("--quiet", action="store_true", help="no progress; print only the folder of the results")
+
+
+def _path(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    return text
+
+
+def _module(text: str) -> str:
+    if not is_module_name(text):
+        raise argparse.ArgumentTypeError(f"'{text}' is not the name of a Python module")
+    return text
 
 
 def _peers(text: str) -> list[str]:
@@ -229,9 +306,10 @@ def _add_imports(add: Callable[..., argparse.Action]) -> None:
         "--import",
         dest="imports",
         action="append",
+        type=_module,
         default=[],
         metavar="MODULE",
-        help="import this module first, which registers environments; may be repeated",
+        help="module that registers environments; may be repeated",
     )
 
 

@@ -43,7 +43,7 @@ def draw_learning_curve(
             target, color=ORANGE, linestyle="--", linewidth=1.2, label=f"target {target:g}"
         )
     above.set_title(title, loc="left")
-    above.set_ylabel("mean return of an episode")
+    above.set_ylabel("mean return per episode")
     above.legend(frameon=False, loc="best")
 
     below.plot(steps, [row.entropy for row in rows], color=GREY, linewidth=1.2)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from scorefn import sample
 from scorefn.cli.environments import Environments
 from scorefn.cli.models import PlayablePolicy, policy_input
 
@@ -34,7 +35,7 @@ def play(
     greedy: bool,
     rng: np.random.Generator,
 ) -> Episodes:
-    """Play so many episodes; greedy: the likeliest action, else one drawn from the policy.
+    """Play so many episodes; greedy: the most probable allowed action, else a sampled one.
 
     How many each environment plays is fixed in advance: the first to end would be the short ones.
     """
@@ -45,12 +46,17 @@ def play(
     returns, lengths = [], []
     observations = envs.reset(int(rng.integers(2**31)))
     while to_play.any():
-        inputs = policy_input(policy, observations)
+        inputs, masks = policy_input(policy, observations), envs.masks
         if greedy:
-            actions = policy.logits(inputs).argmax(axis=-1)
-        else:
+            logits = policy.logits(inputs)
+            allowed = logits if masks is None else np.where(masks, logits, -np.inf)
+            actions = allowed.argmax(axis=-1)
+        elif masks is None:
             actions = policy.sample(inputs, rng=rng).actions
+        else:
+            actions = sample(policy.logits(inputs), where=masks, rng=rng).actions
         step = envs.step(actions)
+        envs.between_steps()
         observations = step.observations
         current_return += np.where(step.valid, step.rewards, 0.0)
         current_length += step.valid

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from scorefn.cli.environments import Environments
 
-Act = Callable[[NDArray[Any]], NDArray[np.int64]]
+Masks = NDArray[np.bool_] | None  # of allowed actions; None if all are
+Act = Callable[[NDArray[Any], Masks], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Rollout:
     terminated: NDArray[np.bool_]
     truncated: NDArray[np.bool_]
     valid: NDArray[np.bool_]  # True = a sample; see environments.Step
+    masks: Masks  # (num_steps, num_envs, num_actions)
     episode_returns: NDArray[np.float64]
     episode_lengths: NDArray[np.int64]
 
@@ -41,13 +43,17 @@ class Player:
         self._lengths = np.zeros(self._envs.num_envs, dtype=np.int64)
 
     def collect(self, act: Act, num_steps: int) -> Rollout:
-        steps, observations, actions = [], [], []
+        steps, observations, actions, masks = [], [], [], []
         returns, lengths = [], []
         for _ in range(num_steps):
-            chosen = act(self._observations)
+            mask = self._envs.masks
+            chosen = act(self._observations, mask)
             step = self._envs.step(chosen)
+            self._envs.between_steps()
             observations.append(self._observations)
             actions.append(chosen)
+            if mask is not None:
+                masks.append(mask)
             steps.append(step)
             self._observations = step.observations
             self._returns += np.where(step.valid, step.rewards, 0.0)
@@ -66,6 +72,7 @@ class Player:
             terminated=np.stack([step.terminated for step in steps]),
             truncated=np.stack([step.truncated for step in steps]),
             valid=np.stack([step.valid for step in steps]),
+            masks=np.stack(masks) if masks else None,
             episode_returns=np.concatenate(returns) if returns else np.zeros(0),
             episode_lengths=np.concatenate(lengths) if lengths else np.zeros(0, dtype=np.int64),
         )

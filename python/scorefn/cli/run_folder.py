@@ -6,14 +6,20 @@
     learning_curve.png  the metrics as a picture
     checkpoint.npz      what --resume needs
 
-Nothing in a file is ever executed when it is read; a damaged one is a `CommandError`.
+A save writes the checkpoint first, then the rest. The checkpoint holds the rows that metrics.csv
+has not got yet, so a kill at any moment loses nothing of what was saved.
+Reading a file never executes anything; a damaged one is a `CommandError`. But evaluate and --resume
+import the modules that config.json names, because these register the environment.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +28,7 @@ import numpy as np
 from scorefn import LinearPolicy, TabularPolicy, load_policy
 from scorefn._files import read_arrays
 from scorefn.cli.errors import CommandError, describe_exception
-from scorefn.cli.metrics import MetricsRow, read_metrics, write_metrics
+from scorefn.cli.metrics import MetricsRow, read_metrics
 from scorefn.cli.models import PlayablePolicy
 from scorefn.cli.output import create_folder, replacing, writing
 from scorefn.cli.settings import TrainSettings
@@ -31,6 +37,28 @@ from scorefn.cli.state import Arrays
 FORMAT_VERSION = 1
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run came."""
+
+    state: str  # running (or killed), or how the last session ended
+    steps: int
+    seconds: float
+
+    @property
+    def is_complete(self) -> bool:
+        return self.state in ("finished", "solved")
+
+    @staticmethod
+    def from_json(values: object) -> Progress:
+        if not isinstance(values, dict) or set(values) != {"state", "steps", "seconds"}:
+            raise CommandError("progress is not an object of state, steps and seconds")
+        progress = Progress(**values)
+        if not isinstance(progress.state, str) or type(progress.steps) is not int:
+            raise CommandError("progress has a state or steps that cannot be")
+        return progress
 
 
 class RunFolder:
@@ -55,27 +83,54 @@ class RunFolder:
         except OSError as error:  # a name too long, or a folder that may not be looked into
             raise CommandError(f"cannot read {path}: {error.strerror or error}") from error
         if not is_run:
-            raise CommandError(f"{path} is not the folder of a run: it has no config.json")
+            raise CommandError(f"{path} is not a run folder: it has no config.json")
         return folder
 
-    def write_config(self, settings: TrainSettings, progress: dict[str, Any]) -> None:
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nobody else trains in this folder meanwhile, on this machine at least.
+
+        The lock is the kernel's, so that nothing is left of it after a kill.
+        """
+        with _open_folder(self.path) as descriptor:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise CommandError(f"{self.path} is in use by another training") from error
+            except OSError:  # a file system without locks
+                pass
+            yield
+
+    def flush(self) -> None:
+        """Have the replaced files survive a power loss."""
+        with writing(self.path), _open_folder(self.path) as descriptor:
+            os.fsync(descriptor)
+
+    def write_config(self, settings: TrainSettings, progress: Progress) -> None:
         content = {
             "format_version": FORMAT_VERSION,
             "settings": settings.to_json(),
-            "progress": progress,
+            "progress": asdict(progress),
             "versions": _versions(),
         }
         with replacing(self.config) as part:
             part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     def read_settings(self) -> TrainSettings:
-        def read() -> TrainSettings:
-            content = json.loads(self.config.read_text(encoding="utf-8"))
-            if not isinstance(content, dict) or content.get("format_version") != FORMAT_VERSION:
-                raise CommandError(f"format_version is not {FORMAT_VERSION}")
-            return TrainSettings.from_json(content.get("settings"))
+        return _reading(
+            self.config, lambda: TrainSettings.from_json(self._read_config().get("settings"))
+        )
 
-        return _reading(self.config, read)
+    def read_progress(self) -> Progress:
+        return _reading(
+            self.config, lambda: Progress.from_json(self._read_config().get("progress"))
+        )
+
+    def _read_config(self) -> dict[str, Any]:
+        content = json.loads(self.config.read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or content.get("format_version") != FORMAT_VERSION:
+            raise CommandError(f"format_version is not {FORMAT_VERSION}")
+        return content
 
     def write_policy(self, policy: PlayablePolicy) -> None:
         with writing(self.policy):
@@ -92,9 +147,9 @@ class RunFolder:
 
         return _reading(self.policy, read)
 
-    def write_metrics(self, rows: list[MetricsRow]) -> None:
-        with replacing(self.metrics) as part, part.open("w", encoding="utf-8", newline="") as file:
-            write_metrics(file, rows)
+    def write_metrics(self, text: str) -> None:
+        with replacing(self.metrics) as part:
+            part.write_text(text, encoding="utf-8", newline="")
 
     def read_metrics(self) -> list[MetricsRow]:
         def read() -> list[MetricsRow]:
@@ -122,6 +177,15 @@ def _reading(path: Path, read: Callable[[], T]) -> T:
         if not message.startswith(str(path)):  # as load_policy's do
             message = f"{path} is damaged: {message}"
         raise CommandError(message) from error
+
+
+@contextmanager
+def _open_folder(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _versions() -> dict[str, str]:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from typing import Literal
 
 from scorefn.cli.display import Display, Status
-from scorefn.cli.output import replacing
-from scorefn.cli.picture import draw_learning_curve
-from scorefn.cli.run_folder import RunFolder
+from scorefn.cli.errors import CommandError
+from scorefn.cli.metrics import HEADER, format_rows
+from scorefn.cli.run_folder import Progress, RunFolder
 from scorefn.cli.settings import TrainSettings
-from scorefn.cli.trainer import Outcome, Trainer, recent_return
+from scorefn.cli.trainer import Outcome, StopTraining, Trainer, recent_return
 
-SECONDS_BETWEEN_SAVES = 10.0
+# With a step of an environment and a save of a second each, an update is on disk after 5 s.
+SECONDS_BETWEEN_SAVES = 3.0
 
 
 class Session:
@@ -32,31 +35,46 @@ class Session:
         self._time_limit = math.inf if time_limit is None else time_limit
         self._interrupted = interrupted
         self._started = self._saved = time.monotonic()
+        self._metrics_text = HEADER + format_rows(trainer.metrics[: trainer.rows_on_disk])
         self._first_step = trainer.steps
+        self.saved_updates = trainer.updates
+        self.saved_steps = trainer.steps
+        self.failure: CommandError | None = None  # of a save, which has ended the training
 
     def run(self, display: Display) -> Outcome:
-        self._save("running")
-        outcome = self._trainer.run(
-            should_stop=lambda: self._interrupted() or self._elapsed() >= self._time_limit,
-            after_update=lambda: display.show(self._status()),
-            after_segment=self._save_if_due,
-        )
-        self._save(outcome)
-        with replacing(self._folder.picture) as part:
-            draw_learning_curve(
-                part,
-                self._trainer.metrics,
-                title=f"{self._settings.environment}, seed {self._settings.seed}",
-                target=self._settings.stop_at_return,
+        """Train, and save what was reached, whatever ends it."""
+        self._write_config("running")  # first: with 0 steps it is enough to resume
+        if self._trainer.updates == 0:
+            self._save("running")
+        outcome: Outcome = "failed"
+        try:
+            outcome = self._trainer.run(
+                after_update=lambda: self._after_update(display),
+                between_steps=self._between_steps,
             )
+            self._save(outcome)
+        except Exception:
+            if self.failure is None:  # an error of the environment, say
+                with suppress(CommandError):
+                    self._save("failed")
+                raise
         return outcome
 
-    def _elapsed(self) -> float:
-        return time.monotonic() - self._started
+    def _after_update(self, display: Display) -> None:
+        self._between_steps()
+        display.show(self._status())
+
+    def _between_steps(self) -> None:
+        now = time.monotonic()
+        if self._interrupted() or now - self._started >= self._time_limit:
+            raise StopTraining
+        is_due = now - self._saved >= SECONDS_BETWEEN_SAVES
+        if is_due and self._trainer.updates > self.saved_updates:
+            self._save("running")
 
     def _status(self) -> Status:
         done, total = self._trainer.steps, self._settings.steps
-        elapsed = max(self._elapsed(), 1e-9)
+        elapsed = max(time.monotonic() - self._started, 1e-9)
         speed = (done - self._first_step) / elapsed
         left = min(max(0, total - done) / speed, max(0.0, self._time_limit - elapsed))
         return Status(
@@ -68,16 +86,27 @@ class Session:
             seconds_left=left,
         )
 
-    def _save_if_due(self) -> None:
-        if time.monotonic() - self._saved >= SECONDS_BETWEEN_SAVES:
-            self._save("running")
+    def _save(self, state: Outcome | Literal["running"]) -> None:
+        """Write the checkpoint first: it alone is enough to resume without a loss.
 
-    def _save(self, state: str) -> None:
-        """The metrics before the checkpoint, which must not count more updates than they have."""
+        So each of the other files may be older than the checkpoint, and none is ever newer.
+        """
         trainer, folder = self._trainer, self._folder
-        folder.write_metrics(trainer.metrics)
-        folder.write_checkpoint(trainer.checkpoint)
-        folder.write_policy(trainer.policy())
-        progress = {"state": state, "steps": trainer.steps, "seconds": trainer.seconds}
-        folder.write_config(self._settings, progress)
+        try:
+            folder.write_checkpoint(trainer.checkpoint())
+            self.saved_updates, self.saved_steps = trainer.updates, trainer.steps
+            self._metrics_text += format_rows(trainer.metrics[trainer.rows_on_disk :])
+            folder.write_metrics(self._metrics_text)
+            trainer.rows_on_disk = trainer.updates
+            folder.write_policy(trainer.policy())
+            self._write_config(state)
+            folder.flush()
+        except CommandError as error:
+            self.failure = error
+            raise
         self._saved = time.monotonic()
+
+    def _write_config(self, state: str) -> None:
+        trainer = self._trainer
+        progress = Progress(state, trainer.steps, trainer.seconds)
+        self._folder.write_config(self._settings, progress)

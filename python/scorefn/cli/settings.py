@@ -47,6 +47,7 @@ DEFAULTS: Mapping[PolicyKind, Mapping[str, Number]] = {
 class TrainSettings:
     """All that decides the result of a run. A thread count or a path does not."""
 
+    imports: list[str]  # modules that register the environment
     environment: str
     env_args: dict[str, Any]
     seed: int
@@ -68,6 +69,7 @@ class TrainSettings:
         """The settings of a config file, which anyone may have edited."""
         if not isinstance(values, dict):
             raise CommandError("settings is not an object")
+        values = {"imports": [], **values}  # not in the files of scorefn 0.1
         expected = {field.name for field in fields(TrainSettings)}
         if set(values) != expected:
             odd = ", ".join(sorted(expected ^ set(values)))
@@ -76,6 +78,10 @@ class TrainSettings:
             if not valid(values[name]):
                 raise CommandError(f"settings: {name} = {values[name]!r} is not valid")
         return TrainSettings(**values)
+
+
+def is_module_name(text: object) -> bool:
+    return isinstance(text, str) and all(part.isidentifier() for part in text.split("."))
 
 
 def _is_int(value: object, minimum: int) -> bool:
@@ -89,6 +95,7 @@ def _is_number(value: object, minimum: float, maximum: float) -> bool:
 
 _LARGEST = 1e9
 _VALID: Mapping[str, Callable[[Any], bool]] = {
+    "imports": lambda v: isinstance(v, list) and all(map(is_module_name, v)),
     "environment": lambda v: isinstance(v, str),
     "env_args": lambda v: isinstance(v, dict),
     "seed": lambda v: _is_int(v, 0),

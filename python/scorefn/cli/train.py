@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
+import os
 import shlex
 import sys
 from argparse import Namespace
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import fields, replace
+from signal import SIGINT, Signals
 from typing import Any
 
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
 from scorefn import TabularPolicy, threads
-from scorefn.cli.display import make_display
+from scorefn.cli.confirm import EVALUATION_EPISODES
+from scorefn.cli.display import make_display, number
 from scorefn.cli.environments import (
     Environments,
     episode_limit,
@@ -22,16 +27,15 @@ from scorefn.cli.environments import (
     make_environments,
     parse_env_args,
 )
-from scorefn.cli.errors import INTERRUPTED, CommandError
+from scorefn.cli.errors import CommandError
 from scorefn.cli.interrupt import deferred_interrupt
 from scorefn.cli.models import PlayablePolicy
 from scorefn.cli.play import Episodes, play
+from scorefn.cli.plot import draw_picture
 from scorefn.cli.run_folder import RunFolder
 from scorefn.cli.session import Session
 from scorefn.cli.settings import DEFAULTS, NEVER, TrainSettings
 from scorefn.cli.trainer import Outcome, Trainer, recent_return
-
-EVALUATION_EPISODES = 100
 
 # What --resume may change: only how long the training goes on.
 CHANGED_BY_RESUME = ("steps", "stop_at_return")
@@ -40,38 +44,66 @@ CHANGED_BY_RESUME = ("steps", "stop_at_return")
 def train(args: Namespace) -> int:
     import_modules(args.imports)
     folder = None if args.resume is None else RunFolder.open(args.resume)
-    settings = _new_settings(args) if folder is None else _resumed_settings(args, folder)
-    with closing(_make(settings, settings.num_envs)) as envs:
-        trainer = Trainer(settings, envs, lambda policy, rng: _evaluate(settings, policy, rng))
+    with ExitStack() as stack:
+        if folder is not None:  # before anything is read that another training may replace
+            stack.enter_context(folder.locked())
+        settings = _new_settings(args) if folder is None else _resumed_settings(args, folder)
+        envs = stack.enter_context(closing(_make(settings, settings.num_envs)))
+        trainer = Trainer(
+            settings,
+            envs,
+            lambda policy, rng, num_episodes: _evaluate(
+                settings, policy, rng, num_episodes, envs.between_steps
+            ),
+        )
         if folder is None:
             name = f"{settings.environment.replace('/', '-')}-seed{settings.seed}"
             folder = RunFolder.create(args.output, name)
+            stack.enter_context(folder.locked())
         else:
             _resume(trainer, folder, settings)
+        interrupt = stack.enter_context(deferred_interrupt())
+        session = Session(
+            trainer,
+            settings,
+            folder,
+            time_limit=args.time_limit,
+            interrupted=lambda: interrupt.requested,
+        )
         with (
-            deferred_interrupt() as interrupt,
             threads(args.num_threads),
             make_display(settings.environment, quiet=args.quiet) as display,
         ):
-            session = Session(
-                trainer,
-                settings,
-                folder,
-                time_limit=args.time_limit,
-                interrupted=lambda: interrupt.requested,
-            )
             outcome = session.run(display)
-    interrupted = outcome == "stopped" and interrupt.requested
-    if args.quiet:
-        print(folder.path)
-    else:
-        print(_headline(trainer, outcome, interrupted), _report(folder, trainer, outcome), sep="\n")
-    return INTERRUPTED if interrupted else 0
+        stopped_by = interrupt.signal if outcome == "stopped" else None
+        try:
+            if args.quiet:
+                print(folder.path, flush=True)
+            else:
+                print(_headline(trainer, outcome, stopped_by))
+                report = _report(
+                    folder, trainer, session, outcome, has_masks=envs.masks is not None
+                )
+                print(report, flush=True)
+        finally:  # also if nobody reads what is printed
+            if session.failure is not None:
+                raise session.failure
+            _draw(folder, settings, trainer)
+    return 0 if stopped_by is None else interrupt.exit_code
+
+
+def _draw(folder: RunFolder, settings: TrainSettings, trainer: Trainer) -> None:
+    """Last, so that a picture that cannot be drawn takes nothing away."""
+    try:
+        draw_picture(folder, settings, trainer.metrics)
+    except CommandError as error:
+        again = f"scorefn plot {shlex.quote(str(folder.path))}"
+        raise CommandError(f"{error} (everything else is saved; try {again})") from error
 
 
 def _new_settings(args: Namespace) -> TrainSettings:
     if args.environment is None:
-        raise CommandError("which environment? For example: scorefn train CartPole-v1")
+        raise CommandError("ENV is missing, for example: scorefn train CartPole-v1")
     spec = _announced_spec(args.environment)
     env_args = parse_env_args(args.env_arg or ())
     limit = args.max_episode_steps or episode_limit(spec)
@@ -95,20 +127,20 @@ def _new_settings(args: Namespace) -> TrainSettings:
 def _announced_spec(env_id: str) -> EnvSpec:
     spec = find_spec(env_id)
     if spec.id != env_id:
-        print(
-            f"scorefn: note: this Gymnasium has retired {env_id}; training its successor {spec.id}",
-            file=sys.stderr,
-        )
+        _note(f"Gymnasium has retired {env_id}; training its successor {spec.id}")
     return spec
 
 
 def _resumed_settings(args: Namespace, folder: RunFolder) -> TrainSettings:
-    fixed = {field.name for field in fields(TrainSettings)} - set(CHANGED_BY_RESUME)
+    fixed = {field.name for field in fields(TrainSettings)} - {*CHANGED_BY_RESUME, "imports"}
     for name in sorted(fixed | {"output", "env_arg"}):
         if getattr(args, name, None) is not None:
             option = "ENV" if name == "environment" else f"--{name.replace('_', '-')}"
-            raise CommandError(f"--resume goes on with the settings of the run; leave out {option}")
+            raise CommandError(f"--resume keeps the settings of the run; omit {option}")
     settings = folder.read_settings()
+    import_modules(settings.imports, f"{folder.config} imports")
+    imports = list(dict.fromkeys([*settings.imports, *args.imports]))
+    settings = replace(settings, imports=imports)
     if args.steps is not None:
         settings = replace(settings, steps=args.steps)
     if args.stop_at_return is not None:
@@ -118,15 +150,42 @@ def _resumed_settings(args: Namespace, folder: RunFolder) -> TrainSettings:
 
 
 def _resume(trainer: Trainer, folder: RunFolder, settings: TrainSettings) -> None:
-    checkpoint, metrics = folder.read_checkpoint(), folder.read_metrics()
+    progress = folder.read_progress()
+    if progress.steps == 0 and not os.path.lexists(folder.checkpoint):
+        return  # it was killed before it began
+    checkpoint = folder.read_checkpoint()
+    has_metrics = progress.steps > 0 or os.path.lexists(folder.metrics)
+    metrics = folder.read_metrics() if has_metrics else []  # killed in its first save
     try:
         trainer.resume(checkpoint, metrics)
     except CommandError as error:
         raise CommandError(f"{folder.checkpoint} is damaged: {error}") from error
-    if trainer.steps >= settings.steps:
+    old = folder.read_settings()
+    # A run that was killed at its end, after its last update, is finished off.
+    if trainer.steps >= settings.steps and (progress.is_complete or settings.steps != old.steps):
         raise CommandError(
-            f"{folder.path} has taken all of its {settings.steps:,} steps; --steps N for more"
+            f"{folder.path} has already finished its {settings.steps:,} steps; "
+            "--steps N sets a larger total"
         )
+    _tell_what_changes(trainer, old, settings)
+
+
+def _tell_what_changes(trainer: Trainer, old: TrainSettings, new: TrainSettings) -> None:
+    if trainer.is_within_segment:
+        _note(
+            "the run continues with new episodes in the middle of a segment: it keeps every "
+            "update, but is no longer bitwise the same as an uninterrupted run"
+        )
+    if new.steps != old.steps and trainer.metrics:
+        before, now = trainer.metrics[-1].learning_rate, trainer.learning_rate
+        _note(
+            f"the learning rate changes from {before:.3g} to {now:.3g}, because it decays linearly "
+            f"to 0 over all steps, which are now {new.steps:,} instead of {old.steps:,}"
+        )
+
+
+def _note(text: str) -> None:
+    print(f"scorefn: note: {text}", file=sys.stderr)
 
 
 def _make(settings: TrainSettings, num_envs: int) -> Environments:
@@ -135,39 +194,63 @@ def _make(settings: TrainSettings, num_envs: int) -> Environments:
 
 
 def _evaluate(
-    settings: TrainSettings, policy: PlayablePolicy, rng: np.random.Generator
+    settings: TrainSettings,
+    policy: PlayablePolicy,
+    rng: np.random.Generator,
+    num_episodes: int,
+    between_steps: Callable[[], None],
 ) -> Episodes:
     with closing(_make(settings, EVALUATION_EPISODES)) as envs:
-        return play(envs, policy, num_episodes=EVALUATION_EPISODES, greedy=True, rng=rng)
+        envs.between_steps = between_steps
+        return play(envs, policy, num_episodes=num_episodes, greedy=True, rng=rng)
 
 
-def _headline(trainer: Trainer, outcome: Outcome, interrupted: bool) -> str:
+def _headline(trainer: Trainer, outcome: Outcome, stopped_by: Signals | None) -> str:
     steps = f"{trainer.steps:,} steps in {trainer.seconds:.1f} s"
     if outcome == "solved" and trainer.evaluation is not None:
-        episodes = trainer.evaluation
+        returns = trainer.evaluation.returns
         return (
-            f"Solved after {steps}: mean return {episodes.returns.mean():.2f} "
-            f"over {len(episodes.returns)} evaluation episodes."
+            f"Solved after {steps}: mean return {number(returns.mean())} "
+            f"in {len(returns)} evaluation episodes (greedy policy)."
         )
-    ended = "Finished" if outcome == "finished" else "Interrupted" if interrupted else "Time is up"
+    if outcome == "finished":
+        ended = "Finished"
+    elif outcome == "failed":
+        ended = "Stopped by an error"
+    elif stopped_by is None:
+        ended = "Time is up"
+    else:
+        ended = "Interrupted" if stopped_by == SIGINT else f"Stopped by {stopped_by.name}"
     recent = recent_return(trainer.metrics)
-    return f"{ended} after {steps}: mean return {recent:.2f} over the last training episodes."
+    if math.isnan(recent):
+        return f"{ended} after {steps}: no episode has ended yet."
+    return (
+        f"{ended} after {steps}: mean return {number(recent)} in about the last 100 training "
+        "episodes (sampled actions)."
+    )
 
 
-def _report(folder: RunFolder, trainer: Trainer, outcome: Outcome) -> str:
-    """Where everything is and how to go on."""
+def _report(
+    folder: RunFolder, trainer: Trainer, session: Session, outcome: Outcome, *, has_masks: bool
+) -> str:
+    """Where everything is and how to continue."""
     run = shlex.quote(str(folder.path))
+    resume = f"\n  resume      scorefn train --resume {run}"
+    if session.failure is not None:
+        saved = f"{session.saved_steps:,} of {trainer.steps:,} steps are saved in {folder.path}"
+        return f"\n  saved       {saved}{resume}"
     if isinstance(trainer.policy(), TabularPolicy):
         use = "action, log_prob = policy.sample(state)"
     else:
-        use = "action, log_prob = policy.sample(np.append(observation, 1.0))"
-    go_on = f"\n  go on       scorefn train --resume {run}" if outcome == "stopped" else ""
+        where = ', where=info["action_mask"] == 1' if has_masks else ""
+        use = f"action, log_prob = policy.sample(np.append(observation, 1.0){where})"
+    again = resume if outcome == "stopped" else ""
     return f"""
   policy      {folder.policy}
   metrics     {folder.metrics}
   picture     {folder.picture}
-{go_on}
-  play it     scorefn evaluate {run}
+{again}
+  evaluate    scorefn evaluate {run}
   in Python   import numpy as np, scorefn
               policy = scorefn.load_policy({str(folder.policy)!r})
               {use}"""

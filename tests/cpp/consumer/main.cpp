@@ -10,6 +10,7 @@ int main(int, char** argv) {
     std::vector<float> logits(n * k), gradient(n * k), log_probs(n);
     std::vector<std::int64_t> actions(n);
     for (int i = 0; i < n * k; ++i) logits[i] = 0.5f * static_cast<float>(i * i % 13);
+    logits[6] = -90;  // a subnormal probability
     const std::vector<double> weights{1.0, -2.0, 0.5, 0.0, 3.0};
     const scorefn::RandomKey key{{std::strtoull(argv[1], nullptr, 10), std::strtoull(argv[2], nullptr, 10)}};
 
