@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scorefn import discounted_returns, gae
+import scorefn
+from scorefn import discounted_returns, gae, testing
 from scorefn.credit import advantages, normalize
 
 # Bounds the rounding of some tens of float64 operations on numbers of size 1 to 10.
@@ -17,13 +18,13 @@ def random_episodes(seed, shape):
     rng = np.random.default_rng(seed)
     rewards, values, next_values = rng.normal(size=(3, *shape))
     terminated, truncated = rng.random(size=(2, *shape)) < 0.2
-    where = rng.random(size=shape) < 0.8
-    return rewards, values, next_values, terminated, truncated, where
+    valid = rng.random(size=shape) < 0.8
+    return rewards, values, next_values, terminated, truncated, valid
 
 
-def returns_by_definition(r, discount, next_values, terminated, truncated, where):
+def returns_by_definition(r, discount, next_values, terminated, truncated, valid):
     """Follows each step of one environment forward to the end of its episode."""
-    steps = np.flatnonzero(where)
+    steps = np.flatnonzero(valid)
     result = np.zeros(len(r))
     for position, start in enumerate(steps):
         for power, t in enumerate(steps[position:]):
@@ -36,9 +37,9 @@ def returns_by_definition(r, discount, next_values, terminated, truncated, where
     return result
 
 
-def gae_by_definition(r, values, next_values, terminated, truncated, where, discount, gae_lambda):
+def gae_by_definition(r, values, next_values, terminated, truncated, valid, discount, gae_lambda):
     """The sum of (discount * lambda)^k delta_{t+k} up to the end of the episode."""
-    steps = np.flatnonzero(where)
+    steps = np.flatnonzero(valid)
     delta = r + discount * np.where(terminated, 0.0, next_values) - values
     result = np.zeros(len(r))
     for position, start in enumerate(steps):
@@ -58,14 +59,14 @@ def gae_by_definition(r, values, next_values, terminated, truncated, where, disc
 )
 def test_returns_and_gae_follow_their_definitions(seed, steps, batch, discount, gae_lambda):
     episodes = random_episodes(seed, (steps, *batch))
-    rewards, values, next_values, terminated, truncated, where = episodes
+    rewards, values, next_values, terminated, truncated, valid = episodes
     returns = discounted_returns(
         rewards,
         discount,
         terminated=terminated,
         truncated=truncated,
         next_values=next_values,
-        where=where,
+        valid=valid,
     )
     estimates = gae(
         rewards,
@@ -75,7 +76,7 @@ def test_returns_and_gae_follow_their_definitions(seed, steps, batch, discount, 
         truncated=truncated,
         discount=discount,
         gae_lambda=gae_lambda,
-        where=where,
+        valid=valid,
     )
     assert returns.dtype == estimates.dtype == np.float64
     assert returns.shape == estimates.shape == rewards.shape
@@ -85,6 +86,108 @@ def test_returns_and_gae_follow_their_definitions(seed, steps, batch, discount, 
         np.testing.assert_allclose(returns[(slice(None), *env)], expected, **CLOSE)
         expected = gae_by_definition(r, v, v_next, ends, cuts, counts, discount, gae_lambda)
         np.testing.assert_allclose(estimates[(slice(None), *env)], expected, **CLOSE)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_scans_of_half_the_digits_are_float32(dtype):
+    """Accumulated in float64, so a result is the reference for the same numbers, rounded once."""
+    rewards, values, next_values, terminated, truncated, valid = random_episodes(3, (400, 5))
+    numbers = [x.astype(dtype) for x in (rewards, values, next_values)]
+    ends = {"terminated": terminated, "truncated": truncated, "valid": valid}
+    returns = discounted_returns(numbers[0], 0.99, next_values=numbers[2], **ends)
+    expected = testing.discounted_returns(numbers[0], 0.99, next_values=numbers[2], **ends)
+    assert returns.dtype == np.float32
+    np.testing.assert_array_equal(returns, expected.astype(np.float32))
+    estimates = gae(*numbers, discount=0.99, gae_lambda=0.95, **ends)
+    expected = testing.gae(*numbers, discount=0.99, gae_lambda=0.95, **ends)
+    np.testing.assert_array_equal(estimates, expected.astype(np.float32))
+    assert gae(numbers[0], values, numbers[2], discount=1, gae_lambda=1, **ends).dtype == np.float64
+    assert discounted_returns(np.arange(3), 1.0).dtype == np.float64
+
+
+LAYOUTS = {
+    "time last": lambda x: np.moveaxis(np.moveaxis(x, 0, -1).copy(), -1, 0),
+    "every second": lambda x: np.repeat(x, 2, axis=-1)[..., ::2],
+    "backwards": lambda x: x[::-1].copy()[::-1],
+    "other byte order": lambda x: x.astype(x.dtype.newbyteorder()),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("shape", [(700,), (300, 3), (5, 2, 300), (40, 1500)])
+def test_scans_keep_their_bits(shape, layout):
+    """Tiles, strides and threads share out the work and change no bit of the plain loop."""
+    rewards, values, next_values, *flags = random_episodes(7, shape)
+    ends = dict(zip(("terminated", "truncated", "valid"), flags, strict=True))
+    expected = testing.gae(rewards, values, next_values, discount=0.99, gae_lambda=0.9, **ends)
+    expected_returns = testing.discounted_returns(rewards, 0.9, next_values=next_values, **ends)
+    arrange = LAYOUTS[layout]
+    rewards, values, next_values = map(arrange, (rewards, values, next_values))
+    ends = {name: arrange(x) for name, x in ends.items()}
+    for num_threads in (1, 3):
+        with scorefn.threads(num_threads):
+            estimates = gae(rewards, values, next_values, discount=0.99, gae_lambda=0.9, **ends)
+            returns = discounted_returns(rewards, 0.9, next_values=next_values, **ends)
+        np.testing.assert_array_equal(estimates, expected)
+        np.testing.assert_array_equal(returns, expected_returns)
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (4, 0), (2, 0, 3)])
+def test_scans_of_nothing(shape):
+    empty = np.zeros(shape).tolist()
+    ends = {"terminated": empty, "truncated": empty}
+    if shape[0] != 0:  # a list of lists that hold nothing has no last axis
+        empty = np.zeros(shape)
+        ends = {"terminated": np.zeros(shape, bool), "truncated": np.zeros(shape, np.int8)}
+    estimates = gae(empty, empty, empty, **ends, discount=0.9, gae_lambda=0.9)
+    returns = discounted_returns(empty, 0.9, **ends)
+    assert estimates.shape == returns.shape == np.shape(empty)
+    assert gae([], [], [], terminated=[], truncated=[], discount=1, gae_lambda=1).shape == (0,)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8])
+def test_flags_of_zeros_and_ones(dtype):
+    rewards, values, next_values, *flags = random_episodes(1, (20, 3))
+    ends = dict(zip(("terminated", "truncated", "valid"), flags, strict=True))
+    as_numbers = {name: x.astype(dtype) for name, x in ends.items()}
+    options = {"discount": 0.9, "gae_lambda": 0.5}
+    np.testing.assert_array_equal(
+        gae(rewards, values, next_values, **as_numbers, **options),
+        gae(rewards, values, next_values, **ends, **options),
+    )
+
+
+@pytest.mark.parametrize("environments", [1, 3, 700])
+def test_the_first_number_that_is_not_finite_is_named(environments):
+    rng = np.random.default_rng(0)
+    shape = (900, environments)
+    rewards, values, next_values = rng.normal(size=(3, *shape))
+    ends = {"terminated": np.zeros(shape, bool), "truncated": np.zeros(shape, bool)}
+    options = {"discount": 0.9, "gae_lambda": 0.9}
+    j = environments - 1
+    values[800, 0] = np.nan
+    values[13, j] = -np.inf
+    next_values[5, 0] = np.inf
+    with pytest.raises(ValueError, match=rf"values\[13, {j}\] must be finite, got -inf"):
+        gae(rewards, values, next_values, **ends, **options)
+    values[...] = 0.0
+    with pytest.raises(ValueError, match=r"next_values\[5, 0\] must be finite, got inf"):
+        gae(rewards, values, next_values, **ends, **options)
+    ends["terminated"][5, 0] = True  # nothing follows
+    assert np.isfinite(gae(rewards, values, next_values, **ends, **options)).all()
+    rewards[899, j] = np.nan
+    with pytest.raises(ValueError, match=rf"rewards\[899, {j}\] must be finite, got nan"):
+        discounted_returns(rewards, 0.9)
+
+
+def test_next_values_count_where_an_episode_was_cut():
+    next_values = [np.nan, 8.0, np.inf, 4.0]
+    truncated = [False, True, False, False]
+    returns = discounted_returns(np.ones(4), 0.5, truncated=truncated, next_values=next_values)
+    np.testing.assert_array_equal(returns, [3.5, 5.0, 2.5, 3.0])
+    truncated[2] = True
+    with pytest.raises(ValueError, match=r"next_values\[2\] must be finite, got inf"):
+        discounted_returns(np.ones(4), 0.5, truncated=truncated, next_values=next_values)
 
 
 def test_returns_of_plain_rewards():
@@ -125,11 +228,11 @@ def test_gae_with_lambda_1_is_return_minus_value():
 
 
 def test_steps_that_do_not_count_may_hold_anything():
-    where = np.array([True, False, True, False])
+    valid = np.array([True, False, True, False])
     rewards = np.array([1.0, np.nan, 2.0, np.inf])
     never = np.zeros(4, dtype=bool)
     np.testing.assert_array_equal(
-        discounted_returns(rewards, 1.0, where=where, next_values=[0.0, np.nan, 8.0, np.nan]),
+        discounted_returns(rewards, 1.0, valid=valid, next_values=[0.0, np.nan, 8.0, np.nan]),
         [11.0, 0.0, 10.0, 0.0],
     )
     terminated = np.array([False, True, True, False])
@@ -141,7 +244,7 @@ def test_steps_that_do_not_count_may_hold_anything():
         truncated=never,
         discount=1.0,
         gae_lambda=1.0,
-        where=where,
+        valid=valid,
     )
     np.testing.assert_array_equal(estimates, [2.5, 0.0, 1.75, 0.0])
 
@@ -152,18 +255,18 @@ def test_reset_steps_of_gymnasium_do_not_count():
     rng = np.random.default_rng(0)
     envs.reset(seed=0)
     done = np.zeros(3, dtype=bool)
-    rewards, terminated, truncated, where = [], [], [], []
+    rewards, terminated, truncated, valid = [], [], [], []
     for _ in range(200):
-        where.append(~done)
+        valid.append(~done)
         _, reward, ends, cuts, _ = envs.step(rng.integers(2, size=3))
         done = ends | cuts
         rewards.append(reward)
         terminated.append(ends)
         truncated.append(cuts)
     envs.close()
-    ends, counts = np.array(terminated), np.array(where)
+    ends, counts = np.array(terminated), np.array(valid)
     returns = discounted_returns(
-        np.array(rewards), 1.0, terminated=ends, truncated=np.array(truncated), where=counts
+        np.array(rewards), 1.0, terminated=ends, truncated=np.array(truncated), valid=counts
     )
     assert (~counts).sum() == ends[:-1].sum() > 10
     for env in range(3):
@@ -238,14 +341,61 @@ def test_normalize_numbers_of_any_size():
     assert np.abs(normalize([0.0, 5e-324])).max() < 1e-300  # eps is far larger
 
 
+@pytest.mark.parametrize(
+    "equal",
+    [
+        [123456789.1] * 7,
+        [0.1] * 10,
+        [-1e308] * 3,
+        [1.0 / 3.0] * 1000,
+        [0.3, 0.1 + 0.2, 0.3],
+        [123456789.1, np.nextafter(123456789.1, 1e9), 123456789.1],
+        [5e-324] * 3,
+        [0.0] * 4,
+    ],
+)
+def test_equal_numbers_are_normalised_to_0(equal):
+    for eps in (1e-8, 0.0):
+        np.testing.assert_array_equal(normalize(equal, eps=eps), 0.0)
+    rows = np.array([equal, np.arange(len(equal))])
+    by_row = normalize(rows, axis=1)
+    np.testing.assert_array_equal(by_row[0], 0.0)
+    np.testing.assert_array_equal(by_row[1], normalize(np.arange(len(equal))))
+
+
+def test_normalisation_keeps_small_differences_of_large_numbers():
+    """Beyond a few ULP a difference is one, and the mean loses none of its digits."""
+    a = 2.0**40 + np.array([0.0, 1.0, 2.0, 5.0])
+    expected = np.array([-2.0, -1.0, 0.0, 3.0]) / (np.sqrt(14.0 / 3.0) + 1e-8)
+    np.testing.assert_allclose(normalize(a), expected, rtol=1e-15)
+
+
+def test_floating_point_errors_are_never_raised():
+    never = np.zeros(1501, bool)
+    tiny = np.array([1e-310, 1e-308, 5e-324])
+    with np.errstate(all="raise"):
+        returns = discounted_returns([0.0] * 1500 + [1.0], 0.5)
+        assert returns[-1] == 1.0
+        assert returns[0] == 0.0
+        gae(*[[1e-300] * 1501] * 3, terminated=never, truncated=never, discount=0.1, gae_lambda=0.1)
+        assert discounted_returns([1e308, 1e308], 1.0).tolist() == [np.inf, 1e308]
+        assert discounted_returns(np.float16([6e-8, 6e4]), 1e-30).dtype == np.float32
+        np.testing.assert_allclose(normalize([1e308, -1e308]), [0.5**0.5, -(0.5**0.5)])
+        for x in (tiny, tiny * 1e305, [1e308] * 3, [1.7e308, -1.7e308, 0.0], np.float16([6e-8, 1])):
+            for baseline in ("none", "mean", "leave_one_out"):
+                advantages(x, baseline)
+            advantages(x, "values", values=np.negative(x))
+            assert np.isfinite(normalize(x)).all()
+    np.testing.assert_array_equal(advantages([1e308] * 3, "mean"), 0.0)
+
+
 def test_an_infinite_sum_stays_in_its_episode():
     rewards, ends = [1.0, 1e308, 1e308], [True, False, False]
-    with np.errstate(over="ignore"):
-        returns = discounted_returns(rewards, 1.0, terminated=ends)
-        options = {"truncated": np.zeros(3, bool), "discount": 1.0}
-        zeros = np.zeros(3)
-        sums = gae(rewards, zeros, zeros, terminated=ends, gae_lambda=1.0, **options)
-        steps = gae(rewards, zeros, zeros, terminated=ends, gae_lambda=0.0, **options)
+    returns = discounted_returns(rewards, 1.0, terminated=ends)
+    options = {"truncated": np.zeros(3, bool), "discount": 1.0}
+    zeros = np.zeros(3)
+    sums = gae(rewards, zeros, zeros, terminated=ends, gae_lambda=1.0, **options)
+    steps = gae(rewards, zeros, zeros, terminated=ends, gae_lambda=0.0, **options)
     assert returns.tolist() == sums.tolist() == [1.0, np.inf, 1e308]
     assert steps.tolist() == rewards
 

@@ -6,8 +6,8 @@ from dataclasses import FrozenInstanceError
 import numpy as np
 import pytest
 
-from scorefn import LinearPolicy, LogitsPolicy, Reinforce, TabularPolicy, testing
-from scorefn.policies import SampleTerms
+from scorefn import LinearPolicy, LogitsPolicy, Reinforce, TabularPolicy, credit, testing
+from scorefn.policies import GradientStatistics
 
 INF = np.inf
 K = 3
@@ -232,6 +232,95 @@ def test_equal_samples_have_standard_error_zero():
     assert estimate.diagnostics.gradient_standard_error == 0.0
 
 
+@pytest.mark.parametrize("size", [1e-310, 1e-200, 1e-30, 1e150, 1e200, 1e300])
+def test_rewards_of_any_size(case, size):
+    """Diagnostics scale with the rewards and nothing overflows."""
+    problem = Problem(case, 3)
+    actions = problem.p.argmax(axis=1)
+    rewards = problem.rewards[np.arange(3), actions]
+    samples = (problem.policy, problem.observations, actions)
+    usual = Reinforce("mean").estimate(*samples, rewards, where=problem.where)
+    scaled = rewards * size
+    with np.errstate(all="raise"):
+        estimate = Reinforce("mean").estimate(*samples, scaled, where=problem.where)
+        for normalize in (False, True):
+            reinforce = Reinforce("leave_one_out", 0.1, normalize_advantages=normalize)
+            d = reinforce.estimate(*samples, scaled, where=problem.where).diagnostics
+            assert np.isfinite([d.advantage_std, d.gradient_norm, d.gradient_standard_error]).all()
+    names = ["mean_reward", "advantage_std", "gradient_norm", "gradient_standard_error"]
+    for name in names:
+        expected = getattr(usual.diagnostics, name) * size
+        # A gradient or a variance that cancels leaves rounding errors, of which a variance has the
+        # root; the subnormal numbers have fewer digits.
+        rtol = 1e-8 if size > 1e-300 else 1e-2
+        close = pytest.approx(expected, rel=rtol, abs=max(1e-7 * size, 1e-322))
+        assert getattr(estimate.diagnostics, name) == close
+
+
+@pytest.mark.parametrize("baseline", ["none", "mean", "leave_one_out", "values"])
+@pytest.mark.parametrize("nearly", [0.0, 1.5e-8])
+def test_equal_rewards_have_no_gradient(case, baseline, nearly):
+    problem = Problem(case, 3)
+    actions = problem.p.argmax(axis=1)
+    rewards = 123456789.1 + np.array([0.0, nearly, 0.0])
+    values = np.full(3, 123456000.3) if baseline == "values" else None
+    reinforce = Reinforce(baseline, normalize_advantages=True)
+    estimate = reinforce.estimate(
+        problem.policy, problem.observations, actions, rewards, values=values, where=problem.where
+    )
+    np.testing.assert_array_equal(estimate.gradient, 0.0)
+    assert estimate.diagnostics.gradient_standard_error == 0.0
+
+
+@pytest.mark.parametrize("baseline", ["mean", "leave_one_out"])
+@pytest.mark.parametrize("normalize", [False, True])
+def test_several_samples_of_an_observation_are_compared_along_an_axis(case, baseline, normalize):
+    problem = Problem(case, 3)
+    policy, x = problem.policy, problem.observations
+    actions, _ = policy.sample(x, num_samples=4, rng=0, where=problem.where)
+    if actions.ndim == 1:  # one row for all samples
+        actions = policy.sample(x, num_samples=12, rng=0, where=problem.where)[0].reshape(3, 4)
+    rewards = np.take_along_axis(problem.rewards, actions, axis=1)
+    reinforce = Reinforce(baseline, 0.1, normalize, axis=-1)
+    estimate = reinforce.estimate(policy, x, actions, rewards, where=problem.where)
+    assert estimate.advantages.shape == (3, 4)
+    assert estimate.diagnostics.num_samples == 12
+    expected = credit.advantages(rewards, baseline, axis=1)
+    if normalize:
+        expected = credit.normalize(expected, axis=1)
+    np.testing.assert_array_equal(estimate.advantages, expected)
+
+    # The same with an observation for each sample.
+    each = None if x is None else np.repeat(x, 4, axis=0)
+    where = problem.where
+    if where is not None and where.ndim == 2:
+        where = np.repeat(where, 4, axis=0)
+    single = policy.gradient_statistics(
+        each, actions.reshape(-1), expected.reshape(-1) / 12, entropy_coef=0.1 / 12, where=where
+    )
+    np.testing.assert_array_equal(estimate.gradient, single.gradient)
+    assert estimate.diagnostics.entropy == single.entropy / 12
+
+
+def test_an_action_that_the_policy_cannot_take():
+    table = np.zeros((2, K))
+    table[1, 2] = -INF
+    where = np.array([[True, True, False], [True, True, True]])
+    cases = [
+        (LogitsPolicy(np.array([0.0, -INF, 0.0])), None, [0, 1], None),
+        (LogitsPolicy(np.zeros(K)), None, [0, 1], [True, False, True]),
+        (TabularPolicy(table), [0, 1], [2, 2], None),
+        (TabularPolicy(np.zeros((2, K)), where=where), [1, 0], [2, 2], None),
+        (LinearPolicy(np.zeros((1, K))), np.ones((2, 1)), [1, 2], where[::-1]),
+    ]
+    for policy, x, actions, mask in cases:
+        samples = (policy, x, actions)
+        with pytest.raises(ValueError, match=rf"actions\[1\] = {actions[1]} has probability 0"):
+            Reinforce().estimate(*samples, [1.0, 1e-300], where=mask)
+        estimate = Reinforce().estimate(*samples, [1.0, 0.0], where=mask)  # adds nothing
+        assert np.isfinite(estimate.diagnostics.gradient_standard_error)
+
+
 def test_a_policy_needs_no_base_class():
     class Cold:
         """A table at half the temperature: the same methods, with another chain rule."""
@@ -242,10 +331,10 @@ def test_a_policy_needs_no_base_class():
         def gradient(self, states, *samples, **options):
             return 2.0 * TabularPolicy(2.0 * self.parameters).gradient(states, *samples, **options)
 
-        def sample_terms(self, states, *samples, **options):
+        def gradient_statistics(self, states, *samples, **options):
             policy = TabularPolicy(2.0 * self.parameters)
-            entropy, norm = policy.sample_terms(states, *samples, **options)
-            return SampleTerms(entropy, 2.0 * norm)
+            gradient, entropy, norm = policy.gradient_statistics(states, *samples, **options)
+            return GradientStatistics(2.0 * gradient, entropy, 2.0 * norm)
 
     table = np.random.default_rng(0).normal(size=(2, K))
     states, actions, rewards = [0, 1, 1], [2, 0, 1], [1.0, 2.0, 3.0]
@@ -262,7 +351,7 @@ def test_a_policy_needs_no_base_class():
 def test_frozen():
     reinforce = Reinforce("mean", entropy_coef=0.1)
     assert repr(reinforce) == (
-        "Reinforce(baseline='mean', entropy_coef=0.1, normalize_advantages=False)"
+        "Reinforce(baseline='mean', entropy_coef=0.1, normalize_advantages=False, axis=None)"
     )
     with pytest.raises(FrozenInstanceError):
         reinforce.baseline = "none"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import scorefn
-from scorefn import LinearPolicy, LogitsPolicy, TabularPolicy, _row_policy, load_policy, testing
+from scorefn import LinearPolicy, LogitsPolicy, TabularPolicy, load_policy, testing
 
 INF = np.inf
 NUM_ACTIONS = 4
@@ -58,12 +58,12 @@ class Case:
         self.logits, self.mask = rows, mask
         self.flat_logits, self.flat_mask = rows.reshape(n, k), mask.reshape(n, k)
 
-    def sample_gradients(self, entropy_coef):
+    def sample_gradients(self, entropy_coef, weights=None):
         """The gradient of each sample, (N, *parameters.shape)."""
         rows = testing.score_gradient(
             self.flat_logits,
             self.actions.reshape(-1),
-            self.weights.reshape(-1),
+            (self.weights if weights is None else weights).reshape(-1),
             entropy_coef=entropy_coef,
             where=self.flat_mask,
         )
@@ -111,9 +111,7 @@ def test_a_policy_is_the_functions_of_its_logits(kind, shape, masked, dtype):
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("entropy_coef", [0.0, 0.5])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_gradient_and_terms(kind, shape, entropy_coef, masked, dtype, monkeypatch):
-    # Several blocks, a short last one.
-    monkeypatch.setattr(_row_policy, "BLOCK_SIZE", 2 * NUM_ACTIONS)
+def test_gradient_and_statistics(kind, shape, entropy_coef, masked, dtype):
     case = Case(kind, shape, dtype, masked)
     options = {"entropy_coef": entropy_coef, "where": case.where}
     samples = (case.observations, case.actions, case.weights)
@@ -128,14 +126,17 @@ def test_gradient_and_terms(kind, shape, entropy_coef, masked, dtype, monkeypatc
     assert case.policy.gradient(*samples, **options, out=out, accumulate=True) is out
     np.testing.assert_allclose(out, 1.0 + gradients.sum(axis=0), **case.close)
 
-    terms = case.policy.sample_terms(*samples, **options)
-    assert terms.entropy.shape == terms.gradient_norm.shape == shape
-    assert terms.entropy.dtype == terms.gradient_norm.dtype == np.float64
-    np.testing.assert_allclose(
-        terms.entropy, testing.entropy(case.logits, where=case.mask), **case.close
-    )
-    norms = np.sqrt((gradients**2).sum(axis=tuple(range(1, gradients.ndim))))
-    np.testing.assert_allclose(terms.gradient_norm, norms.reshape(shape), **case.close)
+    allowed = np.take_along_axis(case.mask, case.actions[..., None], axis=-1)[..., 0]
+    weights = np.where(allowed, case.weights, 0.0)  # a policy takes no action that is forbidden
+    samples = (case.observations, case.actions, weights)
+    gradients = case.sample_gradients(entropy_coef, weights=weights)
+    gradient, entropy, root_sum_square = case.policy.gradient_statistics(*samples, **options)
+    np.testing.assert_array_equal(gradient, case.policy.gradient(*samples, **options))
+    expected = testing.entropy(case.logits, where=case.mask).sum()
+    np.testing.assert_allclose(entropy, expected, **case.close)
+    # Each gradient is within this tolerance, and so is the root of the sum of their squares.
+    expected = np.sqrt((gradients**2).sum())
+    np.testing.assert_allclose(root_sum_square, expected, **case.close)
 
 
 def test_gradient_is_the_derivative_of_log_prob(kind):
@@ -205,8 +206,8 @@ def test_mask_for_all_samples(kind):
         ),
         (policy.gradient(*samples, where=one), policy.gradient(*samples, where=everywhere)),
         (
-            policy.sample_terms(*samples, where=one).gradient_norm,
-            policy.sample_terms(*samples, where=everywhere).gradient_norm,
+            policy.gradient_statistics(*samples, where=one)[1:],
+            policy.gradient_statistics(*samples, where=everywhere)[1:],
         ),
     ):
         np.testing.assert_array_equal(result, expected)
@@ -223,12 +224,100 @@ def test_features_convert_to_the_dtype_of_coef_without_loss(dtype):
     )
 
 
-def test_terms_stay_exact_for_a_nearly_deterministic_policy():
+def statistics_by_rows(policy, logits, features, actions, weights, entropy_coef, where=None):
+    """(entropy, root of the sum of squares) from the gradient of each row, in float64."""
+    rows = testing.score_gradient(logits, actions, weights, entropy_coef=entropy_coef, where=where)
+    lengths = 1.0 if features is None else (features.astype(np.float64) ** 2).sum(axis=-1)
+    squares = (rows**2).sum(axis=-1) * lengths
+    return testing.entropy(logits, where=where).sum(), np.sqrt(squares.sum())
+
+
+@pytest.mark.parametrize("entropy_coef", [0.0, 0.3])
+@pytest.mark.parametrize(
+    ("num_states", "num_actions"), [(1, 300), (500, 6), (3000, 20), (40_000, 3)]
+)
+def test_statistics_of_tables_of_any_size(num_states, num_actions, entropy_coef):
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(num_states, num_actions)) * 3.0
+    states = rng.integers(num_states // 2 + 1, size=2000)
+    actions, weights = rng.integers(num_actions, size=2000), rng.normal(size=2000)
+    weights[::3] = 0.0
+    table[-1] = -np.inf if num_states > 1 else 0.0  # a state that nobody visits
+    policy = TabularPolicy(table)
+    results = []
+    for num_threads in (1, 3):
+        with scorefn.threads(num_threads):
+            got = policy.gradient_statistics(states, actions, weights, entropy_coef=entropy_coef)
+        gradient = policy.gradient(states, actions, weights, entropy_coef=entropy_coef)
+        np.testing.assert_array_equal(got.gradient, gradient)
+        results.append(got[1:])
+    assert results[0] == results[1]
+    expected = statistics_by_rows(policy, table[states], None, actions, weights, entropy_coef)
+    # A few roundings of each of 2 000 summands, most of which have one sign.
+    np.testing.assert_allclose(results[0], expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("num_features", "num_actions", "n"), [(4, 6, 9000), (40, 18, 700), (200, 150, 900)]
+)
+def test_statistics_of_linear_policies_of_any_size(num_features, num_actions, n, dtype):
+    rng = np.random.default_rng(0)
+    policy = LinearPolicy(rng.normal(size=(num_features, num_actions)).astype(dtype) / 4.0)
+    x = rng.normal(size=(n, num_features)).astype(dtype)
+    actions, weights = rng.integers(num_actions, size=n), rng.normal(size=n)
+    x[5, 0], weights[5] = np.inf, 0.0  # a sample that adds nothing; but its entropy is NaN
+    assert np.isfinite(policy.gradient_statistics(x, actions, weights).root_sum_square)
+    x[5, 0] = 0.0
+    results = []
+    for num_threads in (1, 3):
+        with scorefn.threads(num_threads):
+            got = policy.gradient_statistics(x, actions, weights, entropy_coef=0.2)
+        gradient = policy.gradient(x, actions, weights, entropy_coef=0.2)
+        np.testing.assert_array_equal(got.gradient, gradient)
+        results.append(got[1:])
+    assert results[0] == results[1]
+    logits = x.astype(np.float64) @ policy.parameters.astype(np.float64)
+    expected = statistics_by_rows(policy, logits, x, actions, weights, 0.2)
+    # The logits are rounded to the dtype, which changes each row by about as much.
+    np.testing.assert_allclose(results[0], expected, rtol=20 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("entropy_coef", [0.0, 0.5])
+def test_an_action_that_the_policy_cannot_take_is_named(kind, entropy_coef):
+    case = Case(kind, (4, 5))
+    policy, samples = case.policy, (case.observations, case.actions, case.weights)
+    policy.gradient_statistics(*samples)
+    if kind == "linear":
+        where = np.ones((4, 5, NUM_ACTIONS), bool)
+        for index in ((2, 3), (3, 1)):
+            where[index][case.actions[index]] = False
+        with pytest.raises(ValueError, match=r"actions\[2, 3\] = \d has probability 0"):
+            policy.gradient_statistics(*samples, where=where, entropy_coef=entropy_coef)
+        return
+    forbidden = (case.actions[2, 3],)
+    if kind == "tabular":
+        forbidden = (case.observations[2, 3], *forbidden)
+    policy.parameters[forbidden] = -np.inf
+    is_state = kind == "logits" or case.observations == case.observations[2, 3]
+    is_bad = is_state & (case.actions == case.actions[2, 3])
+    i, j = np.argwhere(is_bad)[0]
+    with pytest.raises(ValueError, match=rf"actions\[{i}, {j}\] = \d has probability 0"):
+        policy.gradient_statistics(*samples, entropy_coef=entropy_coef)
+    case.weights[is_bad] = 0.0
+    assert np.isfinite(policy.gradient_statistics(*samples).root_sum_square)
+
+
+def test_statistics_stay_exact_for_a_nearly_deterministic_policy():
     """1 - 2 p_a + sum p^2 would be nothing but rounding errors here."""
-    policy = LogitsPolicy(np.array([30.0, 0.0, 0.0]))
-    norm = policy.sample_terms(None, [0], [1.0]).gradient_norm
     tail = 1.0 / (np.exp(30.0) + 2.0)
-    np.testing.assert_allclose(norm, [tail * np.sqrt(6.0)], rtol=1e-14)
+    for policy, x in (
+        (LogitsPolicy(np.array([30.0, 0.0, 0.0])), None),
+        (TabularPolicy(np.array([[30.0, 0.0, 0.0]])), [0]),
+        (LinearPolicy(np.array([[30.0, 0.0, 0.0]])), [[1.0]]),
+    ):
+        norm = policy.gradient_statistics(x, [0], [1.0]).root_sum_square
+        np.testing.assert_allclose(norm, tail * np.sqrt(6.0), rtol=1e-14)
 
 
 def test_repr():
@@ -362,20 +451,6 @@ def test_a_failed_save_keeps_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         LogitsPolicy([3.0, 4.0]).save(path)
     assert path.read_bytes() == before
-
-
-@pytest.mark.parametrize("observed", [0, 1, 3, 4])
-def test_terms_of_as_many_actions_as_observations(observed, monkeypatch):
-    monkeypatch.setattr(_row_policy, "BLOCK_SIZE", 4)  # a block of two samples
-    actions, weights = [0, 1], [1.0, 1.0]
-    for policy, observations in (
-        (TabularPolicy(np.zeros((3, 2))), np.zeros(observed, int)),
-        (LinearPolicy(np.zeros((3, 2))), np.zeros((observed, 3))),
-    ):
-        with pytest.raises(ValueError, match="actions must have"):
-            policy.sample_terms(observations, actions, weights)
-    with pytest.raises(ValueError, match=r"weights must have shape \(2,\), got \(3,\)"):
-        TabularPolicy(np.zeros((3, 2))).sample_terms(actions, actions, np.ones(3))
 
 
 def test_parameters_that_are_none_are_not_saved(tmp_path):

@@ -306,8 +306,7 @@ def test_policies(kind: str, leading: tuple[int, ...], masked: bool) -> None:
     gradient = policy.gradient(x, actions, weights, entropy_coef=0.3, where=where)
     expected = policy.gradient(y, actions, weights, entropy_coef=0.3, where=own)
     assert same_bits(gradient, expected)
-    terms = policy.sample_terms(x, actions, weights, entropy_coef=0.3, where=where)
-    wanted = policy.sample_terms(y, actions, weights, entropy_coef=0.3, where=own)
-    for got, want in zip(terms, wanted, strict=True):
-        assert got.shape == actions.shape
-        assert same_bits(got, want)
+    statistics = policy.gradient_statistics(x, actions, weights, entropy_coef=0.3, where=where)
+    wanted = policy.gradient_statistics(y, actions, weights, entropy_coef=0.3, where=own)
+    assert same_bits(statistics.gradient, gradient)
+    assert statistics[1:] == wanted[1:]

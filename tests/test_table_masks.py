@@ -26,7 +26,7 @@ def test_no_call_takes_a_mask(mask, num_samples):
         lambda: policy.log_prob(states, actions, where=where),
         lambda: policy.entropy(states, where=where),
         lambda: policy.gradient(states, actions, weights, where=where),
-        lambda: policy.sample_terms(states, actions, weights, where=where),
+        lambda: policy.gradient_statistics(states, actions, weights, where=where),
     ):
         with pytest.raises(TypeError, match=r"pass it to TabularPolicy\(table, where=mask\)"):
             call()

@@ -51,7 +51,7 @@ def test_samples_do_not_depend_on_the_autoreset_mode(mode: AutoresetMode) -> Non
     rollout = collect(corridors(2, mode), [RIGHT, STAY], num_steps=12)
     samples = []
     for env in range(2):
-        kept = rollout.where[:, env]
+        kept = rollout.valid[:, env]
         arrays = (rollout.observations, rollout.rewards, rollout.next_observations)
         flags = (rollout.terminated, rollout.truncated)
         samples.append(list(zip(*(array[kept, env] for array in arrays + flags), strict=True)))
@@ -75,7 +75,7 @@ def test_episodes_run_on_into_the_next_rollout() -> None:
     player.reset(seed=0)
     parts = [player.collect(lambda observations, masks: np.array([STAY]), 4) for _ in range(2)]
     assert [part.episode_lengths.tolist() for part in parts] == [[], [5]]
-    np.testing.assert_array_equal(parts[1].where[:, 0], [True, False, True, True])
+    np.testing.assert_array_equal(parts[1].valid[:, 0], [True, False, True, True])
 
 
 def test_observations_of_any_shape_are_features() -> None:

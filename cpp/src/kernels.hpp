@@ -50,6 +50,34 @@ struct ClippedRows {
     double* clipped;  // how many are
 };
 
+// Some steps of some environments as doubles, one time after the other: what a scan's formula reads and writes. Flags are 0
+// or 1.
+struct StepTile {
+    static constexpr std::int64_t size = 512;
+    alignas(64) double rewards[size], values[size], next_values[size];
+    alignas(64) double terminated[size], truncated[size], valid[size];
+    alignas(64) double u[size], v[size];
+};
+
+// The numbers of neighbouring environments at one time, which lie one after the other, and where the results go. Null: 0.
+template <class T>
+struct StepRow {
+    const T *rewards, *values, *next_values;
+    T* out;
+    bool is_streamed;
+};
+
+// Which u and v a scan has, and its factors.
+struct ScanFormula {
+    enum Kind { discounted_returns, generalized_advantages } kind;
+    double discount, decay;
+};
+
+// Weights and the entropy coefficient count times `scale`, a power of 2, in squares.
+struct StatisticsScale {
+    double scale, entropy_coef;
+};
+
 // The macros are for benchmarks/calibrate.py, which measures other values.
 #ifndef SCOREFN_LONGEST_SHORT_ROW
 #define SCOREFN_LONGEST_SHORT_ROW 128
@@ -128,6 +156,12 @@ struct Kernels {
     // weight_sums: (rows, cols)
     std::int64_t (*shared_gradient)(const LogitRows<T>&, const double* weight_sums, const double* visits,
                                     double entropy_coef, const OutRows<T>&, bool accumulate, void* scratch);
+    // Adds to totals[0] the entropies and to totals[1] the squared norms of the samples' gradients, from the sums of their
+    // weights and of the squared weights times the scale. Clears *all_possible if one with a weight has probability 0.
+    std::int64_t (*shared_statistics)(const LogitRows<T>&, const double* weight_sums,
+                                      const double* square_sums, const double* visits,
+                                      const StatisticsScale& by, double* totals, bool* all_possible,
+                                      void* scratch);
     void (*linear_widen)(const T* x, std::int64_t row_stride, std::int64_t rows, std::int64_t cols,
                          double* to, std::int64_t to_stride);
     void (*linear_logits)(const double* x, std::int64_t strip_size, std::int64_t rows, std::int64_t features,
@@ -144,6 +178,11 @@ struct Kernels {
                                       std::int64_t rows, std::int64_t features, std::int64_t cols,
                                       double* sums, std::int64_t row_stride);
     std::int64_t linear_panel_width;
+    void (*load_numbers)(const T* x, std::int64_t count, double* to);
+    void (*store_numbers)(const double* x, std::int64_t count, T* to);
+    // One time of neighbouring environments: load, set_terms, scan_steps and store in one.
+    bool (*scan_row)(const StepRow<T>& row, const StepTile& flags, std::int64_t count, const ScanFormula& by,
+                     double* x);
 };
 
 struct KernelTable {
@@ -154,6 +193,11 @@ struct KernelTable {
                          std::int64_t bound, std::int64_t* out);
     bool (*indices_are_in_range)(const IndexVector& indices, std::int64_t first, std::int64_t count,
                                  std::int64_t bound);
+    void (*load_flags)(const unsigned char* x, std::int64_t count, double* to);
+    // Sets u and v.
+    void (*set_terms)(StepTile& steps, std::int64_t count, const ScanFormula& by);
+    // u = u + v x with x the result of the next time, which is carried on. Whether u was finite at every valid step.
+    bool (*scan_steps)(StepTile& steps, std::int64_t times, std::int64_t width, double* x);
     Kernels<float> f32;
     Kernels<double> f64;
 

@@ -6,6 +6,7 @@
 
 #include "rows.hpp"
 #include "memory.hpp"
+#include "statistics.hpp"
 
 namespace scorefn {
 namespace {
@@ -23,9 +24,17 @@ struct Block {
     Zeros<T> logits;
     Zeros<std::int64_t> action;
     Zeros<T> weight;
+    Zeros<T> log_prob, entropy;  // these three for the statistics
+    Zeros<double> squared_norm;
 
-    Block(std::int64_t rows, std::int64_t features, std::int64_t stride)
-        : x(rows * features), logits(rows * stride + kStrip), action(rows), weight(rows) {}
+    Block(std::int64_t rows, std::int64_t features, std::int64_t stride, bool has_statistics)
+        : x(rows * features),
+          logits(rows * stride + kStrip),
+          action(rows),
+          weight(rows),
+          log_prob(has_statistics ? rows : 0),
+          entropy(has_statistics ? rows : 0),
+          squared_norm(has_statistics ? rows : 0) {}
 };
 
 template <class T>
@@ -49,10 +58,15 @@ public:
           coef_(coef),
           actions_(actions),
           weights_(weights),
-          options_(options) {}
+          options_(options) {
+        if (has_statistics()) scale_ = statistics_scale(weights, options.entropy_coef, options.num_threads);
+    }
 
+    bool has_statistics() const { return options_.statistics != nullptr; }
     std::int64_t strip_size() const { return block_rows * kStrip; }
-    Block<T> make_block() const { return Block<T>(block_rows, strips * kStrip, row_stride); }
+    Block<T> make_block() const {
+        return Block<T>(block_rows, strips * kStrip, row_stride, has_statistics());
+    }
 
     // The block of the samples from `first` on, up to `end`, without their features.
     void load_samples(Block<T>& block, std::int64_t first, std::int64_t end) {
@@ -123,10 +137,30 @@ public:
         }
         const IndexVector actions(block.action.data() + begin, end - begin);
         const RealVector weights(weight + begin, end - begin);
-        const std::int64_t bad = kernel.weighted_log_prob_gradient(
-            rows, &weights, {actions, options_.entropy_coef, {}, {}}, {logits, num_actions, row_stride, 1},
-            false, thread_scratch(scratch_bytes(num_actions)));
+        GradientRows<T> given{actions, options_.entropy_coef, {}, {}};
+        if (has_statistics()) {
+            given.log_prob = {block.log_prob.data() + begin, end - begin, 1};
+            given.entropy = {block.entropy.data() + begin, end - begin, 1};
+        }
+        const std::int64_t bad =
+            kernel.weighted_log_prob_gradient(rows, &weights, given, {logits, num_actions, row_stride, 1},
+                                              false, thread_scratch(scratch_bytes(num_actions)));
         if (bad >= 0) lower(first_bad_, block.first + begin + bad);
+        if (has_statistics()) measure_rows(block, begin, end);
+    }
+
+    // Adds those of a block whose rows have been scored, in order.
+    void add_statistics(const Block<T>& block, double* totals) const {
+        if (!has_statistics()) return;
+        for (std::int64_t r = 0; r < block.rows; ++r) {
+            totals[0] += static_cast<double>(block.entropy[r]);
+            totals[1] += block.squared_norm[r];
+        }
+    }
+    void set_statistics(const double* totals) const {
+        if (!has_statistics()) return;
+        if (first_impossible_ < num_samples) throw_impossible_action(actions_, first_impossible_);
+        *options_.statistics = to_statistics(totals, scale_);
     }
 
     // g of the block for `cols` actions from `action` on, (block_rows, cols rounded up to 8).
@@ -155,6 +189,23 @@ public:
     }
 
 private:
+    // The gradient of a sample is the outer product of its features and its row.
+    void measure_rows(const Block<T>& block, std::int64_t begin, std::int64_t end) {
+        for (std::int64_t r = begin; r < end; ++r) {
+            const T* const g = block.logits.data() + r * row_stride;
+            double of_row = 0, of_features = 0;
+            for (std::int64_t k = 0; k < num_actions; ++k) {
+                const double entry = scale_.scale * static_cast<double>(g[k]);
+                of_row += entry * entry;
+            }
+            for (std::int64_t f = 0; f < num_features; ++f)
+                of_features += feature(block, r, f) * feature(block, r, f);
+            block.squared_norm[r] = of_row == 0 ? 0.0 : of_row * of_features;
+            if (block.log_prob[r] == -std::numeric_limits<T>::infinity() && block.weight[r] != 0)
+                lower(first_impossible_, block.first + r);
+        }
+    }
+
     double& feature(const Block<T>& block, std::int64_t r, std::int64_t f) const {
         return block
             .x[block.in_columns ? f * block_rows + r : f / kStrip * strip_size() + r * kStrip + f % kStrip];
@@ -177,7 +228,9 @@ private:
     const RealVector& weights_;
     const GradientOptions& options_;
     std::atomic<std::int64_t> first_bad_{num_samples};
+    std::atomic<std::int64_t> first_impossible_{num_samples};
     std::atomic<bool> actions_changed_{false};
+    StatisticsScale scale_{1.0, 0.0};
 };
 
 // NaN with one sign and payload: which of its operands' an operation passes on may depend on the ISA.
@@ -239,7 +292,8 @@ template <class T, class Blocks>
 void sum_over_chunks(LinearGradient<T>& gradient, const Blocks& blocks, std::int64_t per_chunk,
                      const Matrix<T>& out, const GradientOptions& options) {
     const std::int64_t stride = gradient.strips * kStrip, g_stride = round_up(gradient.num_actions, kStrip);
-    const std::int64_t size = stride * g_stride;
+    const std::int64_t num_sums = stride * g_stride,
+                       size = num_sums + (gradient.has_statistics() ? kStrip : 0);
     const std::int64_t chunks = std::max<std::int64_t>(1, (gradient.num_samples + per_chunk - 1) / per_chunk);
     const Zeros<double> sums(chunks * size);
     parallel_for(chunks, options.num_threads, [&](std::int64_t chunk) {
@@ -250,12 +304,14 @@ void sum_over_chunks(LinearGradient<T>& gradient, const Blocks& blocks, std::int
             check_interrupt();
             gradient.load_samples(block, first, end);
             blocks.add(block, g.data(), sums.data() + chunk * size, stride);
+            gradient.add_statistics(block, sums.data() + chunk * size + num_sums);
         }
     });
     merge_tree(sums.data(), chunks, size, options.num_threads);
     gradient.throw_if_bad();
     for (std::int64_t f = 0; f < out.rows; ++f)
         for (std::int64_t k = 0; k < out.cols; ++k) add(out(f, k), sums[k * stride + f], options.accumulate);
+    gradient.set_statistics(sums.data() + num_sums);
 }
 
 // Many parameters: one set of sums, to which each block adds its own. Threads share out its actions, its rows and its
@@ -280,6 +336,7 @@ void sum_over_blocks(LinearGradient<T>& gradient, const Matrix<Sum>& sums, int n
     const std::int64_t tile_strips = std::min(part_strips, kTileStrips);
 
     Block<T> block = gradient.make_block();
+    double statistics[kStatistics] = {};
     for (std::int64_t first = 0; first == 0 || first < gradient.num_samples; first += gradient.block_rows) {
         gradient.load_samples(block, first, gradient.num_samples);
         gradient.load_strips(block);
@@ -299,6 +356,7 @@ void sum_over_blocks(LinearGradient<T>& gradient, const Matrix<Sum>& sums, int n
         parallel_for((block.rows + kRowsScored - 1) / kRowsScored, num_threads, [&](std::int64_t i) {
             gradient.score_rows(block, i * kRowsScored, std::min(block.rows, (i + 1) * kRowsScored));
         });
+        gradient.add_statistics(block, statistics);
         parallel_for(groups * parts, num_threads, [&](std::int64_t task) {
             const std::int64_t action = task / parts * group_size, strip = task % parts * part_strips;
             const std::int64_t cols = std::min(group_size, gradient.num_actions - action);
@@ -322,6 +380,7 @@ void sum_over_blocks(LinearGradient<T>& gradient, const Matrix<Sum>& sums, int n
         });
     }
     gradient.throw_if_bad();
+    gradient.set_statistics(statistics);
 }
 
 template <class T, class Sum>

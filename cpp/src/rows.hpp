@@ -117,10 +117,13 @@ inline RealVector from(RealVector v, std::int64_t first) {
 
 // A result as large as most caches or larger goes past them.
 template <class T>
+bool goes_past_caches(const Matrix<T>& out) {
+    return out.rows * out.cols >= SCOREFN_LEAST_STREAMED_BYTES / static_cast<std::int64_t>(sizeof(T));
+}
+template <class T>
 OutRows<T> out_rows(const Matrix<T>& out, std::int64_t first) {
-    const bool is_streamed =
-        out.rows * out.cols >= SCOREFN_LEAST_STREAMED_BYTES / static_cast<std::int64_t>(sizeof(T));
-    return {out.data + first * out.row_stride, out.cols, out.row_stride, out.col_stride, is_streamed};
+    return {out.data + first * out.row_stride, out.cols, out.row_stride, out.col_stride,
+            goes_past_caches(out)};
 }
 
 }  // namespace scorefn

@@ -8,6 +8,7 @@
 
 #include "memory.hpp"
 #include "rows.hpp"
+#include "statistics.hpp"
 
 namespace scorefn {
 namespace {
@@ -59,6 +60,7 @@ public:
         return true;
     }
 
+    [[noreturn]] void throw_impossible(std::int64_t i) const { throw_impossible_action(actions_, i); }
     [[noreturn]] void throw_out_of_range(int num_threads) const {
         if (states_) require_in_range("states", *states_, num_states_, "states", num_threads);
         require_in_range("actions", actions_, num_actions_, "actions", num_threads);
@@ -94,7 +96,8 @@ private:
 
 // Where the sums of a range of states lie: those of the weights, (states, actions), then the visits of each state. Which
 // states are visited is known tile by tile, as many as the kernel takes at a time. A sample of
-// weight 0 contributes nothing, and so is no visit, unless there is an entropy to count.
+// weight 0 contributes nothing, and so is no visit, unless there is an entropy to count. Statistics take as much again: the
+// sums of squares of the weights, and the number of all samples.
 struct Layout {
     const std::int64_t tile_rows, cols, tiles;  // tile_rows is a power of 2
     const int log2_tile_rows = log2(tile_rows);
@@ -104,6 +107,10 @@ struct Layout {
 
     std::int64_t states() const { return tiles * tile_rows; }
     std::int64_t size() const { return states() * (cols + 1); }
+    std::int64_t square(std::int64_t state, std::int64_t action) const {
+        return size() + weight(state, action);
+    }
+    std::int64_t samples(std::int64_t state) const { return size() + visits(state); }
     std::int64_t tile_of(std::int64_t state) const { return state >> log2_tile_rows; }
     std::int64_t weight(std::int64_t state, std::int64_t action) const { return state * cols + action; }
     std::int64_t visits(std::int64_t state) const { return states() * cols + state; }
@@ -120,8 +127,29 @@ public:
     const std::int64_t tile_rows = scorefn::tile_rows<T>(table.cols);
 
     TabularGradient(const char* name, const Matrix<const T>& table, const Samples& samples,
-                    const Matrix<T>& out, const GradientOptions& options)
-        : name(name), table(table), samples(samples), out(out), options(options) {}
+                    const RealVector& weights, const Matrix<T>& out, const GradientOptions& options)
+        : name(name), table(table), samples(samples), out(out), options(options) {
+        if (has_statistics()) scale_ = statistics_scale(weights, options.entropy_coef, options.num_threads);
+    }
+
+    bool has_statistics() const { return options.statistics != nullptr; }
+    std::int64_t num_sums(const Layout& layout) const { return layout.size() * (has_statistics() ? 2 : 1); }
+
+    // f(what adds a sample to the sums): with or without statistics, which is not asked for each sample.
+    template <class F>
+    auto with_adder(const Layout& layout, double* sums, F f) const {
+        const auto add = [this, &layout, sums](std::int64_t state, std::int64_t action, double weight) {
+            sums[layout.weight(state, action)] += weight;
+            sums[layout.visits(state)] += is_visit(weight) ? 1.0 : 0.0;
+        };
+        if (!has_statistics()) return f(add);
+        return f([&](std::int64_t state, std::int64_t action, double weight) {
+            const double scaled = weight * scale_.scale;
+            add(state, action, weight);
+            sums[layout.square(state, action)] += scaled * scaled;
+            sums[layout.samples(state)] += 1.0;
+        });
+    }
 
     bool is_visit(double weight) const { return weight != 0 || options.entropy_coef != 0; }
 
@@ -129,18 +157,28 @@ public:
     // if is_visited(tile); else its gradient is 0, which costs no look at the table.
     template <class IsVisited>
     void write(std::int64_t origin, std::int64_t begin, std::int64_t end, const Layout& layout,
-               const double* sums, IsVisited is_visited, void* scratch) {
+               const double* sums, IsVisited is_visited, double* statistics, void* scratch) {
         for (std::int64_t last; begin < end; begin = last) {
             const bool visited = is_visited(begin);
             for (last = begin + 1; last < end && is_visited(last) == visited; ++last) {}
             const std::int64_t state = begin * tile_rows, first = origin + state;
             const std::int64_t count = std::min((last - begin) * tile_rows, table.rows - first);
-            if (visited)
+            if (visited) {
                 run_kernel(first, count, sums + layout.weight(state, 0), sums + layout.visits(state),
                            scratch);
-            else if (!options.accumulate)
+                if (has_statistics()) add_statistics(first, count, sums, layout, state, statistics, scratch);
+            } else if (!options.accumulate)
                 fill_zeros(first, count);
         }
+    }
+
+    // From those of `count` tasks.
+    void set_statistics(const Zeros<double>& of_tasks, std::int64_t count) const {
+        if (!has_statistics()) return;
+        if (!all_possible_) throw_impossible();
+        double totals[kStatistics] = {};
+        for (std::int64_t i = 0; i < count * kStatistics; ++i) totals[i % kStatistics] += of_tasks[i];
+        *options.statistics = to_statistics(totals, scale_);
     }
 
     void require_action(std::int64_t state) {
@@ -151,6 +189,29 @@ public:
     }
 
 private:
+    void add_statistics(std::int64_t first, std::int64_t count, const double* sums, const Layout& layout,
+                        std::int64_t state, double* statistics, void* scratch) {
+        bool all_possible = true;
+        const std::int64_t bad = kernels().of<T>().shared_statistics(
+            logit_rows(table, options.where, first, count), sums + layout.weight(state, 0),
+            sums + layout.square(state, 0), sums + layout.samples(state), scale_, statistics, &all_possible,
+            scratch);
+        if (bad >= 0) lower(first_bad_, first + bad);
+        if (!all_possible) all_possible_ = false;
+    }
+    [[noreturn]] void throw_impossible() const {
+        std::int64_t i = 0;
+        samples.for_each(0, samples.size, [&](std::int64_t state, std::int64_t action, double weight) {
+            const bool is_allowed =
+                !options.where ||
+                bytes_of(options.where)[state * options.where.row_stride + action * options.where.col_stride];
+            const bool is_possible =
+                is_allowed && table(state, action) != -std::numeric_limits<T>::infinity();
+            if (!is_possible && weight != 0) samples.throw_impossible(i);
+            ++i;
+        });
+        throw std::runtime_error("logits or actions were changed during the call");
+    }
     void run_kernel(std::int64_t first, std::int64_t count, const double* weights, const double* visits,
                     void* scratch) {
         const std::int64_t bad = kernels().of<T>().shared_gradient(
@@ -168,6 +229,8 @@ private:
     }
 
     std::atomic<std::int64_t> first_bad_{table.rows};
+    std::atomic<bool> all_possible_{true};
+    StatisticsScale scale_{1.0, 0.0};
 };
 
 // A small table: each chunk of the samples has sums of its own for the whole table, merged in a fixed tree. A chunk has
@@ -180,36 +243,37 @@ void sum_over_chunks(TabularGradient<T>& gradient) {
     const Layout layout(gradient.tile_rows, gradient.table.cols, gradient.table.rows);
     const std::int64_t per_chunk = std::max(kSmallestChunk, layout.size());
     const std::int64_t chunks = std::max<std::int64_t>(1, ceil_div(samples.size, per_chunk));
-    const Zeros<double> sums(chunks * layout.size());
+    const std::int64_t num_sums = gradient.num_sums(layout);
+    const Zeros<double> sums(chunks * num_sums);
     std::atomic<bool> good{true};
     parallel_for(chunks, num_threads, [&](std::int64_t chunk) {
-        double* const own = sums.data() + chunk * layout.size();
-        if (!samples.for_each(chunk * per_chunk, (chunk + 1) * per_chunk,
-                              [&](std::int64_t state, std::int64_t action, double weight) {
-            own[layout.weight(state, action)] += weight;
-            own[layout.visits(state)] += gradient.is_visit(weight) ? 1.0 : 0.0;
-        }))
-            good = false;
+        const auto add_all = [&](auto add) {
+            return samples.for_each(chunk * per_chunk, (chunk + 1) * per_chunk, add);
+        };
+        if (!gradient.with_adder(layout, sums.data() + chunk * num_sums, add_all)) good = false;
     });
     if (!good) samples.throw_out_of_range(num_threads);
-    merge_tree(sums.data(), chunks, layout.size(), num_threads);
+    merge_tree(sums.data(), chunks, num_sums, num_threads);
 
-    const double* const visits = sums.data() + layout.visits(0);
+    const double* const visits =
+        sums.data() + (gradient.has_statistics() ? layout.samples(0) : layout.visits(0));
     if (!gradient.options.may_write_on_error) {
         for (std::int64_t state = 0; state < gradient.table.rows; ++state)
             if (visits[state] != 0) gradient.require_action(state);
         gradient.throw_if_bad();
     }
     const Uninterruptible to_the_end(gradient.options.accumulate);
-    const std::int64_t tiles = kStatesAtATime / gradient.tile_rows;
-    parallel_for(ceil_div(layout.tiles, tiles), num_threads, [&](std::int64_t i) {
+    const std::int64_t tiles = kStatesAtATime / gradient.tile_rows, tasks = ceil_div(layout.tiles, tiles);
+    const Zeros<double> statistics(tasks * kStatistics);
+    parallel_for(tasks, num_threads, [&](std::int64_t i) {
         gradient.write(0, i * tiles, std::min(layout.tiles, (i + 1) * tiles), layout, sums.data(),
                        [&](std::int64_t tile) {
             const double* const begin = visits + tile * layout.tile_rows;
             return std::any_of(begin, begin + layout.tile_rows, [](double n) { return n != 0; });
-        }, thread_scratch(scratch_bytes(layout.cols)));
+        }, statistics.data() + i * kStatistics, thread_scratch(scratch_bytes(layout.cols)));
     }, scratch_bytes(layout.cols));
     gradient.throw_if_bad();
+    gradient.set_statistics(statistics, tasks);
 }
 
 // A large table is cut into ranges of states, buckets, whose sums fit a cache. Each chunk of the samples is sorted by
@@ -292,29 +356,36 @@ void sum_over_buckets(TabularGradient<T>& gradient, int log2_states) {
     const Uninterruptible to_the_end(gradient.options.accumulate);
     const Layout largest(gradient.tile_rows, cols, states);
     const std::int64_t bytes =
-        scratch_bytes(cols) + largest.size() * std::int64_t{sizeof(double)} + largest.tiles;
+        scratch_bytes(cols) + gradient.num_sums(largest) * std::int64_t{sizeof(double)} + largest.tiles;
+    const Zeros<double> statistics(buckets.count * kStatistics);
     parallel_for(buckets.count, num_threads, [&](std::int64_t bucket) {
         const std::int64_t first = bucket * states;
         const Layout layout(gradient.tile_rows, cols, std::min(states, gradient.table.rows - first));
         auto* const scratch = static_cast<double*>(thread_scratch(bytes));
         double* const sums = scratch + scratch_bytes(cols) / std::int64_t{sizeof(double)};
-        bool* const is_visited = reinterpret_cast<bool*>(sums + layout.size());
+        bool* const is_visited = reinterpret_cast<bool*>(sums + gradient.num_sums(layout));
         std::fill_n(is_visited, layout.tiles, false);
-        buckets.for_each(bucket, [&](const Buckets::Sample& s) {
-            const std::int64_t tile = layout.tile_of(s.state);
-            if (!is_visited[tile]) {
-                is_visited[tile] = true;
-                const std::int64_t row = tile * gradient.tile_rows;
-                std::fill_n(sums + layout.weight(row, 0), gradient.tile_rows * cols, 0.0);
-                std::fill_n(sums + layout.visits(row), gradient.tile_rows, 0.0);
+        const auto clear_tile = [&](std::int64_t tile) {
+            is_visited[tile] = true;
+            const std::int64_t row = tile * gradient.tile_rows;
+            for (std::int64_t first = 0; first < gradient.num_sums(layout); first += layout.size()) {
+                std::fill_n(sums + first + layout.weight(row, 0), gradient.tile_rows * cols, 0.0);
+                std::fill_n(sums + first + layout.visits(row), gradient.tile_rows, 0.0);
             }
-            sums[layout.weight(s.state, s.action)] += s.weight;
-            sums[layout.visits(s.state)] += gradient.is_visit(s.weight) ? 1.0 : 0.0;
+        };
+        gradient.with_adder(layout, sums, [&](auto add) {
+            buckets.for_each(bucket, [&](const Buckets::Sample& s) {
+                const std::int64_t tile = layout.tile_of(s.state);
+                if (!is_visited[tile]) clear_tile(tile);
+                add(s.state, s.action, s.weight);
+            });
         });
-        gradient.write(first, 0, layout.tiles, layout, sums,
-                       [&](std::int64_t tile) { return is_visited[tile]; }, scratch);
+        gradient.write(first, 0, layout.tiles, layout, sums, [&](std::int64_t tile) {
+            return is_visited[tile];
+        }, statistics.data() + bucket * kStatistics, scratch);
     }, bytes);
     gradient.throw_if_bad();
+    gradient.set_statistics(statistics, buckets.count);
 }
 
 template <class T>
@@ -329,7 +400,7 @@ void run(const char* name, const Matrix<const T>& table, const IndexVector* stat
     require_size("weights", weights, actions.size);
 
     const Samples samples(states, samples_per_state, actions, weights, table.rows, table.cols);
-    TabularGradient<T> gradient(name, table, samples, out, options);
+    TabularGradient<T> gradient(name, table, samples, weights, out, options);
     // Which way depends on the shapes alone, so the bits do not depend on the number of threads. The sums of a small
     // table or of a bucket stay in a second-level cache, and placing samples in buckets takes no more pages than a
     // TLB knows.

@@ -55,7 +55,7 @@ void compute(DType dtype, const Places& places, const Function& f) {
         throw py::error_already_set();
     } catch (const IndexError& error) {
         throw py::index_error(describe(error.fault, places));
-    } catch (const BadRow& error) {
+    } catch (const BadValue& error) {
         throw py::value_error(describe(error.fault, places));
     }
 }

@@ -64,34 +64,54 @@ py::object row_gradients(RealMatrix& logits, py::handle actions_, py::handle wei
     return out.result();
 }
 
+// A gradient and, if they are asked for, its statistics.
+py::object with_statistics(const Output& gradient, const GradientOptions& options) {
+    if (!options.statistics) {
+        return gradient.result();
+    }
+    return py::make_tuple(gradient.result(), options.statistics->entropy,
+                          options.statistics->root_sum_square);
+}
+
 // One row of logits for all samples.
 py::object shared_gradient(RealMatrix& logits, py::handle actions_, py::handle weights_,
                            py::handle entropy_coef, py::handle accumulate, py::handle where_, py::handle out_,
-                           py::handle num_threads) {
+                           py::handle num_threads, GradientStatistics* statistics) {
     Indices actions(actions_, "actions");
     Weights weights(weights_, actions.shape());
     Where where(where_, logits);
     const Output out(out_, logits.shape(), logits.result_type(), Form::matrix);
     out.keep_apart(logits, actions, weights);
 
-    const GradientOptions options = to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
+    GradientOptions options = to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
+    options.statistics = statistics;
     compute(logits, actions, [&](auto zero) {
         using T = decltype(zero);
         scorefn::score_gradient(logits.row<T>(), actions.vector(), weights.vector(), out.row<T>(), options);
     });
-    return out.result();
+    return with_statistics(out, options);
 }
 
 py::object score_gradient(py::handle logits_, py::handle actions, py::handle weights, py::handle entropy_coef,
                           py::handle accumulate, py::handle where, py::handle out, py::handle num_threads) {
     RealMatrix logits(logits_, "logits", logits_axes);
-    const auto gradient = logits.leading().empty() ? shared_gradient : row_gradients;
-    return gradient(logits, actions, weights, entropy_coef, accumulate, where, out, num_threads);
+    if (logits.leading().empty()) {
+        return shared_gradient(logits, actions, weights, entropy_coef, accumulate, where, out, num_threads,
+                               nullptr);
+    }
+    return row_gradients(logits, actions, weights, entropy_coef, accumulate, where, out, num_threads);
 }
 
-py::object tabular_gradient(py::handle table_, py::handle states_, py::handle actions_, py::handle weights_,
-                            py::handle entropy_coef, py::handle accumulate, py::handle where_,
-                            py::handle out_, py::handle num_threads) {
+py::object score_gradient_statistics(py::handle logits_, py::handle actions, py::handle weights,
+                                     py::handle entropy_coef, py::handle where) {
+    RealMatrix logits(logits_, "logits", logits_axes);
+    GradientStatistics statistics;
+    return shared_gradient(logits, actions, weights, entropy_coef, {}, where, {}, {}, &statistics);
+}
+
+py::object of_table(py::handle table_, py::handle states_, py::handle actions_, py::handle weights_,
+                    py::handle entropy_coef, py::handle accumulate, py::handle where_, py::handle out_,
+                    py::handle num_threads, GradientStatistics* statistics) {
     RealMatrix table(table_, "table", table_axes);
     Indices states(states_, "states");
     Actions actions(actions_, states.shape());
@@ -103,18 +123,19 @@ py::object tabular_gradient(py::handle table_, py::handle states_, py::handle ac
     const Output out(out_, table.shape(), table.result_type(), Form::matrix);
     out.keep_apart(table, states, actions, weights);
 
-    const GradientOptions options = to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
+    GradientOptions options = to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
+    options.statistics = statistics;
     compute(table.dtype(), {actions.shape(), table.leading(), 1, &states}, [&](auto zero) {
         using T = decltype(zero);
         scorefn::tabular_gradient(table.matrix<T>(), states.vector(), actions.vector(), weights.vector(),
                                   out.matrix<T>(), options);
     });
-    return out.result();
+    return with_statistics(out, options);
 }
 
-py::object linear_gradient(py::handle features_, py::handle coef_, py::handle actions_, py::handle weights_,
-                           py::handle entropy_coef, py::handle accumulate, py::handle where_, py::handle out_,
-                           py::handle num_threads) {
+py::object of_features(py::handle features_, py::handle coef_, py::handle actions_, py::handle weights_,
+                       py::handle entropy_coef, py::handle accumulate, py::handle where_, py::handle out_,
+                       py::handle num_threads, GradientStatistics* statistics) {
     RealMatrix features(features_, "features", features_axes);
     RealMatrix coef(coef_, "coef", coef_axes);
     coef.check_dtype_of(features);
@@ -131,13 +152,40 @@ py::object linear_gradient(py::handle features_, py::handle coef_, py::handle ac
     const Output out(out_, coef.shape(), coef.result_type(), Form::matrix);
     out.keep_apart(features, coef, actions, weights);
 
-    const GradientOptions options = to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
+    GradientOptions options = to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
+    options.statistics = statistics;
     compute(features.dtype(), {actions.shape(), features.leading(), features.copies()}, [&](auto zero) {
         using T = decltype(zero);
         scorefn::linear_gradient(features.matrix<T>(), coef.matrix<T>(), actions.vector(), weights.vector(),
                                  out.matrix<T>(), options);
     });
-    return out.result();
+    return with_statistics(out, options);
+}
+
+py::object tabular_gradient(py::handle table, py::handle states, py::handle actions, py::handle weights,
+                            py::handle entropy_coef, py::handle accumulate, py::handle where, py::handle out,
+                            py::handle num_threads) {
+    return of_table(table, states, actions, weights, entropy_coef, accumulate, where, out, num_threads,
+                    nullptr);
+}
+
+py::object tabular_gradient_statistics(py::handle table, py::handle states, py::handle actions,
+                                       py::handle weights, py::handle entropy_coef, py::handle where) {
+    GradientStatistics statistics;
+    return of_table(table, states, actions, weights, entropy_coef, {}, where, {}, {}, &statistics);
+}
+
+py::object linear_gradient(py::handle features, py::handle coef, py::handle actions, py::handle weights,
+                           py::handle entropy_coef, py::handle accumulate, py::handle where, py::handle out,
+                           py::handle num_threads) {
+    return of_features(features, coef, actions, weights, entropy_coef, accumulate, where, out, num_threads,
+                       nullptr);
+}
+
+py::object linear_gradient_statistics(py::handle features, py::handle coef, py::handle actions,
+                                      py::handle weights, py::handle entropy_coef, py::handle where) {
+    GradientStatistics statistics;
+    return of_features(features, coef, actions, weights, entropy_coef, {}, where, {}, {}, &statistics);
 }
 
 }  // namespace
@@ -147,6 +195,9 @@ void bind_gradient(py::module_& module) {
     def<&score_gradient>(module, docs::score_gradient);
     def<&tabular_gradient>(module, docs::tabular_gradient);
     def<&linear_gradient>(module, docs::linear_gradient);
+    def<&score_gradient_statistics>(module, docs::score_gradient_statistics);
+    def<&tabular_gradient_statistics>(module, docs::tabular_gradient_statistics);
+    def<&linear_gradient_statistics>(module, docs::linear_gradient_statistics);
 }
 
 }  // namespace scorefn::python

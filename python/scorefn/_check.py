@@ -82,16 +82,24 @@ def check_indices(
     return array
 
 
-def check_real(
+def check_real_array(
     name: str, values: ArrayLike, *, shape: tuple[int, ...] | None = None
-) -> NDArray[np.float64]:
-    """Numbers as float64; they may be NaN or infinite."""
+) -> NDArray[Any]:
+    """Real numbers of the dtype they have; not a copy. They may be NaN or infinite."""
     array = to_array(name, values)
     if array.dtype.kind not in "iuf" and array.dtype.name != "bfloat16":
         raise TypeError(f"{name} must be real numbers, got {array.dtype}")
     if shape is not None:
         check_shape(name, array, shape)
-    return array.astype(np.float64)
+    return array
+
+
+def check_real(
+    name: str, values: ArrayLike, *, shape: tuple[int, ...] | None = None
+) -> NDArray[np.float64]:
+    """The same as float64; a copy only if they have another dtype."""
+    with np.errstate(all="ignore"):
+        return check_real_array(name, values, shape=shape).astype(np.float64, copy=False)
 
 
 def check_finite(name: str, array: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -138,3 +146,11 @@ def check_fraction(name: str, value: float) -> float:
     if not 0.0 <= number <= 1.0:
         raise ValueError(f"{name} must be from 0 to 1, got {value}")
     return number
+
+
+def check_axis(axis: int | None, shape: tuple[int, ...] | None = None) -> None:
+    """None or an int: an axis of an array of that shape."""
+    if not (axis is None or (isinstance(axis, int | np.integer) and not isinstance(axis, bool))):
+        raise TypeError(f"axis must be an int or None, got {type_name(axis)}")
+    if axis is not None and shape is not None and not -len(shape) <= axis < len(shape):
+        raise ValueError(f"axis must be an axis of shape {shape}, got {axis}")

@@ -281,3 +281,47 @@ def compiler() -> str: ...
 def openmp() -> int: ...
 def available_isas() -> tuple[str, ...]: ...
 def current_isa() -> str: ...
+def discounted_returns(
+    rewards: NDArray[_Float],
+    next_values: NDArray[_Float] | None,
+    terminated: NDArray[np.bool_] | None,
+    truncated: NDArray[np.bool_] | None,
+    valid: NDArray[np.bool_] | None,
+    discount: SupportsFloat,
+) -> NDArray[_Float]: ...
+def gae(
+    rewards: NDArray[_Float],
+    values: NDArray[_Float],
+    next_values: NDArray[_Float],
+    terminated: NDArray[np.bool_] | None,
+    truncated: NDArray[np.bool_] | None,
+    valid: NDArray[np.bool_] | None,
+    discount: SupportsFloat,
+    gae_lambda: SupportsFloat,
+) -> NDArray[_Float]: ...
+def score_gradient_statistics(
+    logits: NDArray[_Float],
+    actions: ArrayLike,
+    weights: ArrayLike,
+    *,
+    entropy_coef: SupportsFloat = 0.0,
+    where: ArrayLike | None = None,
+) -> tuple[NDArray[_Float], float, float]: ...
+def tabular_gradient_statistics(
+    table: NDArray[_Float],
+    states: ArrayLike,
+    actions: ArrayLike,
+    weights: ArrayLike,
+    *,
+    entropy_coef: SupportsFloat = 0.0,
+    where: ArrayLike | None = None,
+) -> tuple[NDArray[_Float], float, float]: ...
+def linear_gradient_statistics(
+    features: NDArray[_Float],
+    coef: NDArray[_Float],
+    actions: ArrayLike,
+    weights: ArrayLike,
+    *,
+    entropy_coef: SupportsFloat = 0.0,
+    where: ArrayLike | None = None,
+) -> tuple[NDArray[_Float], float, float]: ...

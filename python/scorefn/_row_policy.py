@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from ._check import check_shape, to_array, type_name
+from ._check import to_array, type_name
 from ._files import save_parameters
 from ._sample import Sample
 
 FloatArray = NDArray[np.floating[Any]]
 Rng = int | np.random.Generator | None
-# Which rows, their logits and mask, and ||d logit / d parameters||^2 of each.
-Block = tuple[slice, FloatArray, ArrayLike | None, Any]
-
-BLOCK_SIZE = 1 << 18  # logits that `sample_terms` holds at a time: 1 or 2 MB, to stay in the cache
 
 
-class SampleTerms(NamedTuple):
-    """What each sample adds to the objective of `Policy.gradient`: float64, shaped like actions."""
+class GradientStatistics(NamedTuple):
+    """A gradient, and sums over its samples that tell how noisy it is.
 
-    entropy: NDArray[np.float64]
-    gradient_norm: NDArray[np.float64]
+    Attributes
+    ----------
+    gradient : array
+        What `Policy.gradient` returns.
+    entropy : float
+        sum_i H(pi(. | x_i)).
+    root_sum_square : float
+        (sum_i ||g_i||^2)^(1/2), where sample i adds g_i to the gradient, its entropy bonus
+        included.
+    """
+
+    gradient: FloatArray
+    entropy: float
+    root_sum_square: float
 
 
 class RowPolicy:
@@ -80,16 +87,6 @@ class RowPolicy:
         """`where` as it belongs to ``logits(observations)``."""
         return where
 
-    def _for_each(
-        self, observations: Any, shape: tuple[int, ...], where: ArrayLike | None
-    ) -> tuple[Any, ArrayLike | None]:
-        """The observations, and their mask, of samples of this shape: several may share one."""
-        return observations, where
-
-    def _blocks(self, observations: Any, where: ArrayLike | None) -> Iterator[Block]:
-        """All samples on one axis, some rows at a time."""
-        raise NotImplementedError
-
     def sample(
         self,
         observations: Any,
@@ -114,35 +111,6 @@ class RowPolicy:
         mask = self._mask(observations, where)
         return _core.entropy(self.logits(observations), where=mask)
 
-    def sample_terms(
-        self,
-        observations: Any,
-        actions: ArrayLike,
-        weights: ArrayLike,
-        *,
-        entropy_coef: float = 0.0,
-        where: ArrayLike | None = None,
-    ) -> SampleTerms:
-        """See `Policy.sample_terms`."""
-        shape = np.shape(actions)
-        observations, where = self._for_each(observations, shape, where)
-        a, w = np.reshape(actions, -1), np.reshape(weights, -1)
-        entropy, squared_norm = np.empty(a.size), np.empty(a.size)
-        check_shape("weights", w, a.shape)
-        done = 0
-        for rows, logits, mask, scale in self._blocks(observations, where):
-            done += len(logits)
-            if done > a.size:
-                break
-            entropy[rows] = _core.entropy(logits, where=mask)
-            gradients = _core.score_gradient(
-                logits, a[rows], w[rows], entropy_coef=entropy_coef, where=mask, out=logits
-            )
-            squared_norm[rows] = scale * squared_norms(gradients)
-        if done != a.size:
-            raise ValueError(f"actions must have a sample for each observation, got {a.size}")
-        return SampleTerms(entropy.reshape(shape), np.sqrt(squared_norm).reshape(shape))
-
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the policy to a file (.npz format) that `load_policy` reads.
 
@@ -150,12 +118,3 @@ class RowPolicy:
         file or the new one.
         """
         save_parameters(path, self.kind, self._checked(self.parameters))
-
-
-def slices(num_rows: int, num_actions: int) -> Iterator[slice]:
-    step = max(1, BLOCK_SIZE // num_actions)
-    return (slice(start, start + step) for start in range(0, num_rows, step))
-
-
-def squared_norms(rows: FloatArray) -> NDArray[np.float64]:
-    return np.asarray(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))

@@ -1,32 +1,43 @@
-"""Credit assignment: from rewards to one number a sample. Nothing here looks at logits.
+"""Credit assignment: from rewards to one advantage per sample. Nothing here looks at logits.
 
-Arrays over time have time as their first axis, shape (T,) or (T, ...) for a batch of environments,
-and the loops run over time alone. Results are float64.
+Arrays over time have time as their first axis: shape (T,), or (T, ...) for a batch of environments.
+A scan has the dtype of its arrays: float32 if all are float32 or half precision, else float64. Its
+sums are accumulated in float64.
 
-Two ways for an episode to end are told apart. ``terminated``: the task is over and nothing follows,
-so the value of what follows is 0. ``truncated``: only the recording stopped (a time limit), so what
-follows still has a value, the one of the episode's final observation. In both cases nothing flows
-back over the boundary from the next episode. The last step of the arrays counts as truncated unless
-it terminated.
+An episode ends in one of two ways. ``terminated``: the task is over and nothing follows, so the
+value of what follows is 0. ``truncated``: only the recording stopped (a time limit), so what
+follows still has a value, that of the episode's final observation. Nothing flows back over an
+episode's end from the next episode. The last step of the arrays counts as truncated unless it
+terminated.
 
 Gymnasium's vector environments (autoreset mode ``NEXT_STEP``, its default) spend a step on each
 reset: the step after an episode's end ignores the action and returns reward 0 and the new episode's
-first observation. Such a step is no sample. Mark it with False in ``where`` (True = a step that
+first observation. Such a step is no sample. Mark it with False in ``valid`` (True = a step that
 counts)::
 
-    where = ~previous_done      # previous_done[t] = (terminated | truncated)[t - 1]
+    valid = ~previous_done      # previous_done[t] = (terminated | truncated)[t - 1]
 
-and select with it what goes on to an estimator: ``observations[where], actions[where], ...``.
+and pass only the valid steps on to an estimator: ``observations[valid], actions[valid], ...``.
 """
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+import math
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._check import check_bool, check_finite, check_fraction, check_number, check_real, to_array
+from . import _core
+from ._check import (
+    check_axis,
+    check_bool,
+    check_finite,
+    check_fraction,
+    check_number,
+    check_real,
+    check_real_array,
+)
 
 __all__ = [
     "Baseline",
@@ -46,31 +57,33 @@ def discounted_returns(
     terminated: ArrayLike | None = None,
     truncated: ArrayLike | None = None,
     next_values: ArrayLike | None = None,
-    where: ArrayLike | None = None,
-) -> NDArray[np.float64]:
+    valid: ArrayLike | None = None,
+) -> NDArray[Any]:
     """The discounted sum of the rewards from each step to the end of its episode.
 
     G_t = r_t + discount * F_t,  where F_t, what follows, is 0 if the episode terminated with step
-    t, next_values_t if it was truncated or t is the last step, and else G_{t+1}.
+    t, next_values_t if it was truncated or t is the last valid step, and else G_{t+1}.
 
     Parameters
     ----------
     rewards : (T, ...) array
         rewards[t] follows the action of step t.
     discount : float in [0, 1]
+        The discount factor (gamma).
     terminated, truncated : (T, ...) bool arrays, optional
         Whether the episode ended with step t, and how. Default: never.
     next_values : (T, ...) array, optional
         The value of the observation that followed step t: at an episode's end its final
-        observation, not the first one of the next episode. Anything where the episode terminated.
-        Default: 0.
-    where : (T, ...) bool array, optional
-        True = a step that counts. The others are left out as if they were not there; their result
-        is 0.
+        observation, not the first one of the next episode. Read only where the episode was
+        truncated and at the last valid step; anything elsewhere. Default: 0.
+    valid : (T, ...) bool array, optional
+        True = a step that counts. The others may hold anything: they are passed over, and their
+        result is 0.
 
     Returns
     -------
-    (T, ...) float64 array
+    (T, ...) array
+        float32 if all numbers are float32 or half precision, else float64. Accumulated in float64.
 
     Raises
     ------
@@ -87,11 +100,9 @@ def discounted_returns(
     >>> scorefn.discounted_returns([1.0, 2.0, 4.0], 0.5, terminated=[True, False, False])
     array([1., 4., 4.])
     """
-    r, next_v, done, counts = _episodes(rewards, next_values, terminated, truncated, where)
-    discount = check_fraction("discount", discount)
-    is_last = counts & (np.cumsum(counts[::-1], axis=0)[::-1] == 1)
-    cut = done | is_last
-    return _backward(r + discount * np.where(cut, next_v, 0.0), discount, cut, counts)
+    r, next_v = _numbers(rewards=rewards, next_values=next_values)
+    flags = _flags(r.shape, terminated, truncated, valid)
+    return _core.discounted_returns(r, next_v, *flags, check_fraction("discount", discount))
 
 
 def gae(
@@ -103,8 +114,8 @@ def gae(
     truncated: ArrayLike,
     discount: float,
     gae_lambda: float,
-    where: ArrayLike | None = None,
-) -> NDArray[np.float64]:
+    valid: ArrayLike | None = None,
+) -> NDArray[Any]:
     """Generalized advantage estimation (Schulman et al. 2016, https://arxiv.org/abs/1506.02438).
 
     delta_t = r_t + discount * (0 if terminated_t else next_values_t) - values_t
@@ -124,13 +135,15 @@ def gae(
     terminated, truncated : (T, ...) bool arrays
         Whether the episode ended with step t, and how.
     discount, gae_lambda : float in [0, 1]
-    where : (T, ...) bool array, optional
-        True = a step that counts. The others are left out as if they were not there; their result
-        is 0.
+        The discount factor (gamma) and the GAE lambda.
+    valid : (T, ...) bool array, optional
+        True = a step that counts. The others may hold anything: they are passed over, and their
+        result is 0.
 
     Returns
     -------
-    (T, ...) float64 array
+    (T, ...) array
+        float32 if all numbers are float32 or half precision, else float64. Accumulated in float64.
 
     Raises
     ------
@@ -148,12 +161,10 @@ def gae(
     ... )
     array([1.25, 0.5 ])
     """
-    r, next_v, done, counts = _episodes(rewards, next_values, terminated, truncated, where)
-    v = _finite_where("values", values, counts)
+    r, v, next_v = _numbers(rewards=rewards, values=values, next_values=next_values)
+    flags = _flags(r.shape, terminated, truncated, valid)
     discount = check_fraction("discount", discount)
-    gae_lambda = check_fraction("gae_lambda", gae_lambda)
-    delta = r + discount * next_v - v
-    return _backward(delta, discount * gae_lambda, done, counts)
+    return _core.gae(r, v, next_v, *flags, discount, check_fraction("gae_lambda", gae_lambda))
 
 
 def advantages(
@@ -168,11 +179,11 @@ def advantages(
     Parameters
     ----------
     rewards : array
-        One number a sample (its return, once time has been dealt with).
+        One number per sample: its return, after discounting.
     baseline : {"none", "mean", "leave_one_out", "values"}
         ``"none"``: 0.
 
-        ``"mean"``: the mean of all samples. It holds the sample's own reward, which shrinks the
+        ``"mean"``: the mean of all samples. It includes the sample's own reward, which shrinks the
         expected gradient of independent samples by exactly (n - 1) / n.
 
         ``"leave_one_out"``: the mean of the *other* samples, (sum_j r_j - r_i) / (n - 1), which
@@ -207,23 +218,56 @@ def advantages(
     array([-3. , -1.5,  4.5])
     """
     check_baseline(baseline)
-    if (values is not None) != (baseline == "values"):
-        given = "given" if values is None else "left out"
-        raise ValueError(f"values must be {given} for baseline={baseline!r}")
     r = check_finite("rewards", check_real("rewards", rewards))
-    if baseline == "none":
-        return r
-    if values is not None:
-        return r - check_finite("values", check_real("values", values, shape=r.shape))
-    n = _group_size(r, axis, at_least=1 if baseline == "mean" else 2)
-    over_mean = np.asarray(r - r.mean(axis=axis, keepdims=True))
-    return over_mean if baseline == "mean" else n / (n - 1) * over_mean
+    return over_baseline(r, baseline, check_values(baseline, values, r.shape), axis)
 
 
 def check_baseline(baseline: str) -> None:
     if baseline not in get_args(Baseline):
         expected = ", ".join(get_args(Baseline))
         raise ValueError(f"baseline must be one of {expected}, got {baseline!r}")
+
+
+def check_values(
+    baseline: Baseline, values: ArrayLike | None, shape: tuple[int, ...]
+) -> NDArray[np.float64] | None:
+    """The values, which must be there if the baseline needs them, and only then."""
+    if (values is not None) != (baseline == "values"):
+        given = "given" if values is None else "left out"
+        raise ValueError(f"values must be {given} for baseline={baseline!r}")
+    return (
+        None
+        if values is None
+        else check_finite("values", check_real("values", values, shape=shape))
+    )
+
+
+def over_baseline(
+    rewards: NDArray[np.float64],
+    baseline: Baseline,
+    values: NDArray[np.float64] | None,
+    axis: int | None,
+) -> NDArray[np.float64]:
+    """`advantages` of numbers that have been checked: a new array."""
+    check_axis(axis, rewards.shape)
+    with np.errstate(all="ignore"):
+        if values is not None:
+            return np.asarray(rewards - values)
+        if baseline == "none":
+            return rewards.copy()
+        n = _group_size(rewards, axis, at_least=1 if baseline == "mean" else 2)
+        over_mean = np.asarray(rewards - mean(rewards, axis))
+        if baseline == "leave_one_out":
+            over_mean *= n / (n - 1)
+        return over_mean
+
+
+def mean(x: NDArray[np.float64], axis: int | None = None) -> NDArray[np.float64]:
+    """The mean along an axis, which stays, finite even where the sum is not."""
+    m = np.asarray(x.mean(axis=axis, keepdims=True))
+    if not np.isfinite(m).all():
+        m = np.asarray(np.ldexp(np.ldexp(x, -64).mean(axis=axis, keepdims=True), 64))
+    return m
 
 
 def normalize(
@@ -236,15 +280,16 @@ def normalize(
     Parameters
     ----------
     advantages : array
-        One number a sample.
+        One number per sample.
     axis : int, optional
         The samples that are scaled together lie along this axis; None: all of them.
     eps : float
-        At least 0. Keeps the result finite where all advantages are equal.
+        At least 0. Keeps small differences small.
 
     Returns
     -------
     float64 array shaped like advantages
+        Exactly 0 if the advantages are equal up to rounding; see Notes.
 
     Raises
     ------
@@ -253,79 +298,121 @@ def normalize(
     ValueError
         A number that is not finite, or fewer than two samples, which have no standard deviation.
 
+    Notes
+    -----
+    Rounding errors must not be scaled up to 1. One rounding changes a number of size M by up to
+    2^-53 M, so numbers that were equal before four roundings each lie within 4 * 2^-52 M. Samples
+    whose largest and smallest advantage differ by no more than that count as equal, with M the
+    largest absolute value among them. The mean is computed in two passes, so its own rounding error
+    is far smaller.
+
     Examples
     --------
     >>> from scorefn import credit
     >>> credit.normalize([1.0, 2.0, 3.0]).round(4)
     array([-1.,  0.,  1.])
+    >>> credit.normalize([0.3, 0.1 + 0.2, 0.3])
+    array([0., 0., 0.])
     """
     a = check_finite("advantages", check_real("advantages", advantages))
     eps = check_number("eps", eps)
     if eps < 0.0:
         raise ValueError(f"eps must be at least 0, got {eps}")
-    _group_size(a, axis, at_least=2)
-    # In units of a power of 2, as squares of very large or small numbers are none.
-    exponent = np.frexp(np.abs(a).max(axis=axis, keepdims=True))[1] - 1
-    unit = np.ldexp(1.0, np.maximum(exponent, -1000))
-    a = a / unit
-    deviation = a - a.mean(axis=axis, keepdims=True)
-    return np.asarray(deviation / (a.std(axis=axis, ddof=1, keepdims=True) + eps / unit))
+    return normalized(a, axis, eps)
 
 
-def _episodes(
-    rewards: ArrayLike,
-    next_values: ArrayLike | None,
-    terminated: ArrayLike | None,
-    truncated: ArrayLike | None,
-    where: ArrayLike | None,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Rewards, next values (0 where terminated), where an episode ends, and which steps count."""
-    shape = to_array("rewards", rewards).shape
-    if not shape:
-        raise ValueError("rewards must have shape (T,) or (T, ...), time first, got ()")
-    ended = _flags("terminated", terminated, shape, default=False)
-    done = ended | _flags("truncated", truncated, shape, default=False)
-    counts = _flags("where", where, shape, default=True)
-    r = _finite_where("rewards", rewards, counts)
-    if next_values is None:
-        return r, np.zeros(shape), done, counts
-    return r, _finite_where("next_values", next_values, counts & ~ended), done, counts
-
-
-def _backward(
-    terms: NDArray[np.float64], decay: float, cut: NDArray[np.bool_], counts: NDArray[np.bool_]
+def normalized(
+    advantages: NDArray[np.float64],
+    axis: int | None,
+    eps: float = 1e-8,
+    *,
+    terms: tuple[NDArray[np.float64], ...] = (),
 ) -> NDArray[np.float64]:
-    """x_t = terms_t + decay * (0 if cut_t else x_{t+1}), leaving out steps that do not count.
+    """`normalize` for numbers that have been checked: a new array.
 
-    Such a step has the term 0 and the decay 1, which hands x_{t+1} on to the step before it.
+    `terms` are the numbers that the advantages are differences of. They may be much larger, and so
+    are the rounding errors then.
     """
-    decays = np.where(counts, decay, 1.0)
-    nothing_follows = counts & (cut | (decay == 0.0))  # not even an infinite sum
-    sums = np.empty_like(terms)
-    following = np.zeros(terms.shape[1:])
-    for t in reversed(range(len(terms))):
-        following = np.where(nothing_follows[t], 0.0, following)
-        sums[t] = following = terms[t] + decays[t] * following
-    return np.where(counts, sums, 0.0)
+    check_axis(axis, advantages.shape)
+    n = _group_size(advantages, axis, at_least=2)
+    with np.errstate(all="ignore"):
+        low = advantages.min(axis=axis, keepdims=True)
+        high = advantages.max(axis=axis, keepdims=True)
+        # In units of a power of 2, as squares of very large or very small numbers do not exist.
+        unit = power_of_2(np.maximum(high, -low))
+        a = advantages / unit
+        a -= a.mean(axis=axis, keepdims=True)
+        a -= a.mean(axis=axis, keepdims=True)
+        std = np.sqrt(_sum_of_squares(a, axis) / (n - 1))
+        largest = np.maximum(high, -low)
+        for x in terms:
+            largest = np.maximum(largest, x.max(axis=axis, keepdims=True))
+            largest = np.maximum(largest, -x.min(axis=axis, keepdims=True))
+        are_equal = high / unit - low / unit <= 4.0 * np.finfo(np.float64).eps * (largest / unit)
+        a /= std + eps / unit
+        return np.where(are_equal, 0.0, a) if are_equal.any() else np.asarray(a)
+
+
+def standard_deviation(x: NDArray[np.float64]) -> float:
+    """That of n - 1, NaN for a single number; finite even where squares are not."""
+    if x.size < 2:
+        return math.nan
+    with np.errstate(all="ignore"):
+        deviation = (x - mean(x)).reshape(-1)
+        unit = 1.0
+        squares = np.einsum("i,i->", deviation, deviation)
+        if not 1e-250 < squares < 1e250:
+            unit = float(power_of_2(max(deviation.max(), -deviation.min())))
+            deviation /= unit
+            squares = np.einsum("i,i->", deviation, deviation)
+        return float(np.sqrt(squares / (x.size - 1)) * unit)
+
+
+def power_of_2(largest: Any) -> NDArray[np.float64]:
+    """The power of 2 below a number, not so small that its inverse squared is infinite."""
+    return np.asarray(np.ldexp(1.0, np.maximum(np.frexp(largest)[1] - 1, -1000)))
+
+
+def _sum_of_squares(x: NDArray[np.float64], axis: int | None) -> NDArray[np.float64]:
+    return np.asarray(np.square(x).sum(axis=axis, keepdims=True))
+
+
+def _numbers(**arrays: ArrayLike | None) -> list[Any]:
+    """The arrays, of the shape of the first one, with one dtype: that of a scan's result."""
+    numbers: list[Any] = []
+    for name, values in arrays.items():
+        shape = numbers[0].shape if numbers else None
+        numbers.append(None if values is None else check_real_array(name, values, shape=shape))
+    if not numbers[0].shape:
+        name = next(iter(arrays))
+        raise ValueError(f"{name} must have shape (T,) or (T, ...), time first, got ()")
+    are_single = all(x.dtype.kind not in "iu" and x.itemsize <= 4 for x in numbers if x is not None)
+    dtype = np.float32 if are_single else np.float64
+    with np.errstate(all="ignore"):
+        return [None if x is None else x.astype(dtype, copy=False) for x in numbers]
+
+
+Flags = NDArray[np.bool_] | None
 
 
 def _flags(
-    name: str, flags: ArrayLike | None, shape: tuple[int, ...], *, default: bool
-) -> NDArray[np.bool_]:
-    return np.full(shape, default) if flags is None else check_bool(name, flags, shape=shape)
+    shape: tuple[int, ...],
+    terminated: ArrayLike | None,
+    truncated: ArrayLike | None,
+    valid: ArrayLike | None,
+) -> tuple[Flags, Flags, Flags]:
+    def checked(name: str, x: ArrayLike | None) -> Flags:
+        return None if x is None else check_bool(name, x, shape=shape)
 
-
-def _finite_where(name: str, values: ArrayLike, used: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The values where they are used, which must be finite, and 0 elsewhere."""
-    return check_finite(name, np.where(used, check_real(name, values, shape=used.shape), 0.0))
+    return (
+        checked("terminated", terminated),
+        checked("truncated", truncated),
+        checked("valid", valid),
+    )
 
 
 def _group_size(samples: NDArray[np.float64], axis: int | None, *, at_least: int) -> int:
     """The number of samples along the axis."""
-    if not (axis is None or (isinstance(axis, int | np.integer) and not isinstance(axis, bool))):
-        raise TypeError(f"axis must be an int or None, got {type(axis).__name__}")
-    if axis is not None and not -samples.ndim <= axis < samples.ndim:
-        raise ValueError(f"axis must be an axis of shape {samples.shape}, got {axis}")
     n = samples.size if axis is None else samples.shape[axis]
     if n < at_least:
         raise ValueError(f"number of samples to compare must be at least {at_least}, got {n}")

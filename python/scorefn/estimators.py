@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import credit
-from ._check import check_number, check_real
+from ._check import check_axis, check_finite, check_number, check_real, type_name
 from ._row_policy import FloatArray
 from .credit import Baseline
 from .policies import Policy
@@ -29,20 +29,22 @@ class Diagnostics:
     Attributes
     ----------
     num_samples : int
+        How many samples there are.
     mean_reward : float
+        Mean of the rewards.
     advantage_mean, advantage_std : float
-        Of the advantages before normalisation; the standard deviation is that of n - 1 samples (NaN
-        for a single one).
+        Mean and standard deviation (that of n - 1; NaN for a single sample) of the advantages
+        before normalisation.
     entropy : float
-        Mean over the samples of the policy's entropy, in nats.
+        Mean of the policy's entropy over the samples, in nats.
     gradient_norm : float
         Euclidean norm of the gradient.
     gradient_standard_error : float
         Square root of the sum of the estimated variances of the gradient's entries,
         sqrt((mean_i ||g_i||^2 - ||mean_i g_i||^2) / (n - 1)), where sample i adds g_i / n to the
         gradient, entropy bonus included. The advantages are taken as given and the samples as
-        independent. Larger than `gradient_norm`: more noise than signal (McCandlish et al. 2018,
-        "An empirical model of large-batch training"). NaN for a single sample.
+        independent. A value larger than `gradient_norm` means more noise than signal (McCandlish et
+        al. 2018, "An empirical model of large-batch training"). NaN for a single sample.
     """
 
     num_samples: int
@@ -84,10 +86,9 @@ class Reinforce:
 
     with the advantages A = rewards - baseline estimates the gradient of
     E[reward] + entropy_coef E[H]  from actions that the policy itself drew. The entropy's part is
-    exact for the given observations. The estimate is unbiased but for two options:
-    ``baseline="mean"`` scales the expected reward part by (n - 1) / n; `normalize_advantages`
-    divides it by the standard deviation of the sample at hand, which changes its length and, as
-    that deviation is random too, a little its expected direction.
+    exact for the given observations. The estimate is unbiased except for two options.
+    ``baseline="mean"`` scales the expected reward part by (n - 1) / n. `normalize_advantages`
+    introduces a slight bias, because the scale is estimated from the same samples.
 
     Parameters
     ----------
@@ -97,6 +98,10 @@ class Reinforce:
         Weight of the policy's entropy in the objective.
     normalize_advantages : bool
         Scale the advantages to mean 0 and standard deviation 1: `scorefn.credit.normalize`.
+    axis : int, optional
+        The samples that are compared with each other, by the baseline and by the normalisation, lie
+        along this axis: -1 for actions of shape (n, S) from ``policy.sample(x, num_samples=S)``.
+        None: all of them.
 
     Examples
     --------
@@ -113,13 +118,15 @@ class Reinforce:
     baseline: Baseline = "none"
     entropy_coef: float = 0.0
     normalize_advantages: bool = False
+    axis: int | None = None
 
     def __post_init__(self) -> None:
         credit.check_baseline(self.baseline)
         check_number("entropy_coef", self.entropy_coef)
         if not isinstance(self.normalize_advantages, bool | np.bool_):
-            got = type(self.normalize_advantages).__name__
+            got = type_name(self.normalize_advantages)
             raise TypeError(f"normalize_advantages must be a bool, got {got}")
+        check_axis(self.axis)
 
     def estimate(
         self,
@@ -140,7 +147,9 @@ class Reinforce:
         observations : array
             What the policy takes; None for `LogitsPolicy`.
         actions : (...) integer array
+            One action per observation, or (..., S): S actions per observation.
         rewards : (...) array
+            Shaped like `actions`.
             What is credited to each action: for episodes their returns or advantages from
             `scorefn.credit`.
         values : (...) array, optional
@@ -158,7 +167,9 @@ class Reinforce:
             An array of the wrong kind.
         ValueError
             A wrong shape, no samples, fewer than two where the baseline or the normalisation needs
-            them, or a reward that is not finite.
+            them, a reward that is not finite, or an action that the policy cannot take (its
+            probability is 0, as it is where sampling and learning have different masks). A sample
+            whose advantage is exactly 0 is exempt: it adds nothing, so padding may hold any action.
         IndexError
             An action or state out of range.
         """
@@ -166,28 +177,52 @@ class Reinforce:
         n = r.size
         if n == 0:
             raise ValueError(f"rewards must not be empty, got shape {r.shape}")
-        raw = credit.advantages(r, self.baseline, values=values)
-        advantages = credit.normalize(raw) if self.normalize_advantages else raw
-        gradient = policy.gradient(
-            observations, actions, advantages / n, entropy_coef=self.entropy_coef / n, where=where
+        check_finite("rewards", r)
+        v = credit.check_values(self.baseline, values, r.shape)
+        raw = advantages = credit.over_baseline(r, self.baseline, v, self.axis)
+        if self.normalize_advantages:
+            terms = (r,) if v is None else (r, v)
+            advantages = credit.normalized(raw, self.axis, terms=terms)
+        with np.errstate(all="ignore"):
+            weights = advantages / n
+        gradient, entropy, root_sum_square = policy.gradient_statistics(
+            observations, actions, weights, entropy_coef=self.entropy_coef / n, where=where
         )
-        terms = policy.sample_terms(
-            observations, actions, advantages, entropy_coef=self.entropy_coef, where=where
-        )
-
-        mean_reward = float(r.mean())
-        entropy = float(terms.entropy.mean())
-        norm = float(np.linalg.norm(gradient.astype(np.float64)))
-        variance = (np.mean(terms.gradient_norm**2) - norm**2) / (n - 1) if n > 1 else math.nan
-        diagnostics = Diagnostics(
-            num_samples=n,
-            mean_reward=mean_reward,
-            advantage_mean=float(raw.mean()),
-            advantage_std=float(raw.std(ddof=1)) if n > 1 else math.nan,
-            entropy=entropy,
-            gradient_norm=norm,
-            gradient_standard_error=math.sqrt(max(variance, 0.0)) if n > 1 else math.nan,
-        )
+        entropy /= n
+        with np.errstate(all="ignore"):
+            mean_reward = credit.mean(r).item()
+            norm = _norm(gradient)
+            diagnostics = Diagnostics(
+                num_samples=n,
+                mean_reward=mean_reward,
+                advantage_mean=credit.mean(raw).item(),
+                advantage_std=credit.standard_deviation(raw),
+                entropy=entropy,
+                gradient_norm=norm,
+                gradient_standard_error=_standard_error(root_sum_square, norm, n),
+            )
         return Estimate(
             gradient, mean_reward + self.entropy_coef * entropy, advantages, diagnostics
         )
+
+
+def _norm(x: FloatArray) -> float:
+    """The Euclidean norm, in units of a power of 2: squares may not exist."""
+    unit = credit.power_of_2(np.abs(x).max())
+    return float(np.linalg.norm(x.astype(np.float64) / unit) * unit)
+
+
+def _standard_error(root_sum_square: float, norm: float, n: int) -> float:
+    """((n sum_i ||g_i||^2 - ||sum_i g_i||^2) / (n - 1))^(1/2).
+
+    0 if all g_i are equal up to rounding: the sum of squares, its root and the norm have at most 8
+    roundings in equal samples.
+    """
+    if n == 1:
+        return math.nan
+    largest = math.sqrt(n) * root_sum_square
+    if largest == 0.0:
+        return 0.0
+    difference = 1.0 - (norm / largest) ** 2
+    is_rounding = difference <= 8.0 * np.finfo(np.float64).eps
+    return 0.0 if is_rounding else largest * math.sqrt(difference / (n - 1))

@@ -13,7 +13,6 @@ A policy of your own needs no base class, only the methods of `Policy`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,14 +21,14 @@ from numpy.typing import ArrayLike, NDArray
 from . import _core
 from ._check import check_bool, check_indices, subscript, to_array, type_name
 from ._files import load_parameters, save_parameters
-from ._row_policy import Block, FloatArray, Rng, RowPolicy, SampleTerms, slices, squared_norms
+from ._row_policy import FloatArray, GradientStatistics, Rng, RowPolicy
 from ._sample import Sample
 
 __all__ = [
+    "GradientStatistics",
     "LinearPolicy",
     "LogitsPolicy",
     "Policy",
-    "SampleTerms",
     "TabularPolicy",
     "load_policy",
 ]
@@ -85,7 +84,7 @@ class Policy(Protocol):
         ``accumulate=True`` adds the gradient to `out`.
         """
 
-    def sample_terms(
+    def gradient_statistics(
         self,
         observations: Any,
         actions: ArrayLike,
@@ -93,11 +92,11 @@ class Policy(Protocol):
         *,
         entropy_coef: float = 0.0,
         where: ArrayLike | None = None,
-    ) -> SampleTerms:
-        """The entropy of each sample, and the Euclidean norm of each summand of `gradient`.
+    ) -> GradientStatistics:
+        """`gradient` and the statistics of its samples, in one pass.
 
-        Takes the arguments that `gradient` accepts. Rows are streamed, so no array of shape
-        (N, num_actions) or (N, parameters) is held.
+        ValueError for an action that the policy cannot take (its probability is 0), unless its
+        weight is 0.
         """
 
 
@@ -151,7 +150,7 @@ class LogitsPolicy(RowPolicy):
             out=out,
         )
 
-    def sample_terms(
+    def gradient_statistics(
         self,
         observations: Any,
         actions: ArrayLike,
@@ -159,28 +158,13 @@ class LogitsPolicy(RowPolicy):
         *,
         entropy_coef: float = 0.0,
         where: ArrayLike | None = None,
-    ) -> SampleTerms:
-        """See `Policy.sample_terms`.
-
-        With the score s_a and the gradient h of the entropy bonus,
-        ||w s_a + h||^2 = w^2 ||s_a||^2 + 2 w (s_a . h) + ||h||^2. So one row per distinct action is
-        enough.
-        """
-        w = np.asarray(weights, dtype=np.float64)
-        # The gradient of the bonus alone: one sample, of weight 0.
-        h = self.gradient(None, [0], [0.0], entropy_coef=entropy_coef, where=where)
-        h = h.astype(np.float64)
-        distinct, index = np.unique(np.asarray(actions), return_inverse=True)
-        squares, products = np.empty(distinct.size), np.empty(distinct.size)
-        for block in slices(distinct.size, self.num_actions):
-            a = distinct[block]
-            logits = np.broadcast_to(self.parameters, (a.size, self.num_actions))
-            scores = _core.score(logits, a, where=where)
-            squares[block], products[block] = squared_norms(scores), scores @ h
-        index = index.reshape(w.shape)
-        squared_norm = w**2 * squares[index] + 2.0 * w * products[index] + h @ h
-        entropy = np.full(w.shape, self.entropy(None, where=where), dtype=np.float64)
-        return SampleTerms(entropy, np.sqrt(np.maximum(squared_norm, 0.0)))
+    ) -> GradientStatistics:
+        """See `Policy.gradient_statistics`."""
+        return GradientStatistics(
+            *_core.score_gradient_statistics(
+                self.parameters, actions, weights, entropy_coef=entropy_coef, where=where
+            )
+        )
 
 
 class TabularPolicy(RowPolicy):
@@ -291,19 +275,6 @@ class TabularPolicy(RowPolicy):
                 f"TabularPolicy(table, where=mask), got {type_name(where)}"
             )
 
-    def _for_each(
-        self, observations: Any, shape: tuple[int, ...], where: ArrayLike | None
-    ) -> tuple[Any, ArrayLike | None]:
-        states = self._states(observations)
-        if states.shape == shape[:-1] and shape:
-            states = np.repeat(states, shape[-1])
-        return states, where
-
-    def _blocks(self, observations: Any, where: ArrayLike | None) -> Iterator[Block]:
-        states = np.reshape(observations, -1)
-        for rows in slices(states.size, self.num_actions):
-            yield rows, self.logits(states[rows]), self._mask(states[rows], where), 1.0
-
     def gradient(
         self,
         observations: Any,
@@ -328,6 +299,28 @@ class TabularPolicy(RowPolicy):
             out=out,
         )
 
+    def gradient_statistics(
+        self,
+        observations: Any,
+        actions: ArrayLike,
+        weights: ArrayLike,
+        *,
+        entropy_coef: float = 0.0,
+        where: ArrayLike | None = None,
+    ) -> GradientStatistics:
+        """See `Policy.gradient_statistics`."""
+        self._refuse(where)
+        return GradientStatistics(
+            *_core.tabular_gradient_statistics(
+                self.parameters,
+                observations,
+                actions,
+                weights,
+                entropy_coef=entropy_coef,
+                where=self.where,
+            )
+        )
+
 
 class LinearPolicy(RowPolicy):
     """Logits that are linear in features: pi(. | x) = softmax(x @ coef).
@@ -348,7 +341,7 @@ class LinearPolicy(RowPolicy):
 
     def logits(self, observations: Any) -> FloatArray:
         """features @ coef, shape (..., num_actions)."""
-        with np.errstate(over="ignore", invalid="ignore"):  # makes its own row NaN, and no other
+        with np.errstate(all="ignore"):  # makes its own row NaN, and no other
             return np.asarray(self._features(observations) @ self.parameters)
 
     def _features(self, observations: Any) -> FloatArray:
@@ -362,24 +355,6 @@ class LinearPolicy(RowPolicy):
         if features.ndim == 0 or features.shape[-1] != size:
             raise ValueError(f"features must have shape (..., {size}), got {features.shape}")
         return features.astype(dtype, copy=False)
-
-    def _for_each(
-        self, observations: Any, shape: tuple[int, ...], where: ArrayLike | None
-    ) -> tuple[Any, ArrayLike | None]:
-        features = self._features(observations)
-        if features.shape[:-1] == shape[:-1] and shape:
-            features = np.repeat(features.reshape(-1, features.shape[-1]), shape[-1], axis=0)
-            if where is not None and np.ndim(where) > 1:
-                where = np.repeat(np.reshape(where, (-1, self.num_actions)), shape[-1], axis=0)
-        return features, where
-
-    def _blocks(self, observations: Any, where: ArrayLike | None) -> Iterator[Block]:
-        features = self._features(observations).reshape(-1, len(self.parameters))
-        is_one_mask = where is None or np.ndim(where) == 1
-        masks: Any = where if is_one_mask else np.reshape(np.asarray(where), (-1, self.num_actions))
-        for rows in slices(len(features), self.num_actions):
-            x = features[rows]
-            yield rows, self.logits(x), masks if is_one_mask else masks[rows], squared_norms(x)
 
     def gradient(
         self,
@@ -402,6 +377,23 @@ class LinearPolicy(RowPolicy):
             accumulate=accumulate,
             where=where,
             out=out,
+        )
+
+    def gradient_statistics(
+        self,
+        observations: Any,
+        actions: ArrayLike,
+        weights: ArrayLike,
+        *,
+        entropy_coef: float = 0.0,
+        where: ArrayLike | None = None,
+    ) -> GradientStatistics:
+        """See `Policy.gradient_statistics`."""
+        x = self._features(observations)
+        return GradientStatistics(
+            *_core.linear_gradient_statistics(
+                x, self.parameters, actions, weights, entropy_coef=entropy_coef, where=where
+            )
         )
 
 

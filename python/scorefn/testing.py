@@ -21,13 +21,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._check import check_indices, check_real, check_shape, subscript
+from ._reference_credit import discounted_returns, gae
 from ._sample import Sample, SampleWithEntropy
 from .objectives import ClippedSurrogate, PolicyGradient
 
 __all__ = [
     "central_difference",
     "clipped_surrogate",
+    "discounted_returns",
     "entropy",
+    "gae",
     "kl_divergence",
     "linear_gradient",
     "log_prob",

@@ -398,7 +398,7 @@ void test_bad_logits() {
                     CHECK_THROWS(scorefn::BadLogits, message,
                                  scorefn::sample(Matrix<const float>(z, rows, cols), {{0, 0}}, drawn,
                                                  Matrix<float>(log_probs, rows, 1), {}, options));
-                    CHECK_THROWS(scorefn::BadRow, message,
+                    CHECK_THROWS(scorefn::BadValue, message,
                                  scorefn::sample(Matrix<const float>(z, rows, cols), {{0, 0}}, drawn, {}, {},
                                                  options));
                     if (may_write_on_error) continue;

@@ -24,20 +24,20 @@ struct IndexError : std::out_of_range {
     RowFault fault;
 };
 
-// A row of logits that a function cannot work with.
-struct BadRow : std::invalid_argument {
-    explicit BadRow(const RowFault& fault) : std::invalid_argument(fault.message()), fault(fault) {}
+// An element or a row that a function cannot work with: "rewards[3] must be finite, got nan"
+struct BadValue : std::invalid_argument {
+    explicit BadValue(const RowFault& fault) : std::invalid_argument(fault.message()), fault(fault) {}
     RowFault fault;
 };
 
 // "logits[3] has no allowed action"
-struct NoAllowedAction : BadRow {
-    using BadRow::BadRow;
+struct NoAllowedAction : BadValue {
+    using BadValue::BadValue;
 };
 
 // "logits[3] has NaN or +inf in an allowed slot", where that is an error: no action can be drawn from such a row.
-struct BadLogits : BadRow {
-    using BadRow::BadRow;
+struct BadLogits : BadValue {
+    using BadValue::BadValue;
 };
 
 }  // namespace scorefn

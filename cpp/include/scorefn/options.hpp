@@ -15,11 +15,21 @@ struct Options {
     bool may_write_on_error = false;
 };
 
+// What a sum over samples can tell beside its gradient. g_i is what sample i adds to the gradient, with its share of the
+// entropy bonus.
+struct GradientStatistics {
+    double entropy = 0;          // sum_i H(pi_i)
+    double root_sum_square = 0;  // (sum_i ||g_i||^2)^(1/2)
+};
+
 struct GradientOptions : Options {
     // Adds entropy_coef * (the sum over rows of the entropy) to the objective.
     double entropy_coef = 0.0;
     // out += gradient instead of out = gradient.
     bool accumulate = false;
+    // Filled by the gradients that sum over samples, unless null. They then throw BadValue for an action of probability 0
+    // whose weight is not 0, and `out` is written.
+    GradientStatistics* statistics = nullptr;
 };
 
 }  // namespace scorefn

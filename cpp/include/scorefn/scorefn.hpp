@@ -3,6 +3,7 @@
 
 #include <scorefn/categorical.hpp>
 #include <scorefn/config.hpp>
+#include <scorefn/credit.hpp>
 #include <scorefn/errors.hpp>
 #include <scorefn/gradient.hpp>
 #include <scorefn/interrupt.hpp>

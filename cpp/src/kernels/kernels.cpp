@@ -38,6 +38,8 @@ namespace {
 #include "objectives.inl"
 #include "gradient.inl"
 #include "shared_gradient.inl"
+#include "shared_statistics.inl"
+#include "scan.inl"
 #include "linear.inl"
 #include "linear_columns.inl"
 
@@ -55,13 +57,17 @@ constexpr Kernels<T> table() {
             weighted_log_prob_gradient<T>,
             clipped_ratio_gradient<T>,
             shared_gradient<T>,
+            shared_statistics<T>,
             linear_widen<T>,
             linear_logits<T>,
             linear_accumulate<T>,
             linear_columns<T>,
             linear_logits_of_columns<T>,
             linear_accumulate_columns<T>,
-            kPanelWidth};
+            kPanelWidth,
+            load_numbers<T>,
+            store_numbers<T>,
+            scan_row<T>};
 }
 
 }  // namespace
@@ -72,7 +78,13 @@ constexpr Kernels<T> table() {
 #define SCOREFN_TABLE(x) SCOREFN_TABLE_(x)
 
 extern const KernelTable SCOREFN_TABLE(SCOREFN_ISA_NAME);
-const KernelTable SCOREFN_TABLE(SCOREFN_ISA_NAME) = {SCOREFN_STRING(SCOREFN_ISA_NAME), load_indices,
-                                                     indices_are_in_range, table<float>(), table<double>()};
+const KernelTable SCOREFN_TABLE(SCOREFN_ISA_NAME) = {SCOREFN_STRING(SCOREFN_ISA_NAME),
+                                                     load_indices,
+                                                     indices_are_in_range,
+                                                     load_flags,
+                                                     set_terms,
+                                                     scan_steps,
+                                                     table<float>(),
+                                                     table<double>()};
 
 }  // namespace scorefn

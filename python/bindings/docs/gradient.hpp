@@ -203,4 +203,96 @@ array([[ 0.,  0.],
        [-1.,  1.]])
 )";
 
+// For the policies: gradients with their statistics.
+
+#define SCOREFN_DOC_STATISTICS                                                                \
+    "weights : array of the shape of `actions`, float32, float64 or integers\n"               \
+    "    The factor of each sample.\n"                                                        \
+    "entropy_coef : float, default 0.0\n"                                                     \
+    "    Adds `entropy_coef` times the sum of the entropies to the objective.\n"              \
+    "where : bool array, optional\n"                                                          \
+    "    True where an action is allowed, as the gradient takes it.\n"                        \
+    "\n"                                                                                      \
+    "Returns\n"                                                                               \
+    "-------\n"                                                                               \
+    "(gradient, float, float)\n"                                                              \
+    "    What the gradient's function returns, the sum of the entropies over the samples, and\n" \
+    "    the square root of the sum of the squared norms of the samples' gradients.\n"        \
+    "\n"                                                                                      \
+    "Raises\n"                                                                                \
+    "------\n" SCOREFN_DOC_RAISES                                                             \
+    "    Or an action of probability 0 whose weight is not 0.\n" SCOREFN_DOC_RAISES_INDEX("Actions or states")
+
+inline constexpr const char* score_gradient_statistics =
+R"(score_gradient_statistics(logits, actions, weights, *, entropy_coef=0.0, where=None)
+--
+
+The gradient of `scorefn.score_gradient` for one row of logits, and its statistics.
+
+Parameters
+----------
+logits : (num_actions,) array of float32 or float64
+    The row that all samples share.
+actions : (...) array of any integer dtype
+    From 0 to num_actions - 1.
+)" SCOREFN_DOC_STATISTICS R"(
+Examples
+--------
+>>> import numpy as np
+>>> from scorefn import _core
+>>> gradient, entropy, norm = _core.score_gradient_statistics(np.zeros(2), [0, 1], [1.0, 1.0])
+>>> print(gradient, round(entropy, 4), round(norm, 4))
+[0. 0.] 1.3863 1.0
+)";
+
+inline constexpr const char* tabular_gradient_statistics =
+R"(tabular_gradient_statistics(table, states, actions, weights, *, entropy_coef=0.0, where=None)
+--
+
+The gradient of `scorefn.tabular_gradient` and its statistics.
+
+Parameters
+----------
+table : (num_states, num_actions) array of float32 or float64
+    One row of logits per state.
+states : (...) array of any integer dtype
+    From 0 to num_states - 1.
+actions : (...) array of any integer dtype
+    From 0 to num_actions - 1.
+)" SCOREFN_DOC_STATISTICS R"(
+Examples
+--------
+>>> import numpy as np
+>>> from scorefn import _core
+>>> table = np.zeros((1, 2))
+>>> gradient, entropy, norm = _core.tabular_gradient_statistics(table, [0, 0], [0, 1], [1.0, 1.0])
+>>> print(gradient, round(entropy, 4), round(norm, 4))
+[[0. 0.]] 1.3863 1.0
+)";
+
+inline constexpr const char* linear_gradient_statistics =
+R"(linear_gradient_statistics(features, coef, actions, weights, *, entropy_coef=0.0, where=None)
+--
+
+The gradient of `scorefn.linear_gradient` and its statistics.
+
+Parameters
+----------
+features : (..., num_features) array of float32 or float64
+    One row per observation.
+coef : (num_features, num_actions) array of the dtype of `features`
+    The coefficients.
+actions : (...) array of any integer dtype
+    From 0 to num_actions - 1.
+)" SCOREFN_DOC_STATISTICS R"(
+Examples
+--------
+>>> import numpy as np
+>>> from scorefn import _core
+>>> x, coef = np.ones((2, 1)), np.zeros((1, 2))
+>>> gradient, entropy, norm = _core.linear_gradient_statistics(x, coef, [0, 1], [1.0, 1.0])
+>>> print(gradient, round(entropy, 4), round(norm, 4))
+[[0. 0.]] 1.3863 1.0
+)";
+
 }  // namespace scorefn::python::docs

@@ -101,7 +101,7 @@ def episode_limit(spec: EnvSpec) -> int:
 class Step:
     """What followed one action in each environment.
 
-    False in ``where``: the environment started a new episode and ignored the action; no sample.
+    False in ``valid``: the environment started a new episode and ignored the action; no sample.
     """
 
     rewards: NDArray[np.float64]
@@ -109,7 +109,7 @@ class Step:
     observations: NDArray[Any]  # what to act on now
     terminated: NDArray[np.bool_]
     truncated: NDArray[np.bool_]
-    where: NDArray[np.bool_]
+    valid: NDArray[np.bool_]
 
 
 class Environments:
@@ -165,9 +165,9 @@ class Environments:
         observations = self._plain("step()", raw)
         self._check_size("step()", "reward", rewards)
         done = np.logical_or(terminated, truncated)
-        next_observations, where = observations, np.ones(self.num_envs, dtype=np.bool_)
+        next_observations, valid = observations, np.ones(self.num_envs, dtype=np.bool_)
         if self._autoreset == AutoresetMode.NEXT_STEP:
-            where = ~self._previous_done
+            valid = ~self._previous_done
             self._previous_done = done
             self._masks.step(info, ignored=done)
         elif done.any():
@@ -182,7 +182,7 @@ class Environments:
             observations,
             np.array(terminated, dtype=np.bool_),
             np.array(truncated, dtype=np.bool_),
-            where,
+            valid,
         )
 
     def close(self) -> None:

@@ -54,9 +54,9 @@ class Learner:
             truncated=rollout.truncated,
             discount=settings.discount,
             gae_lambda=settings.gae_lambda,
-            where=rollout.where,
+            valid=rollout.valid,
         )
-        samples = rollout.where
+        samples = rollout.valid
         returns = (values + advantages)[samples]
         where = None
         if rollout.masks is not None:

@@ -58,9 +58,9 @@ def play(
         step = envs.step(actions)
         envs.between_steps()
         observations = step.observations
-        current_return += np.where(step.where, step.rewards, 0.0)
-        current_length += step.where
-        done = (step.terminated | step.truncated) & step.where
+        current_return += np.where(step.valid, step.rewards, 0.0)
+        current_length += step.valid
+        done = (step.terminated | step.truncated) & step.valid
         counted = done & (to_play > 0)
         returns.append(current_return[counted])
         lengths.append(current_length[counted])

@@ -25,7 +25,7 @@ class Rollout:
     next_observations: NDArray[Any]
     terminated: NDArray[np.bool_]
     truncated: NDArray[np.bool_]
-    where: NDArray[np.bool_]  # True = a sample; see environments.Step
+    valid: NDArray[np.bool_]  # True = a sample; see environments.Step
     masks: Masks  # (num_steps, num_envs, num_actions)
     episode_returns: NDArray[np.float64]
     episode_lengths: NDArray[np.int64]
@@ -56,9 +56,9 @@ class Player:
                 masks.append(mask)
             steps.append(step)
             self._observations = step.observations
-            self._returns += np.where(step.where, step.rewards, 0.0)
-            self._lengths += step.where
-            done = (step.terminated | step.truncated) & step.where
+            self._returns += np.where(step.valid, step.rewards, 0.0)
+            self._lengths += step.valid
+            done = (step.terminated | step.truncated) & step.valid
             if done.any():
                 returns.append(self._returns[done])
                 lengths.append(self._lengths[done])
@@ -71,7 +71,7 @@ class Player:
             next_observations=np.stack([step.next_observations for step in steps]),
             terminated=np.stack([step.terminated for step in steps]),
             truncated=np.stack([step.truncated for step in steps]),
-            where=np.stack([step.where for step in steps]),
+            valid=np.stack([step.valid for step in steps]),
             masks=np.stack(masks) if masks else None,
             episode_returns=np.concatenate(returns) if returns else np.zeros(0),
             episode_lengths=np.concatenate(lengths) if lengths else np.zeros(0, dtype=np.int64),

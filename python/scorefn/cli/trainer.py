@@ -166,7 +166,7 @@ class Trainer:
         remaining = self._remaining()
         rollout = self._player.collect(self._learner.act, self._rollout_steps())
         if self.updates == 0:
-            samples = rollout.observations[rollout.where]
+            samples = rollout.observations[rollout.valid]
             self._learner.model.fit_encoding(samples)
         diagnostics = self._learner.update(rollout, remaining)
         self.updates += 1

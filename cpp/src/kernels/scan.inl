@@ -1,0 +1,152 @@
+// What a backward scan does with a tile of steps, lane = step or environment: see scan.hpp.
+
+void load_flags(const unsigned char* x, std::int64_t count, double* to) {
+    for (std::int64_t i = 0; i < count; i += 64) __builtin_prefetch(x + i + kBytesAhead);
+    for (std::int64_t i = 0; i < count; ++i) to[i] = x[i] != 0 ? 1.0 : 0.0;
+}
+
+struct ScanTerms {
+    Lanes<double> u, v;
+};
+// The numbers of steps. Flags are 0 or 1.
+struct ScanNumbers {
+    Lanes<double> rewards, values, next_values, terminated, truncated;
+};
+
+// u = rewards + discount * (next_values if the step was truncated, but 0 if it terminated), v = 0 where an episode ends
+SCOREFN_INLINE ScanTerms terms_of_returns(const ScanNumbers& x, const ScanFormula& by) {
+    const auto following = select((x.terminated == 0.0) & (x.truncated != 0.0), x.next_values, 0.0);
+    const auto v = select(x.terminated + x.truncated == 0.0, by.decay, Lanes<double>::splat(0));
+    return {x.rewards + by.discount * following, v};
+}
+// u = rewards + discount * (next_values, but 0 if the step terminated) - values, v = 0 where an episode ends
+SCOREFN_INLINE ScanTerms terms_of_advantages(const ScanNumbers& x, const ScanFormula& by) {
+    const auto next = select(x.terminated == 0.0, x.next_values, 0.0);
+    const auto v = select(x.terminated + x.truncated == 0.0, by.decay, Lanes<double>::splat(0));
+    return {x.rewards + by.discount * next - x.values, v};
+}
+// f(the formula's function)
+template <class F>
+SCOREFN_INLINE auto with_formula(const ScanFormula& by, F f) {
+    if (by.kind == ScanFormula::discounted_returns)
+        return f([](const ScanNumbers& x, const ScanFormula& by)
+                     SCOREFN_INLINE_LAMBDA { return terms_of_returns(x, by); });
+    return f([](const ScanNumbers& x, const ScanFormula& by)
+                 SCOREFN_INLINE_LAMBDA { return terms_of_advantages(x, by); });
+}
+
+void set_terms(StepTile& steps, std::int64_t count, const ScanFormula& by) {
+    with_formula(by, [&](auto terms_of) SCOREFN_INLINE_LAMBDA {
+        for_each_vector<double, 1>(count, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
+            const auto at = [&](const double* x) SCOREFN_INLINE_LAMBDA { return load(x + i, extent, 0.0); };
+            const ScanTerms terms = terms_of({at(steps.rewards), at(steps.values), at(steps.next_values),
+                                              at(steps.terminated), at(steps.truncated)},
+                                             by);
+            store(terms.u, steps.u + i, extent);
+            store(terms.v, steps.v + i, extent);
+        });
+    });
+}
+
+// One step of the scan, and 0 times an infinite sum is 0. A step that is not valid hands x on, and its result is 0.
+struct ScanStep {
+    Lanes<double> result, x;
+
+    SCOREFN_INLINE ScanStep(Lanes<double> u, Lanes<double> v, Lanes<double> valid, Lanes<double> following) {
+        const auto sum = u + select(v == 0.0, 0.0, v * following);
+        x = select(valid == 0.0, following, sum);
+        result = select(valid == 0.0, 0.0, select(sum == sum, sum, kNaN<double>));
+    }
+};
+
+// The results take the place of u; x is carried on. Whether u is finite at every valid step.
+bool scan_steps(StepTile& steps, std::int64_t times, std::int64_t width, double* x) {
+    auto bad = Mask<double>::splat(0);
+    for_each_vector<double, 1>(times * width, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
+        const auto u = load(steps.u + i, extent, 0.0);
+        bad = bad | ((u - u != 0.0) & (load(steps.valid + i, extent, 0.0) != 0.0));
+    });
+    for (std::int64_t t = times - 1; t >= 0; --t) {
+        const std::int64_t first = t * width;
+        if (width == 1) {  // a chain of operations that wait for one another
+            const double sum = steps.u[t] + (steps.v[t] == 0 ? 0.0 : steps.v[t] * *x);
+            *x = steps.valid[t] == 0 ? *x : sum;
+            steps.u[t] = steps.valid[t] == 0 ? 0.0 : canonical(sum);
+            continue;
+        }
+        for_each_vector<double, 1>(width, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
+            const ScanStep step(load(steps.u + first + i, extent, 0.0),
+                                load(steps.v + first + i, extent, 0.0),
+                                load(steps.valid + first + i, extent, 0.0), load(x + i, extent, 0.0));
+            store(step.result, steps.u + first + i, extent);
+            store(step.x, x + i, extent);
+        });
+    }
+    return !any(bad);
+}
+
+template <class T>
+void load_numbers(const T* x, std::int64_t count, double* to) {
+    for_each_vector<double, 1>(count, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
+        store(load_doubles(x + i, extent), to + i, extent);
+    });
+}
+template <class T>
+void store_numbers(const double* x, std::int64_t count, T* to) {
+    for_each_vector<double, 1>(count, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
+        store_doubles(load(x + i, extent, 0.0), to + i, extent);
+    });
+}
+
+// The same for one time, from the arrays and to them; the flags are in the tile.
+template <class T>
+bool scan_row(const StepRow<T>& row, const StepTile& flags, std::int64_t count, const ScanFormula& by,
+              double* x) {
+    auto bad = Mask<double>::splat(0);
+    with_formula(by, [&](auto terms_of) SCOREFN_INLINE_LAMBDA {
+        const auto step = [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
+            const auto at = [&](const T* numbers) SCOREFN_INLINE_LAMBDA {
+                if (!numbers) return Lanes<double>::splat(0);
+                __builtin_prefetch(reinterpret_cast<const char*>(numbers + i) + kBytesAhead);
+                return load_doubles(numbers + i, extent);
+            };
+            const auto valid = load(flags.valid + i, extent, 0.0);
+            const ScanTerms terms =
+                terms_of({at(row.rewards), at(row.values), at(row.next_values),
+                          load(flags.terminated + i, extent, 0.0), load(flags.truncated + i, extent, 0.0)},
+                         by);
+            bad = bad | ((terms.u - terms.u != 0.0) & (valid != 0.0));
+            const ScanStep next(terms.u, terms.v, valid, load(x + i, extent, 0.0));
+            store(next.x, x + i, extent);
+            return next.result;
+        };
+        // As many as a vector of T has.
+        const auto results = [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
+            Doubles<T> all = Doubles<T>::splat(0);
+            for (int p = 0; p < all.count; ++p) {
+                const std::int64_t first = i + 8 * p;
+                if constexpr (std::is_same<decltype(extent), Part>::value) {
+                    const std::int64_t left = extent.count - 8 * p;
+                    if (left >= 8)
+                        all.part[p] = step(first, Whole<1>{});
+                    else if (left > 0)
+                        all.part[p] = step(first, Part{left});
+                } else {
+                    all.part[p] = step(first, extent);
+                }
+            }
+            return narrow(all);
+        };
+        if (row.is_streamed) {
+            Stream<T> stream(row.out);
+            stream.put(0, count, results);
+            stream.finish();
+            fence_streamed();
+        } else {
+            for_each_vector<T, 1>(count, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
+                store(results(i, extent), row.out + i, extent);
+            });
+        }
+    });
+    return !any(bad);
+}

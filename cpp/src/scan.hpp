@@ -1,0 +1,215 @@
+// The backward scan over time that all credit stands on, one for each environment:
+//     x_t = u_t + v_t x_{t+1},  x_T = 0
+// A formula makes u and v of the numbers of a step. Steps that are not valid are passed over. Each environment is worked on
+// alone, so the bits do not depend on the number of threads.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <scorefn/credit.hpp>
+
+#include "check.hpp"
+#include "memory.hpp"
+#include "parallel.hpp"
+#include "rows.hpp"
+
+namespace scorefn {
+
+// A number that a formula reads of each step, and its place in a tile. No data: 0.
+template <class T>
+struct StepInput {
+    const char* name;
+    Matrix<const T> values;
+    double (StepTile::*place)[StepTile::size];
+    const T* StepRow<T>::* pointer;
+};
+
+// Formula: `num_inputs`; `truncates_last`, whether the last valid step counts as truncated; `kernel`, its u and v;
+// reads(input, terminated, truncated), whether a valid step needs that input.
+template <class T, class Formula>
+class Scan {
+public:
+    using Inputs = StepInput<T>[Formula::num_inputs];
+
+    // No data in `out`: only a look at the numbers.
+    Scan(const EpisodeSteps<T>& steps, const Inputs& inputs, const Formula& formula, const Matrix<T>& out)
+        : num_steps_(steps.rewards.rows),
+          num_environments_(steps.rewards.cols),
+          steps_(steps),
+          inputs_(inputs),
+          formula_(formula),
+          out_(out) {
+        for (auto& bad : first_bad_) bad = num_steps_ * num_environments_;
+    }
+
+    void run(int num_threads) {
+        if (num_steps_ == 0 || num_environments_ == 0) return;
+        // Wide enough for long stretches of memory, narrow enough to share out.
+        const std::int64_t width = std::clamp<std::int64_t>(num_environments_ / 16 / 64 * 64, 64, 8192);
+        parallel_for((num_environments_ + width - 1) / width, num_threads, [&](std::int64_t i) {
+            scan_environments(i * width, std::min(width, num_environments_ - i * width));
+        });
+        for (int k = 0; k < Formula::num_inputs; ++k) throw_if_bad(inputs_[k], first_bad_[k]);
+    }
+
+private:
+    // Fewer environments are worked on several times at once.
+    static constexpr std::int64_t kShortestRow = 128;
+
+    // Neighbouring environments, and what is carried from each of their steps to the one before it.
+    struct Environments {
+        std::int64_t first, count, num_without_valid;
+        Zeros<double> x;
+        Zeros<bool> has_valid;
+
+        Environments(std::int64_t first, std::int64_t count)
+            : first(first), count(count), num_without_valid(count), x(count), has_valid(count) {}
+    };
+    // Where a tile lies.
+    struct Place {
+        std::int64_t time, times, environment, width;
+
+        std::int64_t count() const { return times * width; }
+    };
+
+    void scan_environments(std::int64_t first, std::int64_t count) {
+        Environments environments(first, count);
+        const Array<StepTile> memory(1);
+        StepTile& tile = memory[0];
+        for (const auto& input : inputs_)
+            if (!input.values) std::fill_n(tile.*input.place, StepTile::size, 0.0);
+        if (!steps_.terminated) std::fill_n(tile.terminated, StepTile::size, 0.0);
+        if (!steps_.truncated) std::fill_n(tile.truncated, StepTile::size, 0.0);
+        if (!steps_.valid) std::fill_n(tile.valid, StepTile::size, 1.0);
+        const bool is_row = count >= kShortestRow && have_rows();
+        const std::int64_t width = std::min(count, StepTile::size),
+                           times = is_row ? 1 : StepTile::size / width;
+        for (std::int64_t end = num_steps_; end > 0; end -= times) {
+            if (end / times % 64 == 0) check_interrupt();
+            const std::int64_t begin = std::max<std::int64_t>(0, end - times);
+            for (std::int64_t e = 0; e < count; e += width)
+                scan_tile(tile, {begin, end - begin, first + e, std::min(width, count - e)}, environments,
+                          is_row);
+        }
+    }
+
+    // Whether the numbers of neighbouring environments lie one after the other.
+    bool have_rows() const {
+        bool so = out_ && out_.col_stride == 1;
+        for (const auto& input : inputs_) so &= !input.values || input.values.col_stride == 1;
+        return so;
+    }
+
+    void scan_tile(StepTile& tile, const Place& at, Environments& environments, bool is_row) {
+        if (steps_.terminated) load(steps_.terminated, at, tile.terminated);
+        if (steps_.truncated) load(steps_.truncated, at, tile.truncated);
+        if (steps_.valid) load(steps_.valid, at, tile.valid);
+        const bool marks_last = Formula::truncates_last && environments.num_without_valid > 0;
+        if (marks_last) truncate_last(tile, at, environments);
+        double* const x = environments.x.data() + at.environment - environments.first;
+        // An input that is not finite makes u so; the reverse need not hold, as u may overflow.
+        if (!(is_row ? scan_row(tile, at, x) : scan_steps(tile, at, x))) find_bad(tile, at);
+        if (marks_last && !steps_.truncated) std::fill_n(tile.truncated, at.count(), 0.0);
+    }
+
+    bool scan_row(const StepTile& flags, const Place& at, double* x) const {
+        StepRow<T> row{nullptr, nullptr, nullptr, &out_(at.time, at.environment), goes_past_caches(out_)};
+        for (const auto& input : inputs_)
+            if (input.values) row.*input.pointer = &input.values(at.time, at.environment);
+        return numbers_.scan_row(row, flags, at.width, formula_.kernel, x);
+    }
+    bool scan_steps(StepTile& tile, const Place& at, double* x) const {
+        for (const auto& input : inputs_)
+            if (input.values) load(input.values, at, tile.*input.place);
+        table_.set_terms(tile, at.count(), formula_.kernel);
+        const bool is_finite = table_.scan_steps(tile, at.times, at.width, x);
+        if (out_) store(tile.u, at);
+        return is_finite;
+    }
+
+    static void truncate_last(StepTile& tile, const Place& at, Environments& environments) {
+        for (std::int64_t i = at.count() - 1; i >= 0; --i) {
+            bool& has_valid = environments.has_valid[at.environment - environments.first + i % at.width];
+            if (has_valid || tile.valid[i] == 0) continue;
+            has_valid = true;
+            --environments.num_without_valid;
+            tile.truncated[i] = 1.0;
+        }
+    }
+
+    // visit(first element of the array, its stride, first element of the tile, how many), for runs of equal stride.
+    template <class Element, class Visit>
+    static void for_each_run(const Matrix<Element>& x, const Place& at, Visit visit) {
+        const std::int64_t start = at.time * x.row_stride + at.environment * x.col_stride;
+        if (at.width == 1) return visit(start, x.row_stride, std::int64_t{0}, at.times);
+        if (x.col_stride * at.width == x.row_stride)
+            return visit(start, x.col_stride, std::int64_t{0}, at.count());
+        for (std::int64_t t = 0; t < at.times; ++t)
+            visit(start + t * x.row_stride, x.col_stride, t * at.width, at.width);
+    }
+
+    void load(const Matrix<const T>& x, const Place& at, double* to) const {
+        for_each_run(x, at,
+                     [&](std::int64_t from, std::int64_t stride, std::int64_t first, std::int64_t count) {
+            if (stride == 1) return numbers_.load_numbers(x.data + from, count, to + first);
+            for (std::int64_t i = 0; i < count; ++i)
+                to[first + i] = static_cast<double>(x.data[from + i * stride]);
+        });
+    }
+    void load(const Matrix<const bool>& x, const Place& at, double* to) const {
+        const unsigned char* const flags = bytes_of(x);
+        for_each_run(x, at,
+                     [&](std::int64_t from, std::int64_t stride, std::int64_t first, std::int64_t count) {
+            if (stride == 1) return table_.load_flags(flags + from, count, to + first);
+            for (std::int64_t i = 0; i < count; ++i)
+                to[first + i] = flags[from + i * stride] != 0 ? 1.0 : 0.0;
+        });
+    }
+    void store(const double* x, const Place& at) const {
+        for_each_run(out_, at,
+                     [&](std::int64_t to, std::int64_t stride, std::int64_t first, std::int64_t count) {
+            if (stride == 1) return numbers_.store_numbers(x + first, count, out_.data + to);
+            for (std::int64_t i = 0; i < count; ++i)
+                out_.data[to + i * stride] = static_cast<T>(x[first + i]);
+        });
+    }
+
+    void find_bad(StepTile& tile, const Place& at) {
+        for (const auto& input : inputs_)
+            if (input.values) load(input.values, at, tile.*input.place);
+        for (std::int64_t i = 0; i < at.count(); ++i) {
+            if (tile.valid[i] == 0) continue;
+            const std::int64_t step =
+                (at.time + i / at.width) * num_environments_ + at.environment + i % at.width;
+            for (int k = 0; k < Formula::num_inputs; ++k)
+                if (!std::isfinite((tile.*inputs_[k].place)[i]) &&
+                    Formula::reads(k, tile.terminated[i] != 0, tile.truncated[i] != 0))
+                    lower(first_bad_[k], step);
+        }
+    }
+    void throw_if_bad(const StepInput<T>& input, std::int64_t step) const {
+        if (step == num_steps_ * num_environments_) return;
+        const T x = input.values(step / num_environments_, step % num_environments_);
+        const char* const got = x != x ? "nan" : x < 0 ? "-inf" : "inf";
+        throw BadValue({input.name, step, std::string(" must be finite, got ") + got});
+    }
+
+    const std::int64_t num_steps_, num_environments_;
+    const EpisodeSteps<T>& steps_;
+    const Inputs& inputs_;
+    const Formula& formula_;
+    const Matrix<T> out_;
+    const KernelTable& table_ = kernels();
+    const Kernels<T>& numbers_ = table_.of<T>();
+    std::atomic<std::int64_t> first_bad_[Formula::num_inputs];
+};
+
+template <class T, class Formula>
+void scan(const EpisodeSteps<T>& steps, const StepInput<T> (&inputs)[Formula::num_inputs],
+          const Formula& formula, const Matrix<T>& out, const ScanOptions& options) {
+    if (!options.may_write_on_error) Scan<T, Formula>(steps, inputs, formula, {}).run(options.num_threads);
+    Scan<T, Formula>(steps, inputs, formula, out).run(options.num_threads);
+}
+
+}  // namespace scorefn

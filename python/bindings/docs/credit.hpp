@@ -1,0 +1,88 @@
+#pragma once
+
+namespace scorefn::python::docs {
+
+#define SCOREFN_DOC_RAISES_STEPS                                  \
+    "TypeError\n"                                                 \
+    "    An argument of the wrong kind or dtype.\n"               \
+    "ValueError\n"                                                \
+    "    A wrong shape, or a number that counts and is not finite.\n"
+
+inline constexpr const char* discounted_returns =
+R"(discounted_returns(rewards, next_values, terminated, truncated, valid, discount)
+--
+
+The scan of `scorefn.discounted_returns`, for arrays that have been checked.
+
+Parameters
+----------
+rewards : (T, ...) array of float32 or float64
+    One reward per step.
+next_values : array of the shape and dtype of `rewards`, or None
+    What follows a truncated step and the last one; None: 0.
+terminated : (T, ...) bool array or None
+    Whether the episode terminated with step t; None: never.
+truncated : (T, ...) bool array or None
+    Whether the episode was truncated at step t; None: never.
+valid : (T, ...) bool array or None
+    Whether step t counts; None: all do.
+discount : float
+    The discount factor (gamma), from 0 to 1.
+
+Returns
+-------
+array of the shape and dtype of `rewards`
+
+Raises
+------
+)" SCOREFN_DOC_RAISES_STEPS R"(
+Examples
+--------
+>>> import numpy as np
+>>> from scorefn import _core
+>>> _core.discounted_returns(np.array([1.0, 2.0, 4.0]), None, None, None, None, 0.5)
+array([3., 4., 4.])
+)";
+
+inline constexpr const char* gae =
+R"(gae(rewards, values, next_values, terminated, truncated, valid, discount, gae_lambda)
+--
+
+The scan of `scorefn.gae`, for arrays that have been checked.
+
+Parameters
+----------
+rewards : (T, ...) array of float32 or float64
+    One reward per step.
+values : array of the shape and dtype of `rewards`
+    The value of the observation of step t.
+next_values : array of the shape and dtype of `rewards`
+    The value of the observation after step t.
+terminated : (T, ...) bool array or None
+    Whether the episode terminated with step t; None: never.
+truncated : (T, ...) bool array or None
+    Whether the episode was truncated at step t; None: never.
+valid : (T, ...) bool array or None
+    Whether step t counts; None: all do.
+discount : float
+    The discount factor (gamma), from 0 to 1.
+gae_lambda : float
+    The GAE lambda, from 0 to 1.
+
+Returns
+-------
+array of the shape and dtype of `rewards`
+
+Raises
+------
+)" SCOREFN_DOC_RAISES_STEPS R"(
+Examples
+--------
+>>> import numpy as np
+>>> from scorefn import _core
+>>> ones = np.ones(2)
+>>> _core.gae(ones, ones, ones, None, None, None, 0.5, 1.0)
+array([0.75, 0.5 ])
+)";
+
+}  // namespace scorefn::python::docs
