@@ -1,6 +1,6 @@
 #include <scorefn/categorical.hpp>
 
-#include "rows.hpp"
+#include "policies/rows.hpp"
 
 namespace scorefn {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <atomic>
 
-#include "parallel.hpp"
+#include "runtime/parallel.hpp"
 
 namespace scorefn {
 namespace {

@@ -6,7 +6,7 @@
 #include <scorefn/options.hpp>
 #include <string>
 
-#include "kernels.hpp"
+#include "kernels/table.hpp"
 
 namespace scorefn {
 

@@ -1,7 +1,7 @@
 #include <scorefn/credit.hpp>
 
-#include "float_environment.hpp"
-#include "interrupt.hpp"
+#include "runtime/float_environment.hpp"
+#include "runtime/interrupt.hpp"
 #include "scan.hpp"
 
 namespace scorefn {

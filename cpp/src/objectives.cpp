@@ -3,8 +3,8 @@
 #include <scorefn/objectives.hpp>
 #include <vector>
 
-#include "memory.hpp"
-#include "rows.hpp"
+#include "runtime/memory.hpp"
+#include "policies/rows.hpp"
 
 namespace scorefn {
 namespace {

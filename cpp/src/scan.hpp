@@ -10,9 +10,9 @@
 #include <scorefn/credit.hpp>
 
 #include "check.hpp"
-#include "memory.hpp"
-#include "parallel.hpp"
-#include "rows.hpp"
+#include "runtime/memory.hpp"
+#include "runtime/parallel.hpp"
+#include "policies/rows.hpp"
 
 namespace scorefn {
 

@@ -2,18 +2,10 @@
 // that another file may define too.
 #include "exp_kernels.hpp"
 
-#include <cstring>
-#include <type_traits>
-#include <utility>
-#if defined(__SSE2__)
-#include <immintrin.h>
-#endif
+#include "kernels/math/exp.inl"
 
+namespace scorefn {
 namespace {
-
-#include "kernels/lanes.inl"
-#include "kernels/native.inl"
-#include "kernels/exp.inl"
 
 template <class T>
 bool within(const T* z, std::int64_t count, T* e) {
@@ -43,9 +35,10 @@ constexpr ExpOf<T> exp_of() {
 }
 
 }  // namespace
+}  // namespace scorefn
 
 #define JOIN_(x) exp_kernels_##x
 #define JOIN(x) JOIN_(x)
 
 extern const ExpKernels JOIN(SCOREFN_ISA_NAME);
-const ExpKernels JOIN(SCOREFN_ISA_NAME) = {exp_of<float>(), exp_of<double>()};
+const ExpKernels JOIN(SCOREFN_ISA_NAME) = {scorefn::exp_of<float>(), scorefn::exp_of<double>()};

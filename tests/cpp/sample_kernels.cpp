@@ -2,39 +2,10 @@
 // it that another file may define too.
 #include "sample_kernels.hpp"
 
-#include <cstring>
-#include <type_traits>
-#include <utility>
-#if defined(__SSE2__)
-#include <immintrin.h>
-#endif
-
-#include "kernels.hpp"
+#include "kernels/functions/sample.inl"
 
 namespace scorefn {
 namespace {
-
-#include "kernels/lanes.inl"
-#include "kernels/native.inl"
-#include "kernels/sums.inl"
-#include "kernels/inputs.inl"
-#include "kernels/exp.inl"
-#include "kernels/log_ratio.inl"
-#include "kernels/stream.inl"
-#include "kernels/memory.inl"
-#include "kernels/tile.inl"
-#include "kernels/spread.inl"
-#include "kernels/rows.inl"
-#include "kernels/parts.inl"
-#include "kernels/block.inl"
-#include "kernels/group.inl"
-#include "kernels/short_rows.inl"
-#include "kernels/long_rows.inl"
-#include "kernels/map_groups.inl"
-#include "kernels/softmax.inl"
-#include "kernels/categorical.inl"
-#include "kernels/philox.inl"
-#include "kernels/sample.inl"
 
 // A group of copies of the row, or of the row alone, over and over.
 template <class T>

@@ -1,5 +1,5 @@
 // When a thread works alone, by given times: what a hiccup costs on an idle machine, and what a busy machine costs.
-#include "backoff.hpp"
+#include "runtime/backoff.hpp"
 
 #include "check.hpp"
 

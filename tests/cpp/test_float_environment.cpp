@@ -9,7 +9,7 @@
 #endif
 
 #include "check.hpp"
-#include "parallel.hpp"
+#include "runtime/parallel.hpp"
 
 using namespace scorefn;
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "check.hpp"
-#include "parallel.hpp"
+#include "runtime/parallel.hpp"
 
 using namespace scorefn;
 

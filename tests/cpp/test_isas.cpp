@@ -10,7 +10,7 @@
 
 #include "check.hpp"
 #include "isas.hpp"
-#include "kernels.hpp"
+#include "kernels/table.hpp"
 
 namespace scorefn {
 #define DECLARE(name, is_supported) extern const KernelTable kernels_##name;

@@ -6,20 +6,12 @@
 #include <cstdio>
 #include <cstring>
 #include <random>
-#include <type_traits>
-#include <utility>
-#if defined(__SSE2__)
-#include <immintrin.h>
-#endif
 
 #include "check.hpp"
+#include "kernels/math/log_ratio.inl"
 
+namespace scorefn {
 namespace {
-
-#include "kernels/lanes.inl"
-#include "kernels/native.inl"
-#include "kernels/exp.inl"
-#include "kernels/log_ratio.inl"
 
 // The distance in units in the last place of the exact value.
 template <class T>
@@ -78,8 +70,10 @@ void test_exp_of_special_values() {
 }
 
 }  // namespace
+}  // namespace scorefn
 
 int main() {
+    using namespace scorefn;
     const double for_float = worst_log_ratio<float>(-180, 180, 2000000),
                  for_double = std::max(worst_log_ratio<double>(-60, 60, 2000000),
                                        worst_log_ratio<double>(-900, 900, 1000000));

@@ -14,7 +14,7 @@
 #include <thread>
 
 #include "check.hpp"
-#include "parallel.hpp"
+#include "runtime/parallel.hpp"
 
 using namespace scorefn;
 

@@ -13,7 +13,7 @@
 
 #include "check.hpp"
 #include "isas.hpp"
-#include "kernels.hpp"
+#include "kernels/table.hpp"
 #include "sample_kernels.hpp"
 
 #define DECLARE(name, is_supported) extern const SampleKernels sample_kernels_##name;

@@ -8,7 +8,7 @@
 #include <scorefn/threads.hpp>
 #include <thread>
 
-#include "cgroup.hpp"
+#include "runtime/cgroup.hpp"
 #include "check.hpp"
 
 using namespace scorefn;

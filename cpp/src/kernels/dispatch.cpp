@@ -6,7 +6,7 @@
 #include <stdexcept>
 
 #include "isas.hpp"
-#include "kernels.hpp"
+#include "kernels/table.hpp"
 
 namespace scorefn {
 

@@ -1,47 +1,21 @@
 // All kernels, compiled once per ISA: cpp/CMakeLists.txt sets SCOREFN_ISA_NAME and the flags. Nothing here has external
 // linkage but the table: a function of the same name compiled for two ISAs must never be merged by the linker.
 
-#include "../kernels.hpp"
-
-#include <cstring>
-#include <type_traits>
-#include <utility>
-#if defined(__SSE2__)
-#include <immintrin.h>
-#endif
+#include "kernels/functions/categorical.inl"
+#include "kernels/functions/kl_divergence.inl"
+#include "kernels/functions/row_gradient.inl"
+#include "kernels/functions/sample.inl"
+#include "kernels/functions/scan.inl"
+#include "kernels/functions/softmax.inl"
+#include "kernels/policies/linear.inl"
+#include "kernels/policies/linear_columns.inl"
+#include "kernels/policies/table.inl"
+#include "kernels/policies/table_statistics.inl"
+#include "kernels/rows/inputs.inl"
+#include "kernels/table.hpp"
 
 namespace scorefn {
 namespace {
-
-#include "lanes.inl"
-#include "native.inl"
-#include "sums.inl"
-#include "inputs.inl"
-#include "exp.inl"
-#include "log_ratio.inl"
-#include "stream.inl"
-#include "memory.inl"
-#include "tile.inl"
-#include "spread.inl"
-#include "rows.inl"
-#include "parts.inl"
-#include "block.inl"
-#include "group.inl"
-#include "short_rows.inl"
-#include "long_rows.inl"
-#include "map_groups.inl"
-#include "softmax.inl"
-#include "categorical.inl"
-#include "kl_divergence.inl"
-#include "philox.inl"
-#include "sample.inl"
-#include "objectives.inl"
-#include "gradient.inl"
-#include "shared_gradient.inl"
-#include "shared_statistics.inl"
-#include "scan.inl"
-#include "linear.inl"
-#include "linear_columns.inl"
 
 template <class T>
 constexpr Kernels<T> table() {

@@ -4,9 +4,9 @@
 #include <limits>
 #include <scorefn/gradient.hpp>
 
-#include "rows.hpp"
-#include "memory.hpp"
-#include "statistics.hpp"
+#include "policies/rows.hpp"
+#include "runtime/memory.hpp"
+#include "policies/statistics.hpp"
 
 namespace scorefn {
 namespace {

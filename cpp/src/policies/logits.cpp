@@ -1,6 +1,6 @@
 #include <scorefn/gradient.hpp>
 
-#include "rows.hpp"
+#include "policies/rows.hpp"
 
 namespace scorefn {
 namespace {

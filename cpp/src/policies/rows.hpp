@@ -7,9 +7,9 @@
 #include <scorefn/threads.hpp>
 
 #include "check.hpp"
-#include "float_environment.hpp"
-#include "interrupt.hpp"
-#include "parallel.hpp"
+#include "runtime/float_environment.hpp"
+#include "runtime/interrupt.hpp"
+#include "runtime/parallel.hpp"
 
 namespace scorefn {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "check.hpp"
-#include "parallel.hpp"
+#include "runtime/parallel.hpp"
 
 namespace scorefn {
 

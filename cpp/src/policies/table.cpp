@@ -6,9 +6,9 @@
 #include <scorefn/gradient.hpp>
 #include <utility>
 
-#include "memory.hpp"
-#include "rows.hpp"
-#include "statistics.hpp"
+#include "runtime/memory.hpp"
+#include "policies/rows.hpp"
+#include "policies/statistics.hpp"
 
 namespace scorefn {
 namespace {

@@ -1,4 +1,4 @@
-#include "cgroup.hpp"
+#include "runtime/cgroup.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "interrupt.hpp"
+#include "runtime/interrupt.hpp"
 
 #include <chrono>
 

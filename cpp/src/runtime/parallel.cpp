@@ -1,4 +1,4 @@
-#include "parallel.hpp"
+#include "runtime/parallel.hpp"
 
 #include <omp.h>
 #include <pthread.h>
@@ -16,9 +16,9 @@
 #include <utility>
 #include <vector>
 
-#include "backoff.hpp"
-#include "float_environment.hpp"
-#include "interrupt.hpp"
+#include "runtime/backoff.hpp"
+#include "runtime/float_environment.hpp"
+#include "runtime/interrupt.hpp"
 
 namespace scorefn {
 namespace {

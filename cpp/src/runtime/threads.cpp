@@ -8,8 +8,8 @@
 #include <stdexcept>
 #include <utility>
 
-#include "cgroup.hpp"
-#include "parallel.hpp"
+#include "runtime/cgroup.hpp"
+#include "runtime/parallel.hpp"
 
 namespace scorefn {
 namespace {

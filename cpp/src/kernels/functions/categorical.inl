@@ -1,4 +1,10 @@
 // log_prob and entropy of rows.
+#pragma once
+
+#include "kernels/rows/for_each_tile.inl"
+
+namespace scorefn {
+namespace {
 
 // log p(a) where e_a says no more than that it is small: in rows beyond the window and for logits far below it. There
 // log p(a) = (z_a - max) - log(sum_j e_j / e_max), and neither term cancels the other.
@@ -59,3 +65,6 @@ std::int64_t entropy(const LogitRows<T>& in, T* out, std::int64_t stride, void* 
         store_rows(entropy(rows, peak), rows.first(), rows.count, out, stride);
     });
 }
+
+}  // namespace
+}  // namespace scorefn

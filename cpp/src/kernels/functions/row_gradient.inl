@@ -2,6 +2,14 @@
 // c H(pi):
 //     w (onehot(a) - p)_j - c p_j (log p_j + H)
 // Entry a is w (1 - p_a) with 1 - p_a taken from the sum of the other actions. A forbidden action has 0.
+#pragma once
+
+#include "kernels/functions/categorical.inl"
+#include "kernels/objectives/clipped_surrogate.inl"
+#include "kernels/objectives/weighted_log_prob.inl"
+
+namespace scorefn {
+namespace {
 
 // Which of the actions are forbidden: those of e = 0, if they are not just far below all others.
 template <class T>
@@ -160,3 +168,6 @@ std::int64_t clipped_ratio_gradient(const LogitRows<T>& in, const ClippedRows<T>
     return gradient_rows_with_entropies(in, ClippedRatio<T>{clipped, given.objective, {}, {}, {}}, given, out,
                                         accumulate, scratch);
 }
+
+}  // namespace
+}  // namespace scorefn

@@ -2,6 +2,13 @@
 // does not raise the sum, so an action of probability 0 is never drawn. The total is the last of these same sums, each in
 // double and none of a term rounded to float: so for u < 1, a multiple of 2^-53, there is an action, and whatever stands
 // last has its share, however small.
+#pragma once
+
+#include "kernels/functions/categorical.inl"
+#include "kernels/math/philox.inl"
+
+namespace scorefn {
+namespace {
 
 template <class T>
 SCOREFN_INLINE std::int64_t draw_from_long_row(const T* e, std::int64_t cols, const double* up_to, double u) {
@@ -92,3 +99,6 @@ std::int64_t sample(const LogitRows<T>& in, const std::uint64_t (&key)[2], std::
     const auto rows = entropies ? sample_rows<true, T> : sample_rows<false, T>;
     return rows(in, DrawKey(key), row_offset, actions, log_probs, entropies, entropy_stride, scratch);
 }
+
+}  // namespace
+}  // namespace scorefn

@@ -1,4 +1,12 @@
 // What a backward scan does with a tile of steps, lane = step or environment: see scan.hpp.
+#pragma once
+
+#include "kernels/rows/inputs.inl"
+#include "kernels/simd/nontemporal.inl"
+#include "kernels/table.hpp"
+
+namespace scorefn {
+namespace {
 
 void load_flags(const unsigned char* x, std::int64_t count, double* to) {
     for (std::int64_t i = 0; i < count; i += 64) __builtin_prefetch(x + i + kBytesAhead);
@@ -138,10 +146,10 @@ bool scan_row(const StepRow<T>& row, const StepTile& flags, std::int64_t count, 
             return narrow(all);
         };
         if (row.is_streamed) {
-            Stream<T> stream(row.out);
+            NonTemporalStore<T> stream(row.out);
             stream.put(0, count, results);
             stream.finish();
-            fence_streamed();
+            store_fence();
         } else {
             for_each_vector<T, 1>(count, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
                 store(results(i, extent), row.out + i, extent);
@@ -150,3 +158,6 @@ bool scan_row(const StepRow<T>& row, const StepTile& flags, std::int64_t count, 
     });
     return !any(bad);
 }
+
+}  // namespace
+}  // namespace scorefn

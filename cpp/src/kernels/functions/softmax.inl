@@ -1,4 +1,10 @@
 // log_softmax, softmax and logsumexp of rows.
+#pragma once
+
+#include "kernels/rows/for_each_tile.inl"
+
+namespace scorefn {
+namespace {
 
 template <class T>
 std::int64_t log_softmax(const LogitRows<T>& in, const OutRows<T>& out, void* scratch) {
@@ -32,3 +38,6 @@ std::int64_t logsumexp(const LogitRows<T>& in, T* out, std::int64_t stride, void
         store_rows(rows.with_nan(values), rows.first(), rows.count, out, stride);
     });
 }
+
+}  // namespace
+}  // namespace scorefn

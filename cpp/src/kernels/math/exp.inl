@@ -4,6 +4,12 @@
 // logits of the row lie within a window where no exponential, no sum of them and no quotient of 1 and such a sum leaves
 // the normal numbers: softmax is then one pass, and the exponentials know nothing of rows. Other rows take theirs with respect to
 // their largest logit (Origin). Which it is depends on the row alone.
+#pragma once
+
+#include "kernels/simd/native.inl"
+
+namespace scorefn {
+namespace {
 
 template <class T>
 struct ExpConstants;
@@ -149,3 +155,6 @@ template <class T, int N>
 SCOREFN_INLINE Lanes<T, N> exp_nonpositive(Lanes<T, N> x) {
     return exp_from(x, Origin<T>(T(0))) * ExpConstants<T>::unspare;
 }
+
+}  // namespace
+}  // namespace scorefn

@@ -1,6 +1,12 @@
 // log((others + e) / e), where others is the sum of all terms of a row but e: with m = (others + e) / (2^k e) near 1 and
 // s = (m - 1) / (m + 1), log m = 2 atanh(s) = 2 s + s^3 p(s^2). Near 0 it is as exact as others / e: there k = 0, and
 // m - 1 is others / e itself.
+#pragma once
+
+#include "kernels/math/exp.inl"
+
+namespace scorefn {
+namespace {
 
 // (2 atanh(s) - 2 s) / s^3 as a polynomial in s^2, |s| <= 1 / 5
 template <class T>
@@ -38,3 +44,6 @@ SCOREFN_OFTEN_INLINE Doubles<T> log_ratio(Doubles<T> others, Doubles<T> e) {
     for (int p = 0; p < others.count; ++p) others.part[p] = log_ratio<T>(others.part[p], e.part[p]);
     return others;
 }
+
+}  // namespace
+}  // namespace scorefn

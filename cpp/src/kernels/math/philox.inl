@@ -1,6 +1,12 @@
 // Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", 2011): ten rounds turn a
 // counter of four words of 32 bits into four random ones. A Word is a 64-bit number, or eight of them for as many counters;
 // its upper half may hold anything.
+#pragma once
+
+#include "kernels/simd/native.inl"
+
+namespace scorefn {
+namespace {
 
 using Words = Lanes<std::uint64_t>;
 
@@ -48,3 +54,6 @@ SCOREFN_INLINE Lanes<double> uniforms(const DrawKey& key, std::uint64_t first, s
     const Lanes<double> lower = integer((random.word[0] & low32) >> std::uint64_t{11});
     return upper * 0x1p-32 + lower * 0x1p-53;
 }
+
+}  // namespace
+}  // namespace scorefn

@@ -4,30 +4,16 @@
 //
 // x lies in strips of eight features, x[f / 8][sample][f % 8]: the first product takes its entries one by one, the
 // second a strip's row at a time. coef lies in panels as wide as a tile of the first product, coef[panel][f][column].
+#pragma once
 
-using DoubleVector = Vectors<double>::type;
-constexpr int kVectorDoubles = SCOREFN_VECTOR_BYTES / 8;
+#include "kernels/simd/native.inl"
+
+namespace scorefn {
+namespace {
+
 constexpr int kStrip = 8;
 
-// The tiles of both products, rows by vectors: the sums, a row of one factor and an entry of the other fit the registers,
-// 32 with AVX-512 and 16 without.
-constexpr int kLogitRows = SCOREFN_VECTOR_BYTES == 64 ? 8 : 4;
-constexpr int kLogitVectors = SCOREFN_VECTOR_BYTES == 16 ? 2 : 3;
 constexpr int kPanelWidth = kLogitVectors * kVectorDoubles;
-constexpr int kSumRows = SCOREFN_VECTOR_BYTES == 16 ? 2 : 6;
-constexpr int kSumStrips = SCOREFN_VECTOR_BYTES == 64 ? 4 : 1;
-
-// sum + a b. The product of two floats is exact in double, so whether it is rounded before it is added makes no
-// difference, and the fused instruction gives the same bits. That of two doubles is rounded, on every ISA.
-template <class T>
-SCOREFN_INLINE DoubleVector multiply_add(DoubleVector a, DoubleVector b, DoubleVector sum) {
-#if defined(__FMA__) && SCOREFN_VECTOR_BYTES == 64
-    if constexpr (sizeof(T) == sizeof(float)) return _mm512_fmadd_pd(a, b, sum);
-#elif defined(__FMA__)
-    if constexpr (sizeof(T) == sizeof(float)) return _mm256_fmadd_pd(a, b, sum);
-#endif
-    return sum + a * b;
-}
 
 // sum[i][v] += sum_t a[t * a_term + i * a_row] b[t * b_term + v * b_vector]
 template <class T, int Rows, int V>
@@ -44,14 +30,6 @@ SCOREFN_INLINE void add_products(DoubleVector (&sum)[Rows][V], const double* a, 
     }
 }
 
-template <class T>
-SCOREFN_INLINE DoubleVector load_doubles(const T* x) {
-#if SCOREFN_VECTOR_BYTES == 64
-    if constexpr (sizeof(T) == sizeof(float)) return _mm512_cvtps_pd(_mm256_loadu_ps(x));  // GCC takes five
-#endif
-    typedef T Part __attribute__((vector_size(sizeof(T) * kVectorDoubles), aligned(alignof(T)), may_alias));
-    return __builtin_convertvector(*reinterpret_cast<const Part*>(x), DoubleVector);
-}
 template <class T>
 SCOREFN_INLINE void store_rounded(DoubleVector a, T* x) {
     typedef T Part __attribute__((vector_size(sizeof(T) * kVectorDoubles), aligned(alignof(T)), may_alias));
@@ -72,7 +50,7 @@ void linear_widen(const T* x, std::int64_t row_stride, std::int64_t rows, std::i
             const T* const row = x + r * row_stride;
             double* const to_row = to + r * to_stride;
             for (std::int64_t k = 0; k < whole; k += kVectorDoubles)
-                *reinterpret_cast<DoubleVector*>(to_row + k) = load_doubles(row + k);
+                *reinterpret_cast<DoubleVector*>(to_row + k) = load_vector_widened(row + k);
             widen_rest(row + whole, *reinterpret_cast<DoubleVector*>(to_row + whole));
         }
     };
@@ -84,7 +62,7 @@ void linear_widen(const T* x, std::int64_t row_stride, std::int64_t rows, std::i
     Bits kept;
     for (int i = 0; i < kVectorDoubles; ++i) kept[i] = i < rest ? -1 : 0;
     widen_rows(0, full, [&](const T* last, DoubleVector& to_last) SCOREFN_INLINE_LAMBDA {
-        to_last = (DoubleVector)((Bits)load_doubles(last) & kept);
+        to_last = (DoubleVector)((Bits)load_vector_widened(last) & kept);
     });
     widen_rows(full, rows, [&](const T* last, DoubleVector& to_last) SCOREFN_INLINE_LAMBDA {
         to_last = DoubleVector{};
@@ -131,7 +109,8 @@ SCOREFN_INLINE void add_to_sums(const double* x, std::int64_t strip_size, const 
     constexpr int V = Strips * kStrip / kVectorDoubles;
     DoubleVector sum[Rows][V];
     for (int i = 0; i < Rows; ++i)
-        for (int v = 0; v < V; ++v) sum[i][v] = load_doubles(sums + i * row_stride + v * kVectorDoubles);
+        for (int v = 0; v < V; ++v)
+            sum[i][v] = load_vector_widened(sums + i * row_stride + v * kVectorDoubles);
     add_products<T>(sum, g, g_stride, 1, x, kStrip, Strips == 1 ? kVectorDoubles : strip_size, rows);
     for (int i = 0; i < Rows; ++i)
         for (int v = 0; v < V; ++v) store_rounded(sum[i][v], sums + i * row_stride + v * kVectorDoubles);
@@ -162,3 +141,6 @@ void linear_accumulate(const double* x, std::int64_t strip_size, std::int64_t st
         add_strips<T, 1>(x + s * strip_size, strip_size, g, g_stride, rows, cols, sums + s * kStrip,
                          row_stride);
 }
+
+}  // namespace
+}  // namespace scorefn

@@ -1,5 +1,12 @@
 // The two products of linear.inl for few features and few actions, lane = sample: features and gradients lie in columns,
 // x[f][sample] and g[k][sample], and a sum has a lane for every eighth sample.
+#pragma once
+
+#include "kernels/policies/linear.inl"
+#include "kernels/rows/tile_layout.inl"
+
+namespace scorefn {
+namespace {
 
 template <class T>
 SCOREFN_INLINE Lanes<double> multiply_add(Lanes<double> a, Lanes<double> b, Lanes<double> sum) {
@@ -97,3 +104,6 @@ void linear_accumulate_columns(const double* x, const double* g, std::int64_t co
                     sums[(k + i) * row_stride + f + j] += fold_sum(sum[i][j]);
         }
 }
+
+}  // namespace
+}  // namespace scorefn

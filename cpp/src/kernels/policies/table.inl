@@ -3,6 +3,12 @@
 //     s_j (1 - p_j) - p_j (sum_{k != j} s_k) - c v p_j (log p_j + H)
 // so its cost does not grow with the number of samples. A row that no sample visits has gradient 0. All in double: the
 // terms may cancel. As in gradient.inl, log p_j + H = (z_j - max) - m with m = sum_k p_k (z_k - max).
+#pragma once
+
+#include "kernels/rows/for_each_tile.inl"
+
+namespace scorefn {
+namespace {
 
 // Of each row: sum_j s_j, the largest e and the sum of the others, 1 / total; max, m and c v.
 struct SharedRow {
@@ -62,3 +68,6 @@ std::int64_t shared_gradient(const LogitRows<T>& in, const double* weight_sums, 
         entropy_coef != 0 ? shared_gradient_of_rows<true, T> : shared_gradient_of_rows<false, T>;
     return rows(in, weight_sums, visits, entropy_coef, out, accumulate, scratch);
 }
+
+}  // namespace
+}  // namespace scorefn

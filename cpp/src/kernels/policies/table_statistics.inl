@@ -3,6 +3,12 @@
 // to the gradient, so that from the sums over the samples of an action, s_a of w_i and q_a of w_i^2, and their number n
 //     sum_i ||g_i||^2 = sum_a q_a ((1 - p_a)^2 + sum_{j != a} p_j^2) + 2 sum_a s_a (b_a - p . b) + n ||b||^2.
 // 1 - p_a and the sum of the other squares leave out the largest p: 1 - 2 p_a + sum_j p_j^2 would cancel.
+#pragma once
+
+#include "kernels/rows/for_each_tile.inl"
+
+namespace scorefn {
+namespace {
 
 // What is known of a row.
 struct SharedRowOfStatistics {
@@ -67,3 +73,6 @@ std::int64_t shared_statistics(const LogitRows<T>& in, const double* weight_sums
         }
     }, visits);
 }
+
+}  // namespace
+}  // namespace scorefn

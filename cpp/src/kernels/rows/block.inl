@@ -1,5 +1,13 @@
 // Kernels work on blocks of rows that stay in the nearest cache: first the exponentials of all their logits, then one group
 // of rows after the other, of as many rows as there are lanes. A row of several parts is a block, and never there as a whole.
+#pragma once
+
+#include "kernels/rows/broadcast.inl"
+#include "kernels/rows/pack.inl"
+#include "kernels/rows/splits.inl"
+
+namespace scorefn {
+namespace {
 
 // One thread's buffers for the blocks of a kernel; scratch_bytes(cols) is their size.
 template <class T>
@@ -39,7 +47,7 @@ struct Block {
 
     T* to = nullptr;  // where the results go, in rows without gaps
     bool is_streamed = false;
-    Stream<T> stream{nullptr};
+    NonTemporalStore<T> stream{nullptr};
 
     // A row without an allowed action, unless `visits` says that it needs none, or with NaN or +inf, if the kernel cannot do
     // with that; or -2: an action was out of range.
@@ -111,3 +119,6 @@ struct Block {
         });
     }
 };
+
+}  // namespace
+}  // namespace scorefn

@@ -1,4 +1,11 @@
 // A value of each row of a tile to the entries of its row: entry i is of row i / cols.
+#pragma once
+
+#include "kernels/math/exp.inl"
+#include "kernels/rows/tile_layout.inl"
+
+namespace scorefn {
+namespace {
 
 // One value a row, where spreading takes it from. One vector has those of all rows if it has a lane for each; else a vector
 // is loaded from the first row on that an entry is of.
@@ -61,3 +68,6 @@ private:
     Int* row_;                 // of each entry, from the first row on that its vector has
     std::int32_t* first_row_;  // of each vector of the ISA
 };
+
+}  // namespace
+}  // namespace scorefn

@@ -1,3 +1,14 @@
+// How a kernel goes through its rows.
+#pragma once
+
+#include <type_traits>
+
+#include "kernels/rows/long_rows.inl"
+#include "kernels/rows/short_rows.inl"
+
+namespace scorefn {
+namespace {
+
 // run(group_at) with what makes group_at(block, its first row) of rows of this length.
 template <class T, class Run>
 SCOREFN_INLINE std::int64_t with_groups(std::int64_t cols, Run run) {
@@ -26,7 +37,7 @@ SCOREFN_INLINE std::int64_t map_groups(const LogitRows<T>& in, const OutRows<T>*
         for (std::int64_t first = 0; first < in.rows; first += most) {
             block.load(first, static_cast<int>(in.rows - first < most ? in.rows - first : most), reads_tiles);
             block.to = is_direct ? out->data + first * out->row_stride : block.e;
-            if (block.is_streamed) block.stream = Stream<T>(block.to);
+            if (block.is_streamed) block.stream = NonTemporalStore<T>(block.to);
             for (int row = 0; row < block.count; row += Lanes<T>::size) {
                 auto group = group_at(block, row);
                 kernel(group);
@@ -35,7 +46,7 @@ SCOREFN_INLINE std::int64_t map_groups(const LogitRows<T>& in, const OutRows<T>*
             if (block.is_streamed) block.stream.finish();
             if (out) block.copy_results(*out, accumulate);
         }
-        if (block.is_streamed) fence_streamed();
+        if (block.is_streamed) store_fence();
         return -1;
     };
     Spread<T> spread = block.buffers.spread;
@@ -48,3 +59,6 @@ SCOREFN_INLINE std::int64_t for_each_group(const LogitRows<T>& in, bool reads_ti
                                            Kernel kernel) {
     return map_groups(in, static_cast<const OutRows<T>*>(nullptr), false, reads_tiles, scratch, kernel);
 }
+
+}  // namespace
+}  // namespace scorefn

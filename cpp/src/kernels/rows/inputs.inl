@@ -1,4 +1,12 @@
 // Actions and weights, read where they lie, and looks at the arguments before a call writes anything.
+#pragma once
+
+#include <scorefn/views.hpp>
+
+#include "kernels/simd/vectors.inl"
+
+namespace scorefn {
+namespace {
 
 constexpr std::int64_t kBytesAhead = 4096;
 
@@ -160,3 +168,6 @@ bool are_distributions(const LogitRows<T>& in) {
     }
     return true;
 }
+
+}  // namespace
+}  // namespace scorefn

@@ -1,3 +1,11 @@
+// Tiles of long rows, which are worked through one after the other.
+#pragma once
+
+#include "kernels/rows/tile.inl"
+
+namespace scorefn {
+namespace {
+
 // Along a row in chunks: their sums, as the first so many entries of one add up. Every addition rounds in order, so such a
 // sum never falls as there are more of them, and grows by no entry that is 0.
 constexpr std::int64_t kChunk = 64;
@@ -217,3 +225,6 @@ private:
         }
     }
 };
+
+}  // namespace
+}  // namespace scorefn

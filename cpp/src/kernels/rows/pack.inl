@@ -1,4 +1,13 @@
 // Rows as they lie in memory, and rows without gaps, as kernels want them.
+#pragma once
+
+#include <cstring>
+
+#include "kernels/simd/nontemporal.inl"
+#include "kernels/table.hpp"
+
+namespace scorefn {
+namespace {
 
 template <class T>
 SCOREFN_INLINE bool has_gaps(const LogitRows<T>& in) {
@@ -52,12 +61,12 @@ SCOREFN_NO_INLINE void unpack(const T* g, const OutRows<T>& out, std::int64_t fi
         if (accumulate) {
             for (std::int64_t i = 0; i < n; ++i) to[i] = to[i] + g[i];
         } else if (out.is_streamed) {
-            Stream<T> stream(to);
+            NonTemporalStore<T> stream(to);
             stream.put(0, n, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
                 return load(g + i, extent, T(0));
             });
             stream.finish();
-            fence_streamed();
+            store_fence();
         } else {
             std::memcpy(to, g, static_cast<std::size_t>(n) * sizeof(T));
         }
@@ -71,3 +80,6 @@ SCOREFN_NO_INLINE void unpack(const T* g, const OutRows<T>& out, std::int64_t fi
         }
     }
 }
+
+}  // namespace
+}  // namespace scorefn

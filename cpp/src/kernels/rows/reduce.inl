@@ -1,4 +1,12 @@
 // Exponentials, whatever rows they are of, and what reduces a long row (lane = column) to a few numbers.
+#pragma once
+
+#include "kernels/math/exp.inl"
+#include "kernels/simd/sums.inl"
+#include "kernels/table.hpp"
+
+namespace scorefn {
+namespace {
 
 // One NaN for all: which NaN an operation gives, and so its bits, may depend on the ISA.
 template <class T>
@@ -104,3 +112,6 @@ SCOREFN_NO_INLINE SumsApart sums_of_row(const T* z, const T* e, std::int64_t n, 
     return {fold_sum(sums[0].total()), static_cast<double>(terms) - fold_sum(widen(below)),
             Differences ? fold_sum(sums[Differences ? 1 : 0].total()) : 0.0};
 }
+
+}  // namespace
+}  // namespace scorefn

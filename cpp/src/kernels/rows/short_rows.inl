@@ -1,3 +1,12 @@
+// Tiles of short rows, which have a lane each.
+#pragma once
+
+#include "kernels/rows/tile.inl"
+#include "kernels/rows/tile_layout.inl"
+
+namespace scorefn {
+namespace {
+
 // A group of short rows, without a gap between them: what becomes of their entries.
 template <class T>
 struct ShortRows : Group<T> {
@@ -158,3 +167,6 @@ private:
     }
     SCOREFN_INLINE static Lanes<T> added(Lanes<T> a, Lanes<T> b) { return a + b; }
 };
+
+}  // namespace
+}  // namespace scorefn

@@ -1,4 +1,10 @@
 // A row of many entries is worked through in parts that stay in the nearest cache, and that several threads may share out.
+#pragma once
+
+#include "kernels/rows/reduce.inl"
+
+namespace scorefn {
+namespace {
 
 template <class T>
 struct PartOfRow {
@@ -84,3 +90,6 @@ SCOREFN_NO_INLINE Apart<T> merge_apart(const PartOfRow<T>* parts, std::int64_t c
     all.below = below.total();
     return {max, e_max, all.rest(static_cast<double>(e_max)), differences.total()};
 }
+
+}  // namespace
+}  // namespace scorefn

@@ -1,5 +1,13 @@
 // Groups of rows: what a kernel asks of them, one value a row, is in the lanes of vectors, lane = row. The rows of a tile
 // and long rows answer alike.
+#pragma once
+
+#include "kernels/math/log_ratio.inl"
+#include "kernels/rows/block.inl"
+#include "kernels/rows/inputs.inl"
+
+namespace scorefn {
+namespace {
 
 // sum_j e_j
 template <class T>
@@ -153,3 +161,6 @@ SCOREFN_INLINE void store_rows(Lanes<T> x, std::int64_t first, int count, T* out
     x.store(lanes);
     for (int r = 0; r < count; ++r) out[r * stride] = lanes[r];
 }
+
+}  // namespace
+}  // namespace scorefn

@@ -1,75 +1,20 @@
 // A tile is as many short rows as a vector has lanes, one after the other without gaps. What is one value a row is one
 // vector, lane = row. The entries are read in slices of columns, such that a reduction over each row takes no more than
 // additions (or the like) of whole vectors and, once for several slices, a fold of those lanes that belong to one row.
+#pragma once
+
+#include <utility>
+
+#include "kernels/simd/sums.inl"
+
+namespace scorefn {
+namespace {
 
 // 16 bytes of a row: 4 floats or 2 doubles.
 template <class T>
 constexpr int kQuarter = 16 / sizeof(T);
 template <class T>
-constexpr int kPartLanes = SCOREFN_VECTOR_BYTES / sizeof(T);
-
-// Quarter q of the result is at x + q * stride.
-#if SCOREFN_VECTOR_BYTES >= 32
-SCOREFN_INLINE __m256 load_two_quarters(const float* x, std::int64_t stride) {
-    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(x)), _mm_loadu_ps(x + stride), 1);
-}
-SCOREFN_INLINE __m256d load_two_quarters(const double* x, std::int64_t stride) {
-    return _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(x)), _mm_loadu_pd(x + stride), 1);
-}
-#endif
-#if SCOREFN_VECTOR_BYTES == 64
-// By halves: that takes less work than one quarter after the other.
-SCOREFN_INLINE __m512 load_quarters(const float* x, std::int64_t stride) {
-    return _mm512_insertf32x8(_mm512_castps256_ps512(load_two_quarters(x, stride)),
-                              load_two_quarters(x + 2 * stride, stride), 1);
-}
-SCOREFN_INLINE __m512d load_quarters(const double* x, std::int64_t stride) {
-    return _mm512_insertf64x4(_mm512_castpd256_pd512(load_two_quarters(x, stride)),
-                              load_two_quarters(x + 2 * stride, stride), 1);
-}
-#elif SCOREFN_VECTOR_BYTES == 32
-template <class T>
-SCOREFN_INLINE typename Vectors<T>::type load_quarters(const T* x, std::int64_t stride) {
-    return load_two_quarters(x, stride);
-}
-#else
-template <class T>
-SCOREFN_INLINE typename Vectors<T>::type load_quarters(const T* x, std::int64_t) {
-    return *reinterpret_cast<const typename Vectors<T>::unaligned*>(x);
-}
-#endif
-
-// The other way round.
-#if SCOREFN_VECTOR_BYTES >= 32
-SCOREFN_INLINE void store_two_quarters(__m256 q, float* x, std::int64_t stride) {
-    _mm_storeu_ps(x, _mm256_castps256_ps128(q));
-    _mm_storeu_ps(x + stride, _mm256_extractf128_ps(q, 1));
-}
-SCOREFN_INLINE void store_two_quarters(__m256d q, double* x, std::int64_t stride) {
-    _mm_storeu_pd(x, _mm256_castpd256_pd128(q));
-    _mm_storeu_pd(x + stride, _mm256_extractf128_pd(q, 1));
-}
-#endif
-#if SCOREFN_VECTOR_BYTES == 64
-SCOREFN_INLINE void store_quarters(__m512 q, float* x, std::int64_t stride) {
-    store_two_quarters(_mm512_castps512_ps256(q), x, stride);
-    store_two_quarters(_mm512_extractf32x8_ps(q, 1), x + 2 * stride, stride);
-}
-SCOREFN_INLINE void store_quarters(__m512d q, double* x, std::int64_t stride) {
-    store_two_quarters(_mm512_castpd512_pd256(q), x, stride);
-    store_two_quarters(_mm512_extractf64x4_pd(q, 1), x + 2 * stride, stride);
-}
-#elif SCOREFN_VECTOR_BYTES == 32
-template <class T>
-SCOREFN_INLINE void store_quarters(typename Vectors<T>::type q, T* x, std::int64_t stride) {
-    store_two_quarters(q, x, stride);
-}
-#else
-template <class T>
-SCOREFN_INLINE void store_quarters(typename Vectors<T>::type q, T* x, std::int64_t) {
-    *reinterpret_cast<typename Vectors<T>::unaligned*>(x) = q;
-}
-#endif
+constexpr int kPartLanes = kVectorBytes / sizeof(T);
 
 // Lane i of each part of the result is lane index(i) of those of a and b, one after the other.
 template <class T, class Index, int... I>
@@ -289,3 +234,16 @@ SCOREFN_INLINE auto with_tile(std::int64_t cols, Visit visit) {
     }
     return visit(WideTile<T>(cols));
 }
+
+// As sum_vectors, over the slices of a tile, for all its rows at once: term(slice, x) sets x[s] to the slice's terms of sum s.
+template <class T, int S, class Tile, class Term>
+SCOREFN_INLINE void sum_slices(const Tile& tile, Sum<T> (&sums)[S], Term term) {
+    for (std::int64_t slice = 0; slice < tile.slices(); ++slice) {
+        Lanes<T> x[S][Tile::width];
+        term(slice, x);
+        for (int s = 0; s < S; ++s) tile.add_to(sums[s], x[s]);
+    }
+}
+
+}  // namespace
+}  // namespace scorefn

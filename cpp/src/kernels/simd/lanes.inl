@@ -1,35 +1,14 @@
 // Lanes<T>: 64 bytes of values computed on together, 16 floats or 8 doubles on every ISA: one 512-bit vector,
 // two of 256 or four of 128. All arithmetic is one operation a lane, so the ISA cannot change a bit.
 // Lanes<T, N> are N of them in lockstep, to give the CPU independent work while it waits for a result.
+#pragma once
 
-#if defined(__AVX512F__)
-#define SCOREFN_VECTOR_BYTES 64
-#elif defined(__AVX__)
-#define SCOREFN_VECTOR_BYTES 32
-#else
-#define SCOREFN_VECTOR_BYTES 16
-#endif
-// Where every inlined function brings a sanitizer's checks with it, the compiler is done in a fifth of the time without.
-#ifdef SCOREFN_SANITIZED
-#define SCOREFN_INLINE inline
-#define SCOREFN_INLINE_LAMBDA
-#else
-#define SCOREFN_INLINE inline __attribute__((always_inline))
-#define SCOREFN_INLINE_LAMBDA __attribute__((always_inline))
-#endif
-#define SCOREFN_NO_INLINE __attribute__((noinline))
-#define SCOREFN_NO_INLINE_LAMBDA __attribute__((noinline))
-// Where the code is several instructions a vector, and a call costs little beside it.
-#if SCOREFN_VECTOR_BYTES == 64
-#define SCOREFN_OFTEN_INLINE SCOREFN_INLINE
-#else
-#define SCOREFN_OFTEN_INLINE SCOREFN_NO_INLINE
-#endif
+#include <cstdint>
 
-constexpr int kParts = 64 / SCOREFN_VECTOR_BYTES;
+#include "kernels/simd/isa.inl"
 
-// How many of them the registers of the ISA hold in a long formula.
-constexpr int kLockstep = SCOREFN_VECTOR_BYTES == 64 ? 4 : 1;
+namespace scorefn {
+namespace {
 
 template <class T>
 struct IntegerOf;
@@ -63,8 +42,8 @@ constexpr T kNaN = static_cast<T>(__builtin_nan(""));
 
 template <class T>
 struct Vectors {
-    typedef T type __attribute__((vector_size(SCOREFN_VECTOR_BYTES)));
-    typedef T unaligned __attribute__((vector_size(SCOREFN_VECTOR_BYTES), aligned(alignof(T)), may_alias));
+    typedef T type __attribute__((vector_size(kVectorBytes)));
+    typedef T unaligned __attribute__((vector_size(kVectorBytes), aligned(alignof(T)), may_alias));
 };
 
 template <class T, int N = 1>
@@ -246,3 +225,19 @@ SCOREFN_INLINE double fold_sum(Doubles<T> a) {
     for (int p = 1; p < a.count; ++p) a.part[0] = a.part[0] + a.part[p];
     return fold_sum(a.part[0]);
 }
+
+// Lanes of T as doubles and back, where T is double already.
+SCOREFN_INLINE Doubles<double> widen(Lanes<double> a) { return {{a}}; }
+SCOREFN_INLINE Lanes<double> narrow(Doubles<double> a) { return a.part[0]; }
+
+// One vector of the instruction set.
+using DoubleVector = Vectors<double>::type;
+constexpr int kVectorDoubles = kVectorBytes / 8;
+
+// The product of the lower half of a number and one of 32 bits. For Lanes: simd/native.inl.
+SCOREFN_INLINE std::uint64_t product32(std::uint64_t a, std::uint32_t factor) {
+    return (a & 0xffffffff) * factor;
+}
+
+}  // namespace
+}  // namespace scorefn

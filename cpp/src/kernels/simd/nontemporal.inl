@@ -1,5 +1,14 @@
 // Results to memory past the caches, which a large one would only flush: for vectors that follow each other. What is stored
 // that way has to be whole lines of 64 bytes; the ends go the ordinary way.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+#include "kernels/simd/vectors.inl"
+
+namespace scorefn {
+namespace {
 
 // Of a line, in elements.
 template <class T>
@@ -8,13 +17,13 @@ SCOREFN_INLINE std::int64_t misalignment(const T* x) {
 }
 
 template <class T>
-struct Stream {
+struct NonTemporalStore {
     T* to = nullptr;
     std::int64_t next = -1;  // the vector that would go on; -1: none does
     Lanes<T> before{};       // the last one, some of whose lanes wait for those that would make up a line
     Join<T> join{0};
 
-    SCOREFN_INLINE explicit Stream(T* to) : to(to) {}
+    SCOREFN_INLINE explicit NonTemporalStore(T* to) : to(to) {}
 
     // value(i, extent) is the vector of entries i, i + 1, ... of the n from `start` on.
     template <class Put>
@@ -32,7 +41,7 @@ struct Stream {
                 store(x, to + start + i, extent);
             } else {
                 if (goes_on)
-                    store_streamed(ahead.lanes(last, x), line + i);
+                    store_nontemporal(ahead.lanes(last, x), line + i);
                 else
                     store_partial_or_whole(x, line + i);
                 goes_on = true;
@@ -63,3 +72,6 @@ private:
             store_partial(x, first, Lanes<T>::size - join.from_before);
     }
 };
+
+}  // namespace
+}  // namespace scorefn
