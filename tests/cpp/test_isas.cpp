@@ -1,8 +1,10 @@
 // Every kernel table that the CPU can run: the same bits as the first, and SCOREFN_ISA's choice of one.
+// `test_isas --hashes` prints a hash of all results for each dtype and length, to compare with another machine's.
 #include <stdlib.h>
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <random>
@@ -150,11 +152,28 @@ std::vector<T> all_results(const Kernels<T>& kernels, std::int64_t num_rows, std
     return all;
 }
 
+constexpr std::int64_t kLengths[] = {1,  2,  3,  4,  5,  7,  8,   9,   15,   16,  17,
+                                     18, 31, 32, 33, 63, 64, 65,  128, 129,  1000, 4099};
+
+// FNV-1a, by bytes.
+template <class T>
+std::uint64_t hash(const std::vector<T>& values) {
+    std::uint64_t h = 0xcbf29ce484222325;
+    const auto* const bytes = reinterpret_cast<const unsigned char*>(values.data());
+    for (std::size_t i = 0; i < values.size() * sizeof(T); ++i) h = (h ^ bytes[i]) * 0x100000001b3;
+    return h;
+}
+template <class T>
+void print_hashes(const char* dtype) {
+    for (const std::int64_t cols : kLengths)
+        std::printf("%s %lld %016llx\n", dtype, static_cast<long long>(cols),
+                    static_cast<unsigned long long>(hash(all_results(kernels().of<T>(), 37, cols))));
+}
+
 template <class T>
 void test_same_bits() {
     const auto tables = supported_tables();
-    for (const std::int64_t cols :
-         {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 18, 31, 32, 33, 63, 64, 65, 128, 129, 1000, 4099}) {
+    for (const std::int64_t cols : kLengths) {
         const std::vector<T> expected = all_results(tables[0]->of<T>(), 37, cols);
         CHECK(std::any_of(expected.begin(), expected.end(), [](T x) { return x != 0 && std::isfinite(x); }));
         for (const KernelTable* table : tables) {
@@ -186,7 +205,12 @@ void test_choice() {
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+    if (argc > 1 && std::string(argv[1]) == "--hashes") {
+        print_hashes<float>("float32");
+        print_hashes<double>("float64");
+        return failures();
+    }
     CHECK(version() == std::string(SCOREFN_EXPECTED_VERSION));
     CHECK(!std::string(compiler()).empty());
     CHECK(openmp() >= 201511);
