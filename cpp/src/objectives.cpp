@@ -30,6 +30,15 @@ private:
     std::vector<double> sums_;
 };
 
+// The lanes of a sum folded in a fixed tree. NaN has one sign and payload.
+template <class T>
+double fold_lanes(const double (&lanes)[16]) {
+    double x[8];
+    for (int i = 0; i < 8; ++i) x[i] = sizeof(T) == sizeof(float) ? lanes[i] + lanes[8 + i] : lanes[i];
+    const double sum = ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]));
+    return sum == sum ? sum : std::numeric_limits<double>::quiet_NaN();
+}
+
 template <class T>
 void require_rows(const ObjectiveRows<T>& out, const Matrix<const T>& logits) {
     require_shape("gradient", out.gradient, logits.rows, logits.cols);
@@ -135,20 +144,21 @@ ClippedSurrogate clipped_surrogate(const Matrix<const T>& logits, const IndexVec
     if (!(clip_range >= 0))
         throw std::invalid_argument("clip_range must be at least 0, got " + std::to_string(clip_range));
     const Kernels<T>& table = kernels().of<T>();
+    const auto coefficients = table.objectives[static_cast<int>(ObjectiveKind::clipped_surrogate)];
     RowSums<3> sums(logits.rows, logits.cols);
     run_rows(logits, &actions, options, [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) {
         double* const sum = sums.of_row(first);
         const GradientRows<T> of_rows = {from(actions, first), options.entropy_coef,
                                          from(out.log_prob, first), from(out.entropy, first), sum};
-        const ClippedRows<T> of_ratio = {from(old_log_prob, first),
-                                         from(advantages, first),
-                                         1.0 - clip_range,
-                                         1.0 + clip_range,
-                                         from(ratio, first),
-                                         sum + 1,
-                                         sum + 2};
-        return table.clipped_ratio_gradient(rows, of_ratio, of_rows, out_rows(out.gradient, first),
-                                            options.accumulate, scratch);
+        ObjectiveContext<T> context;
+        context.reals[0] = from(old_log_prob, first), context.reals[1] = from(advantages, first);
+        context.options[0] = clip_range;
+        context.rows[0] = from(ratio, first);
+        const std::int64_t bad =
+            table.objective_gradient(rows, {coefficients, &context}, of_rows, out_rows(out.gradient, first),
+                                     options.accumulate, scratch);
+        for (int i = 0; i < 3; ++i) sum[i] += fold_lanes<T>(context.sums[i]);
+        return bad;
     }, options.accumulate);
     const double* const total = sums.total(options.num_threads);
     const auto rows = static_cast<double>(logits.rows);

@@ -87,7 +87,7 @@ std::vector<T> all_results(const Kernels<T>& kernels, std::int64_t num_rows, std
         CHECK(kernels.weighted_log_prob_gradient(rows, &of_weights, {taken, entropy_coef, {}, {}}, out, false,
                                                  scratch) == -1);
         keep(matrix);
-        double objective = 0, kl = 0, clipped = 0;
+        double objective = 0;
         // Of a sum that is NaN only that it is one: these go no further.
         const auto keep_sum = [&](double x) { all.push_back(x == x ? static_cast<T>(x) : T(-1)); };
         const GradientRows<T> of_rows{
@@ -95,11 +95,17 @@ std::vector<T> all_results(const Kernels<T>& kernels, std::int64_t num_rows, std
         CHECK(kernels.weighted_log_prob_gradient(rows, &of_weights, of_rows, out, true, scratch) == -1);
         keep(matrix), keep(vector), keep(entropies), keep_sum(objective);
         std::vector<T> ratio(n);
-        const ClippedRows<T> of_ratio{
-            of_old_log_probs, of_weights, 0.8, 1.2, {ratio.data(), num_rows, 1}, &kl, &clipped};
-        CHECK(kernels.clipped_ratio_gradient(rows, of_ratio, of_rows, out, false, scratch) == -1);
+        ObjectiveContext<T> context;
+        context.reals[0] = of_old_log_probs, context.reals[1] = of_weights;
+        context.options[0] = 0.2;
+        context.rows[0] = {ratio.data(), num_rows, 1};
+        for (const Coefficients<T> coefficients : kernels.objectives)
+            CHECK(kernels.objective_gradient(rows, {coefficients, &context}, of_rows, out, false, scratch) ==
+                  -1);
         keep(matrix), keep(vector), keep(entropies), keep(ratio);
-        keep_sum(objective), keep_sum(kl), keep_sum(clipped);
+        keep_sum(objective);
+        for (const auto& sums : context.sums)
+            for (const double lane : sums) keep_sum(lane);
         CHECK(kernels.shared_gradient(rows, weight_sums.data(), visits.data(), entropy_coef, out, true,
                                       scratch) == -1);
         keep(matrix);
@@ -152,8 +158,8 @@ std::vector<T> all_results(const Kernels<T>& kernels, std::int64_t num_rows, std
     return all;
 }
 
-constexpr std::int64_t kLengths[] = {1,  2,  3,  4,  5,  7,  8,   9,   15,   16,  17,
-                                     18, 31, 32, 33, 63, 64, 65,  128, 129,  1000, 4099};
+constexpr std::int64_t kLengths[] = {1,  2,  3,  4,  5,  7,  8,  9,   15,  16,   17,
+                                     18, 31, 32, 33, 63, 64, 65, 128, 129, 1000, 4099};
 
 // FNV-1a, by bytes.
 template <class T>

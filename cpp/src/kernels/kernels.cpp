@@ -7,6 +7,7 @@
 #include "kernels/functions/sample.inl"
 #include "kernels/functions/scan.inl"
 #include "kernels/functions/softmax.inl"
+#include "kernels/objectives/clipped_surrogate.inl"
 #include "kernels/policies/linear.inl"
 #include "kernels/policies/linear_columns.inl"
 #include "kernels/policies/table.inl"
@@ -29,7 +30,8 @@ constexpr Kernels<T> table() {
             kl_divergence<T>,
             sample<T>,
             weighted_log_prob_gradient<T>,
-            clipped_ratio_gradient<T>,
+            objective_gradient<T>,
+            {coefficients<objectives::ClippedSurrogate, T>},
             shared_gradient<T>,
             shared_statistics<T>,
             linear_widen<T>,

@@ -40,14 +40,29 @@ struct GradientRows {
     double* objective = nullptr;
 };
 
-// The same for the clipped ratio.
+// An objective of log pi(a): called once per tile with the log-probabilities of its rows, it sets the derivative of each
+// row's objective with respect to log pi(a). Both arrays have as many entries as a tile has rows, 64 / sizeof(T). Those
+// from `count` on belong to no row.
 template <class T>
-struct ClippedRows {
-    RealVector old_log_prob, advantages;
-    double low, high;
-    Vector<T> ratio;
-    double* kl;
-    double* clipped;  // how many are
+using Coefficients = void (*)(void* context, std::int64_t first, int count, const T* log_prob, T* derivative);
+
+template <class T>
+struct Objective {
+    Coefficients<T> coefficients;
+    void* context;
+};
+
+// The objectives of the library, and their context: numbers and options in the order in which the formulas read them.
+enum class ObjectiveKind { clipped_surrogate, count };
+constexpr int kNumObjectives = static_cast<int>(ObjectiveKind::count);
+
+template <class T>
+struct ObjectiveContext {
+    static constexpr int kMost = 4;
+    RealVector reals[kMost];  // one number per row, read
+    double options[kMost];
+    Vector<T> rows[kMost];                    // one number per row, written if there is data
+    alignas(64) double sums[kMost][16] = {};  // over rows, a lane for each row of a tile
 };
 
 // Some steps of some environments as doubles, one time after the other: what a scan's formula reads and writes. Flags are 0
@@ -151,8 +166,9 @@ struct Kernels {
     std::int64_t (*weighted_log_prob_gradient)(const LogitRows<T>&, const RealVector* weights,
                                                const GradientRows<T>&, const OutRows<T>&, bool accumulate,
                                                void* scratch);
-    std::int64_t (*clipped_ratio_gradient)(const LogitRows<T>&, const ClippedRows<T>&, const GradientRows<T>&,
-                                           const OutRows<T>&, bool accumulate, void* scratch);
+    std::int64_t (*objective_gradient)(const LogitRows<T>&, const Objective<T>&, const GradientRows<T>&,
+                                       const OutRows<T>&, bool accumulate, void* scratch);
+    Coefficients<T> objectives[kNumObjectives];
     // weight_sums: (rows, cols)
     std::int64_t (*shared_gradient)(const LogitRows<T>&, const double* weight_sums, const double* visits,
                                     double entropy_coef, const OutRows<T>&, bool accumulate, void* scratch);

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "kernels/functions/categorical.inl"
-#include "kernels/objectives/clipped_surrogate.inl"
+#include "kernels/objectives/objective.inl"
 #include "kernels/objectives/weighted_log_prob.inl"
 
 namespace scorefn {
@@ -161,12 +161,12 @@ std::int64_t weighted_log_prob_gradient(const LogitRows<T>& in, const RealVector
     return gradient_rows(in, objective, given, out, accumulate, scratch);
 }
 
+// The objective's coefficients are called by pointer, so this is compiled once for all objectives.
 template <class T>
-std::int64_t clipped_ratio_gradient(const LogitRows<T>& in, const ClippedRows<T>& clipped,
-                                    const GradientRows<T>& given, const OutRows<T>& out, bool accumulate,
-                                    void* scratch) {
-    return gradient_rows_with_entropies(in, ClippedRatio<T>{clipped, given.objective, {}, {}, {}}, given, out,
-                                        accumulate, scratch);
+std::int64_t objective_gradient(const LogitRows<T>& in, const Objective<T>& objective,
+                                const GradientRows<T>& given, const OutRows<T>& out, bool accumulate,
+                                void* scratch) {
+    return gradient_rows_with_entropies(in, CalledObjective<T>{objective}, given, out, accumulate, scratch);
 }
 
 }  // namespace

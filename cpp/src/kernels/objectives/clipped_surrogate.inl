@@ -1,62 +1,37 @@
-// PPO's clipped surrogate.
+// PPO's clipped surrogate (Schulman et al. 2017, "Proximal policy optimization algorithms", equation 7):
+//     min(r A, clip(r, low, high) A)   with r = pi(a) / pi_old(a)
+// Its derivative with respect to log pi(a) is r A, and 0 where the clipped term is the smaller.
 #pragma once
 
-#include "kernels/math/exp_difference.inl"
-#include "kernels/math/kl_tail.inl"
-#include "kernels/rows/sum_of_rows.inl"
-#include "kernels/rows/tile.inl"
+#include "kernels/objectives/objective.inl"
+#include "kernels/objectives/ratio.inl"
 
 namespace scorefn {
 namespace {
+namespace objectives {
 
-// min(ratio A, clip(ratio, low, high) A) with ratio = pi(a) / pi_old(a) (Schulman et al., "Proximal policy optimization
-// algorithms", 2017). Its derivative is ratio A, or 0 where the clipped arm is the smaller.
-template <class T>
-struct ClippedRatio {
-    const ClippedRows<T>& given;
-    double* total;
-    SumOfRows<T> objective, kl, clipped;
-
-    SCOREFN_OFTEN_INLINE Lanes<T> coefficients(const Group<T>& rows, Lanes<T> log_prob) {
-        const auto advantages = widen(load_reals<T>(given.advantages, rows.first(), rows.count));
-        const auto old_log_prob = load_reals<T>(given.old_log_prob, rows.first(), rows.count);
-        const auto log_ratio = log_prob - old_log_prob;
-        const auto ratio = exp_of_difference(log_prob, old_log_prob), log_ratios = widen(log_ratio);
-        auto kls = widen(small_kl(log_ratio));
-        Doubles<T> derivatives, objectives, are_clipped;
-        for (int p = 0; p < ratio.count; ++p) {
-            clip(ratio.part[p], advantages.part[p], derivatives.part[p], objectives.part[p],
-                 are_clipped.part[p]);
-            kls.part[p] =
-                select(kls.part[p] == kls.part[p], kls.part[p], large_kl(ratio.part[p], log_ratios.part[p]));
+struct ClippedSurrogate {
+    template <class T>
+    SCOREFN_OFTEN_INLINE static Lanes<T> derivative(const ObjectiveTile<T>& rows, Lanes<T> log_prob) {
+        const auto advantages = widen(rows.real(1));
+        const Ratio<T> of_rows(log_prob, rows.real(0));
+        const double low = 1.0 - rows.option(0), high = 1.0 + rows.option(0);
+        Doubles<T> objective, derivative, is_outside;
+        for (int p = 0; p < objective.count; ++p) {
+            const auto r = of_rows.ratio.part[p], a = advantages.part[p];
+            const auto is_low = r < low, is_high = Lanes<double>::splat(high) < r;
+            const auto term = r * a, clipped = select(is_low, low, select(is_high, high, r)) * a;
+            const auto is_clipped = clipped < term, is_zero = a == 0.0;  // whatever the ratio
+            objective.part[p] = select(is_zero, 0.0, select(is_clipped, clipped, term));
+            derivative.part[p] = select(is_zero | is_clipped, 0.0, term);
+            is_outside.part[p] = select(is_low | is_high, Lanes<double>::splat(1), 0.0);
         }
-        objective.add(objectives, rows.count), kl.add(kls, rows.count), clipped.add(are_clipped, rows.count);
-        store_rows(narrow(ratio), rows.first(), rows.count, given.ratio.data, given.ratio.stride);
-        return narrow(derivatives);
-    }
-    SCOREFN_INLINE void finish() const {
-        objective.add_to(total), kl.add_to(given.kl), clipped.add_to(given.clipped);
-    }
-
-private:
-    using D = Lanes<double>;
-    SCOREFN_INLINE void clip(D ratio, D a, D& derivative, D& objective, D& is_outside) const {
-        const auto is_low = ratio < given.low, is_high = D::splat(given.high) < ratio;
-        const auto arm = ratio * a, other = select(is_low, given.low, select(is_high, given.high, ratio)) * a;
-        const auto is_clipped = other < arm, is_nothing = a == 0.0;  // an advantage of 0, whatever the ratio
-        objective = select(is_nothing, 0.0, select(is_clipped, other, arm));
-        derivative = select(is_nothing | is_clipped, 0.0, arm);
-        is_outside = select(is_low | is_high, D::splat(1), 0.0);
-    }
-    // (ratio - 1) - log ratio, which is never negative: an estimate of KL(old || new). NaN where that takes the ratio.
-    SCOREFN_INLINE static Lanes<T> small_kl(Lanes<T> log_ratio) {
-        const auto square = log_ratio * log_ratio;
-        return select(square < T(4), square * polynomial(T(0) - log_ratio, KlTail<T>::c), kNaN<T>);
-    }
-    SCOREFN_INLINE static D large_kl(D ratio, D log_ratio) {
-        return select(ratio == kInfinity<double>, ratio, (ratio - 1.0) - log_ratio);
+        rows.add(0, objective), rows.add(1, of_rows.kl), rows.add(2, is_outside);
+        rows.write(0, narrow(of_rows.ratio));
+        return narrow(derivative);
     }
 };
 
+}  // namespace objectives
 }  // namespace
 }  // namespace scorefn

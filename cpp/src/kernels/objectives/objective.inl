@@ -1,0 +1,54 @@
+// How the row pass asks an objective for its coefficients, and what a formula of an objective is written with.
+#pragma once
+
+#include "kernels/rows/sum_of_rows.inl"
+#include "kernels/rows/tile.inl"
+
+namespace scorefn {
+namespace {
+
+// An objective that the row pass calls by pointer, once per tile.
+template <class T>
+struct CalledObjective {
+    const Objective<T>& objective;
+
+    SCOREFN_INLINE Lanes<T> coefficients(const Group<T>& rows, Lanes<T> log_prob) const {
+        alignas(64) T log_probs[Lanes<T>::size], derivatives[Lanes<T>::size];
+        log_prob.store(log_probs);
+        objective.coefficients(objective.context, rows.first(), rows.count, log_probs, derivatives);
+        return Lanes<T>::load(derivatives);
+    }
+    SCOREFN_INLINE void finish() const {}
+};
+
+// The rows of a tile as a formula sees them.
+template <class T>
+struct ObjectiveTile {
+    ObjectiveContext<T>& context;
+    std::int64_t first;
+    int count;
+
+    // Numbers of the rows, and options, by their places in the declaration.
+    SCOREFN_INLINE Lanes<T> real(int i) const { return load_reals<T>(context.reals[i], first, count); }
+    SCOREFN_INLINE double option(int i) const { return context.options[i]; }
+
+    SCOREFN_INLINE void write(int i, Lanes<T> values) const {
+        const Vector<T>& out = context.rows[i];
+        if (out.data) store_rows(values, first, count, out.data, out.stride);
+    }
+    SCOREFN_INLINE void add(int i, Doubles<T> values) const {
+        SumOfRows<T> sum{Doubles<T>::load(context.sums[i])};
+        sum.add(values, count);
+        sum.sum.store(context.sums[i]);
+    }
+};
+
+// Formula::derivative(rows, log pi) as a function for the table of kernels.
+template <class Formula, class T>
+void coefficients(void* context, std::int64_t first, int count, const T* log_prob, T* derivative) {
+    const ObjectiveTile<T> rows{*static_cast<ObjectiveContext<T>*>(context), first, count};
+    Formula::derivative(rows, Lanes<T>::load(log_prob)).store(derivative);
+}
+
+}  // namespace
+}  // namespace scorefn

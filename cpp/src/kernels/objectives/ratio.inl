@@ -1,0 +1,38 @@
+// The ratio of pi(a) to an older policy's probability, which PPO and its relatives are functions of.
+#pragma once
+
+#include "kernels/math/exp_difference.inl"
+#include "kernels/math/kl_tail.inl"
+
+namespace scorefn {
+namespace {
+
+template <class T>
+struct Ratio {
+    Doubles<T> ratio;  // pi(a) / pi_old(a)
+    Doubles<T> kl;     // (ratio - 1) - log ratio, which is never negative: an estimate of KL(old || new)
+
+    SCOREFN_INLINE Ratio(Lanes<T> log_prob, Lanes<T> old_log_prob)
+        : ratio(exp_of_difference(log_prob, old_log_prob)) {
+        const auto log_ratio = log_prob - old_log_prob;
+        const auto log_ratios = widen(log_ratio);
+        kl = widen(small_kl(log_ratio));
+        for (int p = 0; p < kl.count; ++p)
+            kl.part[p] =
+                select(kl.part[p] == kl.part[p], kl.part[p], large_kl(ratio.part[p], log_ratios.part[p]));
+    }
+
+private:
+    using D = Lanes<double>;
+    // NaN where the ratio itself is needed.
+    SCOREFN_INLINE static Lanes<T> small_kl(Lanes<T> log_ratio) {
+        const auto square = log_ratio * log_ratio;
+        return select(square < T(4), square * polynomial(T(0) - log_ratio, KlTail<T>::c), kNaN<T>);
+    }
+    SCOREFN_INLINE static D large_kl(D ratio, D log_ratio) {
+        return select(ratio == kInfinity<double>, ratio, (ratio - 1.0) - log_ratio);
+    }
+};
+
+}  // namespace
+}  // namespace scorefn
