@@ -24,14 +24,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+TUNING = ROOT / "cpp" / "src" / "kernels" / "tuning.hpp"
 FUNCTIONS = ["score_gradient", "log_softmax", "log_prob"]
 
 
 @dataclass(frozen=True)
 class Constant:
-    """One that a macro of its header overrides."""
+    """One that a macro of tuning.hpp overrides."""
 
-    header: str
     values: tuple[int, ...]
     cols: tuple[int, ...]  # none: those between the values
     threads: int
@@ -48,18 +48,17 @@ class Constant:
 
 CORES = len(os.sched_getaffinity(0))
 CONSTANTS = {
-    "longest_short_row": Constant("kernels.hpp", (32, 64, 128, 256), (), 1),
+    "longest_short_row": Constant((32, 64, 128, 256), (), 1),
     "block_bytes": Constant(
-        "kernels.hpp", (1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15), (4, 18, 64, 1000, 10000), 1
+        (1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15), (4, 18, 64, 1000, 10000), 1
     ),
     "elements_per_task": Constant(
-        "rows.hpp", (1 << 13, 1 << 14, 1 << 15, 1 << 16, 1 << 17), (4, 64, 1000), CORES
+        (1 << 13, 1 << 14, 1 << 15, 1 << 16, 1 << 17), (4, 64, 1000), CORES
     ),
     "shortest_shared_row": Constant(
-        "rows.hpp", (1 << 14, 1 << 15, 1 << 16, 1 << 17, 1 << 18), (), CORES, entries=(1,)
+        (1 << 14, 1 << 15, 1 << 16, 1 << 17, 1 << 18), (), CORES, entries=(1,)
     ),
     "least_streamed_bytes": Constant(
-        "rows.hpp",
         (1 << 23, 1 << 24, 1 << 25, 1 << 26, 1 << 27),
         (64,),
         CORES,
@@ -73,9 +72,9 @@ def macro_of(name: str) -> str:
 
 
 def committed_value(name: str) -> int:
-    text = (ROOT / "cpp" / "src" / CONSTANTS[name].header).read_text()
+    text = TUNING.read_text()
     match = re.search(rf"^#define {macro_of(name)} \(?(\d+)(?: << (\d+)\))?$", text, re.MULTILINE)
-    assert match, f"no {macro_of(name)} in {CONSTANTS[name].header}"
+    assert match, f"no {macro_of(name)} in {TUNING}"
     return int(match[1]) << int(match[2] or 0)
 
 
@@ -170,7 +169,7 @@ def calibrate(name: str, values: list[int], folder: Path, rounds: int, isa: str,
     with contextlib.ExitStack() as stack:
         candidates = {v: stack.enter_context(Candidate(p)) for v, p in programs.items()}
         measure(candidates, constant, rounds)
-    print(f"committed, {constant.header}: {macro_of(name)} = {committed}\n", flush=True)
+    print(f"committed: {macro_of(name)} = {committed}\n", flush=True)
 
 
 def main() -> None:

@@ -23,12 +23,13 @@ from pathlib import Path
 import numpy as np
 
 from _runs import FROZEN_LAKE
-from scorefn.cli import main, session
-from scorefn.cli.models import PlayablePolicy
-from scorefn.cli.play import Episodes
-from scorefn.cli.run_folder import RunFolder
-from scorefn.cli.train import _make
-from scorefn.cli.trainer import Trainer
+from scorefn.cli import main
+from scorefn.train import session
+from scorefn.train.models import PlayablePolicy
+from scorefn.train.play import Episodes
+from scorefn.train.run_folder import RunFolder
+from scorefn.train.train import _make
+from scorefn.train.trainer import Trainer
 
 FILES = ("checkpoint", "metrics", "policy", "config")
 LONGEST = 0.25  # seconds until a kill: a start takes about a tenth of it, a save a fifth

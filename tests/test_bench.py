@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 
 import scorefn
+from scorefn._command.errors import CommandError
 from scorefn.bench import load, solutions
 from scorefn.bench.checks import Checker, WrongAnswerError
 from scorefn.bench.compare import changes, compare
@@ -34,7 +35,6 @@ from scorefn.bench.solutions import OURS, PEERS, Solution
 from scorefn.bench.timing import Budget, time_in_turn
 from scorefn.bench.workload import BYTES, Workload
 from scorefn.cli import main
-from scorefn.cli.errors import CommandError
 
 TINY = ["--quick", "--filter", "log_prob K=6 N=1", "--filter", "tabular", "--peers", "numpy"]
 FUNCTIONS = [name for name in BYTES if hasattr(scorefn, name)]
@@ -222,7 +222,8 @@ def test_checker_catches_a_wrong_sampler(kind: str, samples: int) -> None:
             return actions + 20, actions
         return actions, scorefn.log_prob(problem.logits, actions)
 
-    with pytest.raises(WrongAnswerError, match="of the samples" if kind != "out of range" else "range"):
+    message = "range" if kind == "out of range" else "of the samples"
+    with pytest.raises(WrongAnswerError, match=message):
         Checker(problem).check(solve)
 
 
@@ -494,7 +495,7 @@ def test_needs_no_gymnasium(run: Path) -> None:
 import sys
 sys.modules["gymnasium"] = None
 from scorefn.cli import main
-from scorefn.cli.errors import CommandError
+from scorefn._command.errors import CommandError
 assert main(["bench", "--resume", {str(run)!r}, "--quiet"]) == 0
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

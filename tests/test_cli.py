@@ -13,11 +13,11 @@ import pytest
 import _environments  # noqa: F401  (registers them)
 import scorefn
 from _runs import SMALL, error_of
+from scorefn._command.errors import CommandError
+from scorefn._command.output import replacing
 from scorefn.cli import main
-from scorefn.cli.environments import find_spec, parse_env_args
-from scorefn.cli.errors import CommandError
-from scorefn.cli.output import replacing
-from scorefn.cli.run_folder import RunFolder
+from scorefn.train.environments import find_spec, parse_env_args
+from scorefn.train.run_folder import RunFolder
 
 FILES = {"config.json", "policy.npz", "metrics.csv", "learning_curve.png", "checkpoint.npz"}
 

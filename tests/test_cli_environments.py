@@ -13,7 +13,7 @@ import pytest
 import _environments
 from _runs import SMALL, error_of
 from scorefn.cli import main
-from scorefn.cli.run_folder import RunFolder
+from scorefn.train.run_folder import RunFolder
 
 BROKEN = "ScorefnTest/Broken-v0"
 pytestmark = pytest.mark.filterwarnings("ignore:.*WARN")  # Gymnasium's own, about the same

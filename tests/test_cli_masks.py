@@ -13,8 +13,8 @@ import _environments  # noqa: F401  (registers them)
 from _runs import SMALL, error_of
 from scorefn import TabularPolicy
 from scorefn.cli import main
-from scorefn.cli.environments import Environments
-from scorefn.cli.run_folder import RunFolder
+from scorefn.train.environments import Environments
+from scorefn.train.run_folder import RunFolder
 
 MASKED = "ScorefnTest/Masked-v0"
 BOTH = pytest.mark.parametrize("is_table", ["true", "false"])

@@ -55,7 +55,7 @@ def test_errors_that_cannot_be_written(redirection: str) -> None:
 @pytest.mark.parametrize("redirection", ["2>&-", "2> /dev/full"])
 def test_training_outlives_its_progress(redirection: str, tmp_path: Path) -> None:
     code = (
-        "import sys, scorefn.cli.display as display; display.SECONDS_BETWEEN_LINES = 0; "
+        "import sys, scorefn.train.display as display; display.SECONDS_BETWEEN_LINES = 0; "
         "from scorefn.cli import main; sys.exit(main())"
     )
     options = " ".join(option for option in CARTPOLE if option != "--quiet")

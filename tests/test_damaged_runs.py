@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from _runs import error_of
+from scorefn._command.errors import CommandError
 from scorefn.cli import main
-from scorefn.cli.errors import CommandError
-from scorefn.cli.run_folder import RunFolder
-from scorefn.cli.settings import TrainSettings
+from scorefn.train.run_folder import RunFolder
+from scorefn.train.settings import TrainSettings
 from test_damaged_files import Trap, entries_of, npy, write_archive
 
 NAMES = ["policy.npz", "checkpoint.npz", "config.json", "metrics.csv"]
@@ -315,8 +315,8 @@ def changed_states(state: Any) -> list[Any]:
 
 def test_edited_state_of_the_generator(run: Path) -> None:
     """Either the generator takes it or it is the one error."""
-    from scorefn.cli.train import _make, _resume
-    from scorefn.cli.trainer import Trainer
+    from scorefn.train.train import _make, _resume
+    from scorefn.train.trainer import Trainer
 
     folder = RunFolder(run)
     settings = folder.read_settings()

@@ -19,12 +19,12 @@ import pytest
 
 import _environments
 from _runs import FROZEN_LAKE, SMALL, error_of
+from scorefn._command.errors import CommandError
 from scorefn.cli import main
-from scorefn.cli.errors import CommandError
-from scorefn.cli.rollout import Player
-from scorefn.cli.run_folder import RunFolder
-from scorefn.cli.session import Session
-from scorefn.cli.trainer import StopTraining, Trainer
+from scorefn.train.rollout import Player
+from scorefn.train.run_folder import RunFolder
+from scorefn.train.session import Session
+from scorefn.train.trainer import StopTraining, Trainer
 
 FILES = {"config.json", "policy.npz", "metrics.csv", "learning_curve.png", "checkpoint.npz"}
 CORRIDOR = ["ScorefnTest/Corridor-v2", *SMALL]
@@ -209,7 +209,7 @@ def test_a_signal_in_the_evaluation(
     """What is left to do is the evaluation: the resumed run has the same bits."""
     options = ["--steps", "16000", "--stop-at-return", "2.5", "--output"]
     assert main(["train", *CORRIDOR, *options, str(tmp_path / "whole")]) == 0
-    play = sys.modules["scorefn.cli.train"].play
+    play = sys.modules["scorefn.train.train"].play
     played = []
 
     def interrupted_play(*args: Any, **options: Any) -> Any:
@@ -218,7 +218,7 @@ def test_a_signal_in_the_evaluation(
         played.append(1)
         return play(*args, **options)
 
-    monkeypatch.setattr("scorefn.cli.train.play", interrupted_play)
+    monkeypatch.setattr("scorefn.train.train.play", interrupted_play)
     run = tmp_path / "run"
     assert main(["train", *CORRIDOR, *options, str(run)]) == 143
     each_step.clear()
@@ -283,7 +283,7 @@ def test_an_error_keeps_the_updates_before_it(
         trainers.append(trainer)
         if trainer.updates == 5:
             if what == "diverges":
-                monkeypatch.setattr("scorefn.cli.learner.LARGEST_PARAMETER", 0.0)
+                monkeypatch.setattr("scorefn.train.learner.LARGEST_PARAMETER", 0.0)
             else:
                 each_step.append(lambda: [][1])
         update(trainer)
@@ -577,7 +577,7 @@ def test_plot_of_a_training_that_goes_on(
         drawn.append(len(rows))
         metrics.write_text("".join(lines))
 
-    monkeypatch.setattr("scorefn.cli.plot.draw_learning_curve", draw)
+    monkeypatch.setattr("scorefn.train.plot.draw_learning_curve", draw)
     assert main(["plot", str(run)]) == 0
     assert drawn == [len(lines) - 6, len(lines) - 1]
 
@@ -588,7 +588,7 @@ def test_a_picture_that_cannot_be_drawn(
     def fail(*_: Any, **__: Any) -> None:
         raise MemoryError("no memory for a picture")
 
-    monkeypatch.setattr("scorefn.cli.plot.draw_learning_curve", fail)
+    monkeypatch.setattr("scorefn.train.plot.draw_learning_curve", fail)
     run = tmp_path / "run"
     loud = [option for option in FROZEN_LAKE if option != "--quiet"]
     assert main(["train", *loud, "--steps", "640", "--output", str(run)]) == 2

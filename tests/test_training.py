@@ -14,19 +14,19 @@ from rich.console import Console
 
 import _environments  # noqa: F401  (registers them)
 from scorefn import LinearPolicy, TabularPolicy
+from scorefn._command.errors import CommandError
 from scorefn.cli import main
-from scorefn.cli.confirm import EVALUATION_EPISODES, confirm, steps_to_spend
-from scorefn.cli.critics import LinearCritic, TabularCritic
-from scorefn.cli.display import LiveDisplay, PlainDisplay, Status, number
-from scorefn.cli.environments import Environments, find_spec, make_environments
-from scorefn.cli.errors import CommandError
-from scorefn.cli.metrics import MetricsRow
-from scorefn.cli.models import LinearModel, policy_input
-from scorefn.cli.picture import draw_learning_curve
-from scorefn.cli.play import Episodes, play
-from scorefn.cli.rollout import Player, Rollout
-from scorefn.cli.run_folder import RunFolder
-from scorefn.cli.trainer import recent_return
+from scorefn.train.confirm import EVALUATION_EPISODES, confirm, steps_to_spend
+from scorefn.train.critics import LinearCritic, TabularCritic
+from scorefn.train.display import LiveDisplay, PlainDisplay, Status, number
+from scorefn.train.environments import Environments, find_spec, make_environments
+from scorefn.train.metrics import MetricsRow
+from scorefn.train.models import LinearModel, policy_input
+from scorefn.train.picture import draw_learning_curve
+from scorefn.train.play import Episodes, play
+from scorefn.train.rollout import Player, Rollout
+from scorefn.train.run_folder import RunFolder
+from scorefn.train.trainer import recent_return
 
 RIGHT, STAY = 1, 0  # the actions of the corridor, counted from 0
 

@@ -3,12 +3,13 @@
     python tests/mutants/run.py                # all of them; exit status 1 if one survives
     python tests/mutants/run.py --only 7 31
 
-A mutant is a patch beside this file, headed by what the fault is and whom it would hurt. It is
-applied to a copy of the working tree, which is built and tested until the first test fails. What
-failed is printed: it should be what the head says. A time limit kills no mutant, as a busy machine
-may be the reason. Two lines of the head are for this program: `Try first:` names tests, of pytest
-or of ctest, that are run before the others (which follow if these pass), `ISAs: all` asks for
-kernels of every instruction set; else they are compiled for the best of this CPU alone.
+A mutant is a text beside this file (see mutant.py), headed by what the fault is and whom it would
+hurt. It is applied to a copy of the working tree, which is built and tested until the first test
+fails. What failed is printed: it should be what the head says. A time limit kills no mutant, as a
+busy machine may be the reason. Two lines of the head are for this program: `Try first:` names
+tests, of pytest or of ctest, that are run before the others (which follow if these pass),
+`ISAs: all` asks for kernels of every instruction set; else they are compiled for the best of this
+CPU alone.
 
 The copies stay in build/mutants, so that the next run compiles only what has changed.
 """
@@ -28,8 +29,9 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 
+from mutant import FOLDER, Mutant, read_mutants
+
 ROOT = Path(__file__).resolve().parents[2]
-PATCHES = Path(__file__).resolve().parent
 WORK = ROOT / "build" / "mutants"
 # Those of pytest that are quick and find the most; the others follow by name.
 PYTEST_ORDER = ["functions", "wrong_calls", "gradients", "objectives", "arrays", "sampling", "half"]
@@ -37,24 +39,6 @@ PYTEST_ORDER = ["functions", "wrong_calls", "gradients", "objectives", "arrays",
 NOT_RUN = ["tests/test_mutants.py", "tests/test_cpp_package.py"]
 NOT_WITH_ONE_ISA = ["tests/test_reproducibility.py::test_the_isa_in_use_is_one_of_the_available"]
 MOST_SECONDS = 1800  # for all tests of a file: a mutant may hang
-
-
-@dataclass(frozen=True)
-class Mutant:
-    patch: Path
-    text: str
-
-    @property
-    def number(self) -> int:
-        return int(self.patch.name.split("-")[0])
-
-    def head(self, title: str) -> list[str]:
-        match = re.search(rf"^{title}: (.*)$", self.text.partition("\ndiff --git")[0], re.M)
-        return match[1].split() if match else []
-
-    @property
-    def all_isas(self) -> bool:
-        return self.head("ISAs") == ["all"]
 
 
 @dataclass(frozen=True)
@@ -69,13 +53,8 @@ class Failure:
 
 @dataclass(frozen=True)
 class Outcome:
-    kind: str  # killed, SURVIVED or what is wrong with the patch or the test
+    kind: str  # killed, SURVIVED or what is wrong with the mutant or the test
     detail: str = ""
-
-
-def mutants() -> list[Mutant]:
-    patches = sorted(PATCHES.glob("[0-9]*.patch"))
-    return [Mutant(patch, patch.read_text()) for patch in patches]
 
 
 def run(*command: str | Path, cwd: Path, timeout: float = MOST_SECONDS) -> tuple[int | None, str]:
@@ -146,7 +125,7 @@ class Tree:
         self.must(
             "cmake",
             *("cmake", "-S", ".", "-B", "build", "-G", "Ninja", "-DSKBUILD=ON"),
-            f"-DCMAKE_PROJECT_scorefn_INCLUDE={PATCHES / 'build.cmake'}",
+            f"-DCMAKE_PROJECT_scorefn_INCLUDE={FOLDER / 'build.cmake'}",
             f"-DSCOREFN_ONLY_ISAS={';'.join(self.isas)}",
             *("-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_CXX_FLAGS_RELEASE=-O1 -DNDEBUG"),
             f"-DPython_EXECUTABLE={sys.executable}",
@@ -206,20 +185,21 @@ class Tree:
                 yield self.pytest(file)
 
     def judge(self, mutant: Mutant) -> Outcome:
-        status, output = run("git", "apply", mutant.patch, cwd=self.path)
-        if status != 0:
-            return Outcome("DOES NOT APPLY", output.strip())
+        try:
+            mutant.apply(self.path)
+        except (OSError, ValueError) as error:
+            return Outcome("DOES NOT APPLY", str(error))
         try:
             status, output = self.build()
             if status != 0:
                 errors = re.findall(r"error: .*", output)
                 return Outcome("DOES NOT BUILD", errors[0] if errors else output[-300:])
-            found = next((f for f in self.tests(mutant.head("Try first")) if f), None)
+            found = next((f for f in self.tests(mutant.hints("Try first")) if f), None)
             if not found:
                 return Outcome("SURVIVED")
             return Outcome("TIME LIMIT" if found.is_time_limit else "killed", str(found))
         finally:
-            self.must("git apply -R", "git", "apply", "-R", mutant.patch)
+            self.update()
 
 
 def pybind11_dir() -> str:
@@ -247,7 +227,7 @@ def work_through(tree: Tree, waiting: SimpleQueue[Mutant], outcomes: dict[int, O
         start = time.monotonic()
         outcome = outcomes[mutant.number] = tree.judge(mutant)
         seconds = time.monotonic() - start
-        name = mutant.patch.stem
+        name = mutant.name
         print(f"{name:<45} {outcome.kind:<10} {seconds:5.0f} s  {outcome.detail}", flush=True)
 
 
@@ -268,7 +248,7 @@ def main() -> int:
         print("\n".join(failures) or "all tests pass")
         return 1 if failures else 0
 
-    chosen = [m for m in mutants() if not arguments.only or m.number in arguments.only]
+    chosen = [m for m in read_mutants() if not arguments.only or m.number in arguments.only]
     outcomes: dict[int, Outcome] = {}
     threads = []
     for trees in (one, [every]):

@@ -1,9 +1,11 @@
-// The kernels: plain functions on blocks of rows, compiled once per ISA into a table. Which table is used is isa.cpp's
+// The kernels: plain functions on blocks of rows, compiled once per ISA into a table. Which table is used is dispatch.cpp's
 // choice; it does not change a bit of any result.
 #pragma once
 
 #include <cstdint>
 #include <scorefn/views.hpp>
+
+#include "kernels/tuning.hpp"
 
 namespace scorefn {
 
@@ -93,16 +95,7 @@ struct StatisticsScale {
     double scale, entropy_coef;
 };
 
-// The macros are for benchmarks/calibrate.py, which measures other values.
-#ifndef SCOREFN_LONGEST_SHORT_ROW
-#define SCOREFN_LONGEST_SHORT_ROW 128
-#endif
-#ifndef SCOREFN_BLOCK_BYTES
-#define SCOREFN_BLOCK_BYTES (1 << 13)
-#endif
-
-// Rows up to this length are worked on as many at a time as there are lanes, longer ones one at a time.
-constexpr std::int64_t kLongestShortRow = SCOREFN_LONGEST_SHORT_ROW;
+using tuning::kBlockBytes, tuning::kLongestShortRow, tuning::kMostBlockRows;
 
 // Rows of a tile.
 template <class T>
@@ -110,10 +103,7 @@ constexpr std::int64_t tile_rows(std::int64_t cols) {
     return cols <= kLongestShortRow ? 64 / sizeof(T) : 1;
 }
 
-// A block is as many rows as fill so many bytes, at least a tile: it and its results stay in the nearest cache.
-constexpr std::int64_t kBlockBytes = SCOREFN_BLOCK_BYTES;
-constexpr std::int64_t kMostBlockRows = 1024;
-
+// Rows of a block, at least a tile.
 template <class T>
 constexpr std::int64_t block_rows(std::int64_t cols) {
     const std::int64_t tile = tile_rows<T>(cols);

@@ -408,30 +408,25 @@ void linear_gradient(Matrix<const T> features, Matrix<const T> coef, const Index
     for (Matrix<const T>* m : {&features, &coef})  // no step from where there may be no memory
         if (m->rows == 0 || m->cols == 0) m->row_stride = m->col_stride = 0;
 
-    // All choices depend on the shapes alone, so the bits do not depend on the number of threads. A block of one
-    // thread stays in its second-level cache; one that all threads share is as large as pays for sharing it out.
-    constexpr std::int64_t kSmallestChunk = 4096, kOwnBlock = 1 << 15, kSharedBlock = 12 << 20,
-                           kMostRows = 512;
+    // All choices depend on the shapes alone, so the bits do not depend on the number of threads.
+    using namespace tuning;
     const std::int64_t row = round_up(coef.rows, kStrip) + round_up(coef.cols, kStrip);
     const auto rows_of = [&](std::int64_t block) {
-        return std::clamp<std::int64_t>(block / row / 16 * 16, 16, kMostRows);
+        return std::clamp<std::int64_t>(block / row / 16 * 16, 16, kMostSamplesPerBlock);
     };
     const std::int64_t parameters = round_up(coef.rows, kStrip) * round_up(coef.cols, kStrip);
-    if (parameters <= std::max(kSmallestChunk, features.rows)) {
+    if (parameters <= std::max(kSmallestLinearChunk, features.rows)) {
         // Rows of so few logits follow each other, as the kernels like them: what is written or read beyond one is of the
         // next. Elsewhere they are whole vectors: threads share out the rows.
         const bool are_few = coef.rows <= kStrip && coef.rows * coef.cols <= 4 * kStrip;
         const std::int64_t row_stride = are_few || coef.cols < 4 ? coef.cols : round_up(coef.cols, kStrip);
         LinearGradient<T> gradient(features, coef, actions, weights, options, rows_of(kOwnBlock), row_stride);
-        const std::int64_t per_chunk = std::max(kSmallestChunk, parameters);
+        const std::int64_t per_chunk = std::max(kSmallestLinearChunk, parameters);
         if (are_few) return sum_over_chunks(gradient, ByColumns<T>(gradient), per_chunk, out, options);
         return sum_over_chunks(gradient, ByStrips<T>(gradient), per_chunk, out, options);
     }
     LinearGradient<T> gradient(features, coef, actions, weights, options, rows_of(kSharedBlock),
                                round_up(coef.cols, kStrip));
-    // The sums of this many blocks are added with as many roundings to T: half as many ULP of the sum of the
-    // absolute values. That takes half the memory of sums in double, or none at all beside `out`.
-    constexpr std::int64_t kMostRoundings = 12;
     if (features.rows > kMostRoundings * gradient.block_rows)
         sum_over_blocks<T, double>(gradient, out, options);
     else if (options.may_write_on_error && !options.accumulate)

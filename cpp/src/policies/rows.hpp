@@ -13,17 +13,8 @@
 
 namespace scorefn {
 
-// The macro is for benchmarks/calibrate.py, which measures other values.
-#ifndef SCOREFN_ELEMENTS_PER_TASK
-#define SCOREFN_ELEMENTS_PER_TASK (1 << 15)
-#endif
-
-constexpr std::int64_t kElementsPerTask = SCOREFN_ELEMENTS_PER_TASK;
-constexpr std::int64_t kMostRowsPerTask = 4096;
-constexpr std::int64_t kFewRows = 16;
-
 inline std::int64_t rows_per_task(std::int64_t cols) {
-    return std::clamp<std::int64_t>(kElementsPerTask / cols / 16 * 16, 1, kMostRowsPerTask);
+    return std::clamp<std::int64_t>(tuning::kElementsPerTask / cols / 16 * 16, 1, tuning::kMostRowsPerTask);
 }
 
 // task(first row, number of rows) -> whether all its rows were good. False if any said that they were not.
@@ -31,7 +22,7 @@ template <class Task>
 bool for_each_task(std::int64_t rows, std::int64_t cols, int num_threads, Task&& task,
                    std::int64_t scratch = 0) {
     // A call for a few states is one task, and divides nothing to find that out.
-    if (rows <= kFewRows && cols <= kLongestShortRow) return rows == 0 || task(0, rows);
+    if (rows <= tuning::kFewRows && cols <= kLongestShortRow) return rows == 0 || task(0, rows);
     const std::int64_t per_task = rows_per_task(cols);
     std::atomic<bool> good{true};
     parallel_for((rows + per_task - 1) / per_task, num_threads, [&](std::int64_t i) {
@@ -41,15 +32,9 @@ bool for_each_task(std::int64_t rows, std::int64_t cols, int num_threads, Task&&
     return good;
 }
 
-// A row shorter than this is not worth sharing out. Between threads that are awake half as many would be; those that are
-// asleep take 10 µs and more to wake.
-#ifndef SCOREFN_SHORTEST_SHARED_ROW
-#define SCOREFN_SHORTEST_SHARED_ROW (1 << 16)
-#endif
-
 // Threads share out the rows or, if these are fewer than the threads, every row.
 inline Team team_for(std::int64_t rows, std::int64_t cols, int num_threads) {
-    if (cols < SCOREFN_SHORTEST_SHARED_ROW) return {};
+    if (cols < tuning::kShortestSharedRow) return {};
     if (num_threads == 0) num_threads = get_num_threads();
     if (rows >= num_threads) return {};
     return {[](std::int64_t count, int threads, Run run, void* context) {
@@ -110,15 +95,10 @@ inline RealVector from(RealVector v, std::int64_t first) {
     return v;
 }
 
-// The macro is for benchmarks/calibrate.py, which measures other values.
-#ifndef SCOREFN_LEAST_STREAMED_BYTES
-#define SCOREFN_LEAST_STREAMED_BYTES (1 << 24)
-#endif
-
 // A result as large as most caches or larger goes past them.
 template <class T>
 bool goes_past_caches(const Matrix<T>& out) {
-    return out.rows * out.cols >= SCOREFN_LEAST_STREAMED_BYTES / static_cast<std::int64_t>(sizeof(T));
+    return out.rows * out.cols >= tuning::kLeastStreamedBytes / static_cast<std::int64_t>(sizeof(T));
 }
 template <class T>
 OutRows<T> out_rows(const Matrix<T>& out, std::int64_t first) {

@@ -237,11 +237,10 @@ private:
 // no fewer samples than it has sums, so they take no more memory than the samples.
 template <class T>
 void sum_over_chunks(TabularGradient<T>& gradient) {
-    constexpr std::int64_t kSmallestChunk = 1 << 14, kStatesAtATime = 4096;
     const Samples& samples = gradient.samples;
     const int num_threads = gradient.options.num_threads;
     const Layout layout(gradient.tile_rows, gradient.table.cols, gradient.table.rows);
-    const std::int64_t per_chunk = std::max(kSmallestChunk, layout.size());
+    const std::int64_t per_chunk = std::max(tuning::kSmallestTableChunk, layout.size());
     const std::int64_t chunks = std::max<std::int64_t>(1, ceil_div(samples.size, per_chunk));
     const std::int64_t num_sums = gradient.num_sums(layout);
     const Zeros<double> sums(chunks * num_sums);
@@ -263,7 +262,8 @@ void sum_over_chunks(TabularGradient<T>& gradient) {
         gradient.throw_if_bad();
     }
     const Uninterruptible to_the_end(gradient.options.accumulate);
-    const std::int64_t tiles = kStatesAtATime / gradient.tile_rows, tasks = ceil_div(layout.tiles, tiles);
+    const std::int64_t tiles = tuning::kStatesPerTask / gradient.tile_rows,
+                       tasks = ceil_div(layout.tiles, tiles);
     const Zeros<double> statistics(tasks * kStatistics);
     parallel_for(tasks, num_threads, [&](std::int64_t i) {
         gradient.write(0, i * tiles, std::min(layout.tiles, (i + 1) * tiles), layout, sums.data(),
@@ -310,7 +310,7 @@ public:
     }
 
 private:
-    static constexpr std::int64_t kChunk = 1 << 14;
+    static constexpr std::int64_t kChunk = tuning::kSmallestTableChunk;
 
     bool sort(const Samples& samples, std::int64_t chunk) {
         auto* const loaded =
@@ -401,10 +401,8 @@ void run(const char* name, const Matrix<const T>& table, const IndexVector* stat
 
     const Samples samples(states, samples_per_state, actions, weights, table.rows, table.cols);
     TabularGradient<T> gradient(name, table, samples, weights, out, options);
-    // Which way depends on the shapes alone, so the bits do not depend on the number of threads. The sums of a small
-    // table or of a bucket stay in a second-level cache, and placing samples in buckets takes no more pages than a
-    // TLB knows.
-    constexpr std::int64_t kSmallTable = 1 << 15, kBucket = 1 << 14, kFewestBuckets = 16, kMostBuckets = 1024;
+    // Which way depends on the shapes alone, so the bits do not depend on the number of threads.
+    using namespace tuning;
     int log2_states = 4;
     while ((std::int64_t{2} << log2_states) * (table.cols + 1) <= kBucket) ++log2_states;
     while (table.rows >> log2_states > kMostBuckets) ++log2_states;

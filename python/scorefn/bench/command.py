@@ -12,6 +12,9 @@ from rich.console import Console
 from threadpoolctl import threadpool_limits
 
 import scorefn
+from scorefn._command.errors import CommandError
+from scorefn._command.interrupt import Interrupt, deferred_interrupt
+from scorefn._command.output import create_folder
 from scorefn.bench import tables
 from scorefn.bench.compare import check_comparable, compare
 from scorefn.bench.display import make_display
@@ -24,9 +27,6 @@ from scorefn.bench.results import Results, Settings, read_results
 from scorefn.bench.roofline import Roofline
 from scorefn.bench.solutions import PEERS, SLOW_TO_START, load
 from scorefn.bench.workload import Workload
-from scorefn.cli.errors import CommandError
-from scorefn.cli.interrupt import Interrupt, deferred_interrupt
-from scorefn.cli.output import create_folder
 
 WIDTH = 200  # of the tables where no terminal tells its own
 

@@ -7,12 +7,12 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from scorefn._command.errors import CommandError
 from scorefn.bench import text
 from scorefn.bench.environment import warning
 from scorefn.bench.results import Measurement, Results, Row, Settings
 from scorefn.bench.tables import Cell, Table
 from scorefn.bench.workload import Workload
-from scorefn.cli.errors import CommandError
 
 LEAST_CHANGE = 0.05  # relative: less than that is never called a change
 QUARTILE_RANGES = 1.5  # of old and new together, in which a change may be noise

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from scorefn._command.errors import CommandError
+from scorefn._command.output import replacing
 from scorefn.bench import tables
 from scorefn.bench.environment import headline, warning
 from scorefn.bench.results import Results
-from scorefn.cli.errors import CommandError
-from scorefn.cli.output import replacing
 
 BEGIN, END = "<!-- scorefn bench: begin -->", "<!-- scorefn bench: end -->"
 

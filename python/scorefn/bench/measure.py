@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
+from scorefn._command.errors import describe_exception
 from scorefn.bench.checks import Checker, WrongAnswerError
 from scorefn.bench.load import LoadMeter
 from scorefn.bench.memory import peak_memory
@@ -14,7 +15,6 @@ from scorefn.bench.roofline import Roofline
 from scorefn.bench.solutions import Solution
 from scorefn.bench.timing import FULL, QUICK, time_in_turn
 from scorefn.bench.workload import Workload
-from scorefn.cli.errors import describe_exception
 
 LARGE = 500_000  # elements from which on memory counts, that of the call and its bandwidth
 

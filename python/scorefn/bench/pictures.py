@@ -11,10 +11,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from scorefn._command.output import replacing
 from scorefn.bench.environment import machine
 from scorefn.bench.results import Results, Row
 from scorefn.bench.solutions import PEER_NAMES
-from scorefn.cli.output import replacing
 
 GREY = "#5f6368"
 # Okabe & Ito's colours, which everybody can tell apart, and a dark one of ours.

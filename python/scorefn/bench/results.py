@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
+from scorefn._command.errors import CommandError, describe_exception
+from scorefn._command.output import replacing
 from scorefn.bench.load import Load
 from scorefn.bench.solutions import OURS, PEER_NAMES
 from scorefn.bench.timing import Timing
 from scorefn.bench.workload import Workload
-from scorefn.cli.errors import CommandError, describe_exception
-from scorefn.cli.output import replacing
 
 FORMAT_VERSION = 2
 

@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import scorefn
-from scorefn.cli.errors import (
+from scorefn._command.errors import (
     INTERRUPTED,
     USAGE_ERROR,
     CommandError,
     require_extra,
     show_traceback,
 )
+from scorefn._command.streams import guarded_stderr, guarded_stdout
 from scorefn.cli.parser import make_parser
-from scorefn.cli.streams import guarded_stderr, guarded_stdout
 
 __all__ = ["main"]
 
@@ -53,17 +53,17 @@ def _run(argv: Sequence[str] | None) -> int:
         print(info())
     elif args.command == "train":
         require_extra("cli")
-        from scorefn.cli.train import train
+        from scorefn.train.train import train
 
         return train(args)
     elif args.command == "evaluate":
         require_extra("cli")
-        from scorefn.cli.evaluate import evaluate
+        from scorefn.train.evaluate import evaluate
 
         return evaluate(args)
     elif args.command == "plot":
         require_extra("cli")
-        from scorefn.cli.plot import plot
+        from scorefn.train.plot import plot
 
         return plot(args)
     elif args.command == "bench":

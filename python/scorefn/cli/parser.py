@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import NoReturn
 
 import scorefn
+from scorefn._command.errors import TRACEBACK, CommandError
 from scorefn.bench.solutions import PEERS
-from scorefn.cli.errors import TRACEBACK, CommandError
-from scorefn.cli.settings import (
+from scorefn.train.settings import (
     DEFAULT_MAX_EPISODE_STEPS,
     DEFAULTS,
     MIN_ROLLOUT_STEPS,

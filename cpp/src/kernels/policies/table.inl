@@ -2,7 +2,7 @@
 // with action j and v = the number of samples, not counting those that contribute nothing:
 //     s_j (1 - p_j) - p_j (sum_{k != j} s_k) - c v p_j (log p_j + H)
 // so its cost does not grow with the number of samples. A row that no sample visits has gradient 0. All in double: the
-// terms may cancel. As in gradient.inl, log p_j + H = (z_j - max) - m with m = sum_k p_k (z_k - max).
+// terms may cancel. As in row_gradient.inl, log p_j + H = (z_j - max) - m with m = sum_k p_k (z_k - max).
 #pragma once
 
 #include "kernels/rows/for_each_tile.inl"

@@ -1,0 +1,1 @@
+"""Training and evaluation of a policy on a simulator, for the command line."""
