@@ -101,7 +101,7 @@ def assert_policy_gradient_is_near(
     options: dict[str, Any] = {"entropy_coef": entropy_coef, "where": where}
     actual = call("policy_gradient", inputs, **options)
     expected = call("policy_gradient", inputs, module=testing, **options)
-    assert type(actual) is type(expected) is scorefn.PolicyGradient
+    assert type(actual) is type(expected) is scorefn.WeightedLogProbStep
     assert type(actual.objective) is float
     # Their accuracy is tested where they have functions of their own.
     assert same_bits(actual.gradient, call("score_gradient", inputs, **options))
@@ -120,7 +120,7 @@ def assert_clipped_surrogate_is_near(
     options: dict[str, Any] = {"entropy_coef": entropy_coef, "where": where}
     actual = call("clipped_surrogate", inputs, **options)
     expected = call("clipped_surrogate", inputs, module=testing, **options)
-    assert type(actual) is type(expected) is scorefn.ClippedSurrogate
+    assert type(actual) is type(expected) is scorefn.ClippedSurrogateStep
     for x in (actual.objective, actual.approx_kl, actual.clip_fraction):
         assert type(x) is float
     assert same_bits(actual.log_prob, call("log_prob", inputs, where=where))

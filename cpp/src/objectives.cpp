@@ -1,54 +1,18 @@
 #include <limits>
 #include <scorefn/categorical.hpp>
 #include <scorefn/objectives.hpp>
-#include <vector>
 
+#include "policies/objective_pass.hpp"
 #include "runtime/memory.hpp"
-#include "policies/rows.hpp"
 
 namespace scorefn {
 namespace {
-
-// Sums over rows, taken in order within each block of rows, then in a fixed tree over the blocks.
-template <int Count>
-class RowSums {
-public:
-    RowSums(std::int64_t rows, std::int64_t cols)
-        : rows_per_task_(rows_per_task(cols)),
-          tasks_((rows + rows_per_task_ - 1) / rows_per_task_),
-          sums_(static_cast<std::size_t>(tasks_ * Count)) {}
-
-    double* of_row(std::int64_t row) { return sums_.data() + row / rows_per_task_ * Count; }
-    const double* total(int num_threads) {
-        if (tasks_ == 0) sums_.resize(Count);
-        merge_tree(sums_.data(), tasks_, Count, num_threads);
-        return sums_.data();
-    }
-
-private:
-    std::int64_t rows_per_task_, tasks_;
-    std::vector<double> sums_;
-};
-
-// The lanes of a sum folded in a fixed tree. NaN has one sign and payload.
-template <class T>
-double fold_lanes(const double (&lanes)[16]) {
-    double x[8];
-    for (int i = 0; i < 8; ++i) x[i] = sizeof(T) == sizeof(float) ? lanes[i] + lanes[8 + i] : lanes[i];
-    const double sum = ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]));
-    return sum == sum ? sum : std::numeric_limits<double>::quiet_NaN();
-}
 
 template <class T>
 void require_rows(const ObjectiveRows<T>& out, const Matrix<const T>& logits) {
     require_shape("gradient", out.gradient, logits.rows, logits.cols);
     require_size("log_prob", out.log_prob, logits.rows);
     require_size("entropy", out.entropy, logits.rows);
-}
-
-template <class T>
-Vector<T> from(const Vector<T>& v, std::int64_t first) {
-    return {&v[first], v.size - first, v.stride};
 }
 
 // run(logits, out, options) with a row for each sample, then the sums of the rows' gradients over their samples.
@@ -130,48 +94,77 @@ double policy_gradient(const Matrix<const T>& logits, std::int64_t samples_per_r
     });
 }
 
+// One objective on rows of logits.
 template <class T>
-ClippedSurrogate clipped_surrogate(const Matrix<const T>& logits, const IndexVector& actions,
-                                   const RealVector& old_log_prob, const RealVector& advantages,
-                                   double clip_range, const ObjectiveRows<T>& out, const Vector<T>& ratio,
-                                   const GradientOptions& options) {
+void row_gradients(const Matrix<const T>& logits, const IndexVector& actions, const Objective& objective,
+                   const Matrix<T>& out, ObjectiveResults<T>& results, const GradientOptions& options) {
     const StandardFloatEnvironment environment;
+    const ObjectivePass<T> pass(objective, results);
     require_logits("logits", logits, options.where);
-    require_rows(out, logits);
-    require_size("ratio", ratio, logits.rows);
-    require_size("old_log_prob", old_log_prob, logits.rows);
-    require_size("advantages", advantages, logits.rows);
-    if (!(clip_range >= 0))
-        throw std::invalid_argument("clip_range must be at least 0, got " + std::to_string(clip_range));
-    const Kernels<T>& table = kernels().of<T>();
-    const auto coefficients = table.objectives[static_cast<int>(ObjectiveKind::clipped_surrogate)];
-    RowSums<3> sums(logits.rows, logits.cols);
+    require_shape("gradient", out, logits.rows, logits.cols);
+    pass.check(logits.rows);
+    RowSums<kMostTerms> sums(logits.rows, logits.cols);
     run_rows(logits, &actions, options, [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) {
         double* const sum = sums.of_row(first);
-        const GradientRows<T> of_rows = {from(actions, first), options.entropy_coef,
-                                         from(out.log_prob, first), from(out.entropy, first), sum};
-        ObjectiveContext<T> context;
-        context.reals[0] = from(old_log_prob, first), context.reals[1] = from(advantages, first);
-        context.options[0] = clip_range;
-        context.rows[0] = from(ratio, first);
-        const std::int64_t bad =
-            table.objective_gradient(rows, {coefficients, &context}, of_rows, out_rows(out.gradient, first),
-                                     options.accumulate, scratch);
-        for (int i = 0; i < 3; ++i) sum[i] += fold_lanes<T>(context.sums[i]);
+        ObjectiveContext<T> context = pass.context(first);
+        const GradientRows<T> given = {from(actions, first), options.entropy_coef, pass.log_prob(first),
+                                       pass.entropy(first), sum};
+        const std::int64_t bad = kernels().of<T>().objective_gradient(
+            rows, pass.row_objective(context), given, out_rows(out, first), options.accumulate, scratch);
+        pass.add_sums(context, sum);
         return bad;
     }, options.accumulate);
-    const double* const total = sums.total(options.num_threads);
-    const auto rows = static_cast<double>(logits.rows);
-    constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-    return {total[0], rows > 0 ? total[1] / rows : nan, rows > 0 ? total[2] / rows : nan};
+    pass.set_sums(sums.total(options.num_threads));
 }
 
 template <class T>
-ClippedSurrogate clipped_surrogate(const Matrix<const T>& logits, std::int64_t samples_per_row,
-                                   const IndexVector& actions, const RealVector& old_log_prob,
-                                   const RealVector& advantages, double clip_range,
-                                   const ObjectiveRows<T>& out, const Vector<T>& ratio,
-                                   const GradientOptions& options) {
+ClippedSurrogateSums clipped_surrogate(const Matrix<const T>& logits, const IndexVector& actions,
+                                       const RealVector& old_log_prob, const RealVector& advantages,
+                                       double clip_range, const ObjectiveRows<T>& out, const Vector<T>& ratio,
+                                       const GradientOptions& options) {
+    ObjectiveResults<T> results;
+    results.log_prob = out.log_prob, results.entropy = out.entropy, results.rows[0] = ratio;
+    row_gradients<T>(logits, actions, ClippedSurrogate{old_log_prob, advantages, clip_range}, out.gradient,
+                     results, options);
+    const auto rows = static_cast<double>(logits.rows);
+    constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+    return {results.sums[0], rows > 0 ? results.sums[1] / rows : nan,
+            rows > 0 ? results.sums[2] / rows : nan};
+}
+
+// A task is as many samples as a task of rows of one logit.
+template <class T>
+void derivatives(const Objective& objective, const Vector<const T>& log_prob, const Vector<T>& out,
+                 ObjectiveResults<T>& results, int num_threads) {
+    const StandardFloatEnvironment environment;
+    const ObjectivePass<T> pass(objective, results);
+    require_view("log_prob", log_prob);
+    require_size("derivatives", out, log_prob.size);
+    pass.check(log_prob.size);
+    constexpr int kLanes = 64 / sizeof(T);
+    RowSums<kMostTerms> sums(log_prob.size, 1);
+    for_each_task(log_prob.size, 1, num_threads, [&](std::int64_t first, std::int64_t count) {
+        ObjectiveContext<T> context = pass.context(first);
+        const RowObjective<T> of_rows = pass.row_objective(context);
+        for (std::int64_t i = 0; i < count; i += kLanes) {
+            alignas(64) T log_probs[kLanes] = {}, w[kLanes];
+            const int rows = static_cast<int>(std::min<std::int64_t>(kLanes, count - i));
+            for (int r = 0; r < rows; ++r) log_probs[r] = log_prob[first + i + r];
+            of_rows.coefficients(&context, i, rows, log_probs, w);
+            for (int r = 0; r < rows; ++r) out[first + i + r] = w[r];
+        }
+        pass.add_sums(context, sums.of_row(first));
+        return true;
+    });
+    pass.set_sums(sums.total(num_threads));
+}
+
+template <class T>
+ClippedSurrogateSums clipped_surrogate(const Matrix<const T>& logits, std::int64_t samples_per_row,
+                                       const IndexVector& actions, const RealVector& old_log_prob,
+                                       const RealVector& advantages, double clip_range,
+                                       const ObjectiveRows<T>& out, const Vector<T>& ratio,
+                                       const GradientOptions& options) {
     const StandardFloatEnvironment environment;
     return with_repeated_rows(
         logits, samples_per_row, actions, out, options,
@@ -183,27 +176,35 @@ ClippedSurrogate clipped_surrogate(const Matrix<const T>& logits, std::int64_t s
 
 }  // namespace
 
-#define SCOREFN_DEFINE(T)                                                                                    \
-    double policy_gradient(Matrix<const T> logits, IndexVector actions, RealVector weights,                  \
-                           ObjectiveRows<T> out, const GradientOptions& options) {                           \
-        return policy_gradient<T>(logits, actions, weights, out, options);                                   \
-    }                                                                                                        \
-    double policy_gradient(Matrix<const T> logits, std::int64_t samples_per_row, IndexVector actions,        \
-                           RealVector weights, ObjectiveRows<T> out, const GradientOptions& options) {       \
-        return policy_gradient<T>(logits, samples_per_row, actions, weights, out, options);                  \
-    }                                                                                                        \
-    ClippedSurrogate clipped_surrogate(Matrix<const T> logits, IndexVector actions, RealVector old_log_prob, \
-                                       RealVector advantages, double clip_range, ObjectiveRows<T> out,       \
-                                       Vector<T> ratio, const GradientOptions& options) {                    \
-        return clipped_surrogate<T>(logits, actions, old_log_prob, advantages, clip_range, out, ratio,       \
-                                    options);                                                                \
-    }                                                                                                        \
-    ClippedSurrogate clipped_surrogate(Matrix<const T> logits, std::int64_t samples_per_row,                 \
-                                       IndexVector actions, RealVector old_log_prob, RealVector advantages,  \
-                                       double clip_range, ObjectiveRows<T> out, Vector<T> ratio,             \
-                                       const GradientOptions& options) {                                     \
-        return clipped_surrogate<T>(logits, samples_per_row, actions, old_log_prob, advantages, clip_range,  \
-                                    out, ratio, options);                                                    \
+#define SCOREFN_DEFINE(T)                                                                                   \
+    double policy_gradient(Matrix<const T> logits, IndexVector actions, RealVector weights,                 \
+                           ObjectiveRows<T> out, const GradientOptions& options) {                          \
+        return policy_gradient<T>(logits, actions, weights, out, options);                                  \
+    }                                                                                                       \
+    double policy_gradient(Matrix<const T> logits, std::int64_t samples_per_row, IndexVector actions,       \
+                           RealVector weights, ObjectiveRows<T> out, const GradientOptions& options) {      \
+        return policy_gradient<T>(logits, samples_per_row, actions, weights, out, options);                 \
+    }                                                                                                       \
+    ClippedSurrogateSums clipped_surrogate(                                                                 \
+        Matrix<const T> logits, IndexVector actions, RealVector old_log_prob, RealVector advantages,        \
+        double clip_range, ObjectiveRows<T> out, Vector<T> ratio, const GradientOptions& options) {         \
+        return clipped_surrogate<T>(logits, actions, old_log_prob, advantages, clip_range, out, ratio,      \
+                                    options);                                                               \
+    }                                                                                                       \
+    ClippedSurrogateSums clipped_surrogate(Matrix<const T> logits, std::int64_t samples_per_row,            \
+                                           IndexVector actions, RealVector old_log_prob,                    \
+                                           RealVector advantages, double clip_range, ObjectiveRows<T> out,  \
+                                           Vector<T> ratio, const GradientOptions& options) {               \
+        return clipped_surrogate<T>(logits, samples_per_row, actions, old_log_prob, advantages, clip_range, \
+                                    out, ratio, options);                                                   \
+    }                                                                                                       \
+    void score_gradient(Matrix<const T> logits, IndexVector actions, const Objective& objective,            \
+                        Matrix<T> out, ObjectiveResults<T>& results, const GradientOptions& options) {      \
+        row_gradients<T>(logits, actions, objective, out, results, options);                                \
+    }                                                                                                       \
+    void derivatives(const Objective& objective, Vector<const T> log_prob, Vector<T> out,                   \
+                     ObjectiveResults<T>& results, int num_threads) {                                       \
+        derivatives<T>(objective, log_prob, out, results, num_threads);                                     \
     }
 SCOREFN_DEFINE(float)
 SCOREFN_DEFINE(double)

@@ -16,7 +16,7 @@ py::object result_class(const char* name) {
     PYBIND11_CONSTINIT static py::gil_safe_call_once_and_store<py::module_> objectives;
     const py::module_& module =
         objectives.call_once_and_store_result([] {
-        return py::module_::import("scorefn.objectives");
+        return py::module_::import("scorefn._steps");
     }).get_stored();
     return module.attr(name);
 }
@@ -84,7 +84,7 @@ py::object policy_gradient(py::handle logits, py::handle actions, py::handle wei
         };
         objective = pass.actions.have_sample_axis() ? gradient(pass.actions.samples_per_row()) : gradient();
     });
-    return call_python(result_class("PolicyGradient"),
+    return call_python(result_class("WeightedLogProbStep"),
                        {py::float_(objective), pass.gradient(), pass.log_prob(), pass.entropy()});
 }
 
@@ -102,7 +102,7 @@ py::object clipped_surrogate(py::handle logits, py::handle actions, py::handle o
     const Output ratio = pass.per_sample();
     const GradientOptions options =
         pass.options(entropy_coef, accumulate, num_threads, old_log_prob, advantages);
-    ClippedSurrogate sums{};
+    ClippedSurrogateSums sums{};
     compute(pass.logits, pass.actions, [&](auto zero) {
         using T = decltype(zero);
         const auto surrogate = [&](auto... samples_per_row) {
@@ -112,7 +112,7 @@ py::object clipped_surrogate(py::handle logits, py::handle actions, py::handle o
         };
         sums = pass.actions.have_sample_axis() ? surrogate(pass.actions.samples_per_row()) : surrogate();
     });
-    return call_python(result_class("ClippedSurrogate"),
+    return call_python(result_class("ClippedSurrogateStep"),
                        {py::float_(sums.objective), pass.gradient(), pass.log_prob(), pass.entropy(),
                         ratio.result(), py::float_(sums.approx_kl), py::float_(sums.clip_fraction)});
 }

@@ -12,7 +12,7 @@
 (2, True)
 """
 
-from . import _workers, credit, estimators, policies
+from . import _workers, credit, estimators, objectives, policies
 from ._core import (
     clipped_surrogate,
     entropy,
@@ -36,7 +36,14 @@ from ._threads import threads
 from .config import Config, show_config
 from .credit import discounted_returns, gae
 from .estimators import Diagnostics, Estimate, Reinforce
-from .objectives import ClippedSurrogate, PolicyGradient
+from .objectives import (
+    ClippedSurrogate,
+    ClippedSurrogateStep,
+    CustomObjective,
+    CustomStep,
+    WeightedLogProb,
+    WeightedLogProbStep,
+)
 from .policies import LinearPolicy, LogitsPolicy, TabularPolicy, load_policy
 
 __version__ = version()
@@ -44,16 +51,20 @@ _workers.watch()
 
 __all__ = [
     "ClippedSurrogate",
+    "ClippedSurrogateStep",
     "Config",
+    "CustomObjective",
+    "CustomStep",
     "Diagnostics",
     "Estimate",
     "LinearPolicy",
     "LogitsPolicy",
-    "PolicyGradient",
     "Reinforce",
     "Sample",
     "SampleWithEntropy",
     "TabularPolicy",
+    "WeightedLogProb",
+    "WeightedLogProbStep",
     "clipped_surrogate",
     "credit",
     "discounted_returns",

@@ -8,9 +8,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._sample import Sample as Sample
 from ._sample import SampleWithEntropy as SampleWithEntropy
-from .objectives import ClippedSurrogate, PolicyGradient
+from ._steps import ClippedSurrogateStep, WeightedLogProbStep
 
 _Float = TypeVar("_Float", bound=np.floating[Any])
+# The gradient, log-probabilities, entropies, rows and sums of an objective.
+_Pass = tuple[NDArray[Any], NDArray[Any], NDArray[Any], tuple[NDArray[Any], ...], tuple[float, ...]]
 
 @overload
 def log_softmax(
@@ -255,7 +257,7 @@ def policy_gradient(
     where: ArrayLike | None = None,
     out: NDArray[Any] | None = None,
     num_threads: SupportsIndex | None = None,
-) -> PolicyGradient: ...
+) -> WeightedLogProbStep: ...
 def clipped_surrogate(
     logits: ArrayLike,
     actions: ArrayLike,
@@ -268,7 +270,46 @@ def clipped_surrogate(
     where: ArrayLike | None = None,
     out: NDArray[Any] | None = None,
     num_threads: SupportsIndex | None = None,
-) -> ClippedSurrogate: ...
+) -> ClippedSurrogateStep: ...
+def objective_declarations() -> dict[str, tuple[tuple[str, ...], ...]]: ...
+def objective_derivatives(
+    objective: str,
+    log_prob: NDArray[Any],
+    numbers: tuple[ArrayLike, ...],
+    options: tuple[float, ...],
+) -> tuple[NDArray[Any], tuple[NDArray[Any], ...], tuple[float, ...]]: ...
+def objective_of_logits(
+    objective: str,
+    logits: ArrayLike,
+    actions: ArrayLike,
+    numbers: tuple[ArrayLike, ...],
+    options: tuple[float, ...],
+    *,
+    entropy_coef: SupportsFloat | SupportsIndex = 0.0,
+    where: ArrayLike | None = None,
+) -> _Pass: ...
+def objective_of_table(
+    objective: str,
+    table: ArrayLike,
+    states: ArrayLike,
+    actions: ArrayLike,
+    numbers: tuple[ArrayLike, ...],
+    options: tuple[float, ...],
+    *,
+    entropy_coef: SupportsFloat | SupportsIndex = 0.0,
+    where: ArrayLike | None = None,
+) -> _Pass: ...
+def objective_of_features(
+    objective: str,
+    features: ArrayLike,
+    coef: ArrayLike,
+    actions: ArrayLike,
+    numbers: tuple[ArrayLike, ...],
+    options: tuple[float, ...],
+    *,
+    entropy_coef: SupportsFloat | SupportsIndex = 0.0,
+    where: ArrayLike | None = None,
+) -> _Pass: ...
 def get_num_threads() -> int: ...
 def set_num_threads(num_threads: SupportsIndex | None) -> None: ...
 def set_thread_local_num_threads(num_threads: SupportsIndex | None) -> int | None: ...

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from ._check import check_indices, check_real, check_shape, subscript
 from ._reference_credit import discounted_returns, gae
 from ._sample import Sample, SampleWithEntropy
-from .objectives import ClippedSurrogate, PolicyGradient
+from ._steps import ClippedSurrogateStep, WeightedLogProbStep
 
 __all__ = [
     "central_difference",
@@ -367,7 +367,7 @@ def policy_gradient(
     *,
     entropy_coef: float = 0.0,
     where: ArrayLike | None = None,
-) -> PolicyGradient:
+) -> WeightedLogProbStep:
     """sum_i w_i log pi_i(a_i) + entropy_coef sum_i H(pi_i)  and its gradient (Williams 1992)."""
     z = _allowed(logits, where)
     a = _check_actions(actions, z)
@@ -375,7 +375,7 @@ def policy_gradient(
     log_p, h = _log_prob(z, a), _entropy(z)
     with np.errstate(invalid="ignore"):
         objective = np.where(w == 0.0, 0.0, w * log_p).sum() + _entropy_bonus(h, entropy_coef)
-    return PolicyGradient(float(objective), _row_gradients(z, a, w, entropy_coef), log_p, h)
+    return WeightedLogProbStep(float(objective), _row_gradients(z, a, w, entropy_coef), log_p, h)
 
 
 def clipped_surrogate(
@@ -387,7 +387,7 @@ def clipped_surrogate(
     clip_range: float = 0.2,
     entropy_coef: float = 0.0,
     where: ArrayLike | None = None,
-) -> ClippedSurrogate:
+) -> ClippedSurrogateStep:
     """sum_i min(r_i A_i, clip(r_i) A_i) + entropy_coef sum_i H(pi_i)  and its gradient.
 
     r_i = pi_i(a_i) / exp(old_log_prob_i), clipped to [1 - clip_range, 1 + clip_range] (Schulman et
@@ -410,7 +410,7 @@ def clipped_surrogate(
         # (r - 1) - log r (Schulman 2020, "Approximating KL divergence"), which is inf where r is
         kl = np.where(ratio == np.inf, np.inf, np.expm1(log_ratio) - log_ratio)
         gradient = _row_gradients(z, a, coefficients, entropy_coef)
-    return ClippedSurrogate(
+    return ClippedSurrogateStep(
         objective=float(terms.sum() + _entropy_bonus(h, entropy_coef)),
         gradient=gradient,
         log_prob=log_p,

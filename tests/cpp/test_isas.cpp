@@ -99,11 +99,12 @@ std::vector<T> all_results(const Kernels<T>& kernels, std::int64_t num_rows, std
         context.reals[0] = of_old_log_probs, context.reals[1] = of_weights;
         context.options[0] = 0.2;
         context.rows[0] = {ratio.data(), num_rows, 1};
-        for (const Coefficients<T> coefficients : kernels.objectives)
+        for (const Coefficients<T> coefficients : kernels.objectives) {
             CHECK(kernels.objective_gradient(rows, {coefficients, &context}, of_rows, out, false, scratch) ==
                   -1);
-        keep(matrix), keep(vector), keep(entropies), keep(ratio);
-        keep_sum(objective);
+            keep(matrix), keep(vector), keep(entropies), keep(ratio);
+            keep_sum(objective);
+        }
         for (const auto& sums : context.sums)
             for (const double lane : sums) keep_sum(lane);
         CHECK(kernels.shared_gradient(rows, weight_sums.data(), visits.data(), entropy_coef, out, true,

@@ -27,7 +27,7 @@ double policy_gradient(Matrix<const float> logits, std::int64_t samples_per_row,
 double policy_gradient(Matrix<const double> logits, std::int64_t samples_per_row, IndexVector actions,
                        RealVector weights, ObjectiveRows<double> out, const GradientOptions& options = {});
 
-struct ClippedSurrogate {
+struct ClippedSurrogateSums {
     double
         objective;  // sum_i min(r_i A_i, clip(r_i, 1 - clip_range, 1 + clip_range) A_i) + entropy_coef sum_i H(pi_i)
     double approx_kl;      // mean_i (r_i - 1) - log r_i
@@ -36,21 +36,106 @@ struct ClippedSurrogate {
 
 // With the ratios r_i = pi_i(actions[i]) / exp(old_log_prob[i]), which go to `ratio`, and the advantages A_i (Schulman et
 // al., "Proximal policy optimization algorithms", 2017).
-ClippedSurrogate clipped_surrogate(Matrix<const float> logits, IndexVector actions, RealVector old_log_prob,
-                                   RealVector advantages, double clip_range, ObjectiveRows<float> out,
-                                   Vector<float> ratio, const GradientOptions& options = {});
-ClippedSurrogate clipped_surrogate(Matrix<const double> logits, IndexVector actions, RealVector old_log_prob,
-                                   RealVector advantages, double clip_range, ObjectiveRows<double> out,
-                                   Vector<double> ratio, const GradientOptions& options = {});
+ClippedSurrogateSums clipped_surrogate(Matrix<const float> logits, IndexVector actions,
+                                       RealVector old_log_prob, RealVector advantages, double clip_range,
+                                       ObjectiveRows<float> out, Vector<float> ratio,
+                                       const GradientOptions& options = {});
+ClippedSurrogateSums clipped_surrogate(Matrix<const double> logits, IndexVector actions,
+                                       RealVector old_log_prob, RealVector advantages, double clip_range,
+                                       ObjectiveRows<double> out, Vector<double> ratio,
+                                       const GradientOptions& options = {});
 
 // The same with several samples per row, as in policy_gradient; each sample has a ratio.
-ClippedSurrogate clipped_surrogate(Matrix<const float> logits, std::int64_t samples_per_row,
-                                   IndexVector actions, RealVector old_log_prob, RealVector advantages,
-                                   double clip_range, ObjectiveRows<float> out, Vector<float> ratio,
-                                   const GradientOptions& options = {});
-ClippedSurrogate clipped_surrogate(Matrix<const double> logits, std::int64_t samples_per_row,
-                                   IndexVector actions, RealVector old_log_prob, RealVector advantages,
-                                   double clip_range, ObjectiveRows<double> out, Vector<double> ratio,
-                                   const GradientOptions& options = {});
+ClippedSurrogateSums clipped_surrogate(Matrix<const float> logits, std::int64_t samples_per_row,
+                                       IndexVector actions, RealVector old_log_prob, RealVector advantages,
+                                       double clip_range, ObjectiveRows<float> out, Vector<float> ratio,
+                                       const GradientOptions& options = {});
+ClippedSurrogateSums clipped_surrogate(Matrix<const double> logits, std::int64_t samples_per_row,
+                                       IndexVector actions, RealVector old_log_prob, RealVector advantages,
+                                       double clip_range, ObjectiveRows<double> out, Vector<double> ratio,
+                                       const GradientOptions& options = {});
+
+// ---- Any objective on any policy
+
+constexpr int kMostTerms = 4;
+
+// What is known of an objective beside its formula. An unused name is null.
+struct ObjectiveDeclaration {
+    const char* name;
+    const char* reals[kMostTerms];    // one number per sample, read
+    const char* options[kMostTerms];  // one number per call
+    const char* rows[kMostTerms];     // one number per sample, written
+    const char* sums[kMostTerms];     // over samples; the first is the objective itself
+};
+
+// In the order in which kernels/objectives reads and writes them. `sums` after the first are means for the caller.
+inline constexpr ObjectiveDeclaration kObjectives[] = {
+    {"weighted_log_prob", {"weights"}, {}, {}, {"objective"}},
+    {"clipped_surrogate",
+     {"old_log_prob", "advantages"},
+     {"clip_range"},
+     {"ratio"},
+     {"objective", "approx_kl", "clip_fraction"}},
+};
+enum class ObjectiveKind { weighted_log_prob, clipped_surrogate };
+
+// An objective of log pi(a) with its numbers, as it is declared.
+struct Objective {
+    ObjectiveKind kind;
+    RealVector reals[kMostTerms];
+    double options[kMostTerms];
+};
+struct WeightedLogProb {
+    RealVector weights;
+
+    operator Objective() const { return {ObjectiveKind::weighted_log_prob, {weights}, {}}; }
+};
+struct ClippedSurrogate {
+    RealVector old_log_prob, advantages;
+    double clip_range = 0.2;
+
+    operator Objective() const {
+        return {ObjectiveKind::clipped_surrogate, {old_log_prob, advantages}, {clip_range}};
+    }
+};
+
+// What a pass tells of each sample, where there is data; and the sums, which it sets. The first is the objective, with
+// entropy_coef times the entropies where the pass has them.
+template <class T>
+struct ObjectiveResults {
+    Vector<T> log_prob, entropy;
+    Vector<T> rows[kMostTerms];
+    double sums[kMostTerms] = {};
+};
+
+// derivatives[i] = the derivative of the objective of sample i with respect to log_prob[i]. With these as the weights, the
+// gradient of REINFORCE is the gradient of the objective, for every policy.
+void derivatives(const Objective& objective, Vector<const float> log_prob, Vector<float> derivatives,
+                 ObjectiveResults<float>& results, int num_threads = 0);
+void derivatives(const Objective& objective, Vector<const double> log_prob, Vector<double> derivatives,
+                 ObjectiveResults<double>& results, int num_threads = 0);
+
+// d(objective + entropy_coef * sum_i H(pi_i))/dlogits, one row per sample. `out` may be `logits` itself.
+void score_gradient(Matrix<const float> logits, IndexVector actions, const Objective& objective,
+                    Matrix<float> out, ObjectiveResults<float>& results, const GradientOptions& options = {});
+void score_gradient(Matrix<const double> logits, IndexVector actions, const Objective& objective,
+                    Matrix<double> out, ObjectiveResults<double>& results,
+                    const GradientOptions& options = {});
+
+// The same with respect to the table, where sample i has the logits table[states[i], :]. The mask is shaped like the table.
+void tabular_gradient(Matrix<const float> table, IndexVector states, IndexVector actions,
+                      const Objective& objective, Matrix<float> out, ObjectiveResults<float>& results,
+                      const GradientOptions& options = {});
+void tabular_gradient(Matrix<const double> table, IndexVector states, IndexVector actions,
+                      const Objective& objective, Matrix<double> out, ObjectiveResults<double>& results,
+                      const GradientOptions& options = {});
+
+// The same with respect to coef, where sample i has the logits features[i, :] @ coef.
+void linear_gradient(Matrix<const float> features, Matrix<const float> coef, IndexVector actions,
+                     const Objective& objective, Matrix<float> out, ObjectiveResults<float>& results,
+                     const GradientOptions& options = {});
+void linear_gradient(Matrix<const double> features, Matrix<const double> coef, IndexVector actions,
+                     const Objective& objective, Matrix<double> out, ObjectiveResults<double>& results,
+                     const GradientOptions& options = {});
 
 }  // namespace scorefn

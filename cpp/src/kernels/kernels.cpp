@@ -8,6 +8,7 @@
 #include "kernels/functions/scan.inl"
 #include "kernels/functions/softmax.inl"
 #include "kernels/objectives/clipped_surrogate.inl"
+#include "kernels/objectives/weighted_log_prob.inl"
 #include "kernels/policies/linear.inl"
 #include "kernels/policies/linear_columns.inl"
 #include "kernels/policies/table.inl"
@@ -31,7 +32,7 @@ constexpr Kernels<T> table() {
             sample<T>,
             weighted_log_prob_gradient<T>,
             objective_gradient<T>,
-            {coefficients<objectives::ClippedSurrogate, T>},
+            {coefficients<objectives::WeightedLogProb, T>, coefficients<objectives::ClippedSurrogate, T>},
             shared_gradient<T>,
             shared_statistics<T>,
             linear_widen<T>,

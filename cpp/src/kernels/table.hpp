@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <scorefn/views.hpp>
+#include <scorefn/objectives.hpp>
 
 #include "kernels/tuning.hpp"
 
@@ -49,22 +49,18 @@ template <class T>
 using Coefficients = void (*)(void* context, std::int64_t first, int count, const T* log_prob, T* derivative);
 
 template <class T>
-struct Objective {
+struct RowObjective {
     Coefficients<T> coefficients;
     void* context;
 };
 
-// The objectives of the library, and their context: numbers and options in the order in which the formulas read them.
-enum class ObjectiveKind { clipped_surrogate, count };
-constexpr int kNumObjectives = static_cast<int>(ObjectiveKind::count);
-
+// The context of a declared objective (scorefn/objectives.hpp) for some rows.
 template <class T>
 struct ObjectiveContext {
-    static constexpr int kMost = 4;
-    RealVector reals[kMost];  // one number per row, read
-    double options[kMost];
-    Vector<T> rows[kMost];                    // one number per row, written if there is data
-    alignas(64) double sums[kMost][16] = {};  // over rows, a lane for each row of a tile
+    RealVector reals[kMostTerms];
+    double options[kMostTerms] = {};
+    Vector<T> rows[kMostTerms];                    // written if there is data
+    alignas(64) double sums[kMostTerms][16] = {};  // a lane for each row of a tile
 };
 
 // Some steps of some environments as doubles, one time after the other: what a scan's formula reads and writes. Flags are 0
@@ -156,9 +152,9 @@ struct Kernels {
     std::int64_t (*weighted_log_prob_gradient)(const LogitRows<T>&, const RealVector* weights,
                                                const GradientRows<T>&, const OutRows<T>&, bool accumulate,
                                                void* scratch);
-    std::int64_t (*objective_gradient)(const LogitRows<T>&, const Objective<T>&, const GradientRows<T>&,
+    std::int64_t (*objective_gradient)(const LogitRows<T>&, const RowObjective<T>&, const GradientRows<T>&,
                                        const OutRows<T>&, bool accumulate, void* scratch);
-    Coefficients<T> objectives[kNumObjectives];
+    Coefficients<T> objectives[sizeof(kObjectives) / sizeof(kObjectives[0])];  // by ObjectiveKind
     // weight_sums: (rows, cols)
     std::int64_t (*shared_gradient)(const LogitRows<T>&, const double* weight_sums, const double* visits,
                                     double entropy_coef, const OutRows<T>&, bool accumulate, void* scratch);

@@ -21,7 +21,7 @@ SCOREFN_DOC_OUT_LIKE("logits") SCOREFN_DOC_NUM_THREADS
 R"(
 Returns
 -------
-PolicyGradient
+WeightedLogProbStep
     Named tuple of ``objective`` (float), ``gradient`` (like `logits`; `out` if given), ``log_prob`` (of the
     shape of `actions`) and ``entropy`` (one number per row), in the dtype of the logits. Sums, not means; the
     gradient is the ascent direction.
@@ -76,7 +76,7 @@ SCOREFN_DOC_OUT_LIKE("logits") SCOREFN_DOC_NUM_THREADS
 R"(
 Returns
 -------
-ClippedSurrogate
+ClippedSurrogateStep
     Named tuple of ``objective`` (float, a sum), ``gradient`` (like `logits`; `out` if given), ``log_prob`` and
     ``ratio`` (of the shape of `actions`), ``entropy`` (one number per row), ``approx_kl`` and ``clip_fraction``
     (floats, means over the samples; NaN if there are none). The gradient is the ascent direction.

@@ -155,7 +155,7 @@ template <class T>
 std::int64_t weighted_log_prob_gradient(const LogitRows<T>& in, const RealVector* weights,
                                         const GradientRows<T>& given, const OutRows<T>& out, bool accumulate,
                                         void* scratch) {
-    const WeightedLogProb<T> objective{weights, given.objective, {}};
+    const KnownWeights<T> objective{weights, given.objective, {}};
     if (given.entropy_coef != 0 || given.log_prob.data || given.entropy.data)
         return gradient_rows_with_entropies(in, objective, given, out, accumulate, scratch);
     return gradient_rows(in, objective, given, out, accumulate, scratch);
@@ -163,7 +163,7 @@ std::int64_t weighted_log_prob_gradient(const LogitRows<T>& in, const RealVector
 
 // The objective's coefficients are called by pointer, so this is compiled once for all objectives.
 template <class T>
-std::int64_t objective_gradient(const LogitRows<T>& in, const Objective<T>& objective,
+std::int64_t objective_gradient(const LogitRows<T>& in, const RowObjective<T>& objective,
                                 const GradientRows<T>& given, const OutRows<T>& out, bool accumulate,
                                 void* scratch) {
     return gradient_rows_with_entropies(in, CalledObjective<T>{objective}, given, out, accumulate, scratch);

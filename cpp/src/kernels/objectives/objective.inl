@@ -10,7 +10,7 @@ namespace {
 // An objective that the row pass calls by pointer, once per tile.
 template <class T>
 struct CalledObjective {
-    const Objective<T>& objective;
+    const RowObjective<T>& objective;
 
     SCOREFN_INLINE Lanes<T> coefficients(const Group<T>& rows, Lanes<T> log_prob) const {
         alignas(64) T log_probs[Lanes<T>::size], derivatives[Lanes<T>::size];

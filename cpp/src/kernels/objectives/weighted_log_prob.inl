@@ -1,15 +1,15 @@
 // REINFORCE: the sum of w log pi(a).
 #pragma once
 
-#include "kernels/rows/sum_of_rows.inl"
-#include "kernels/rows/tile.inl"
+#include "kernels/objectives/objective.inl"
 
 namespace scorefn {
 namespace {
 
-// w log pi(a)
+// w log pi(a), where the weights are known before the pass: a template parameter of the row pass, which then needs neither
+// log-probabilities nor entropies.
 template <class T>
-struct WeightedLogProb {
+struct KnownWeights {
     const RealVector* weights;  // null: all are 1
     double* total;
     SumOfRows<T> objective;
@@ -27,5 +27,19 @@ struct WeightedLogProb {
     SCOREFN_INLINE void finish() const { objective.add_to(total); }
 };
 
+namespace objectives {
+
+// The same as a function of log pi(a), for policies that ask for it.
+struct WeightedLogProb {
+    template <class T>
+    SCOREFN_INLINE static Lanes<T> derivative(const ObjectiveTile<T>& rows, Lanes<T> log_prob) {
+        const Lanes<T> w = rows.real(0);
+        const auto is_zero = w == T(0);  // times a log-prob of -inf, too
+        rows.add(0, widen(select(is_zero, T(0), w)) * widen(select(is_zero, T(0), log_prob)));
+        return w;
+    }
+};
+
+}  // namespace objectives
 }  // namespace
 }  // namespace scorefn

@@ -1,0 +1,281 @@
+// How a linear policy brings rows of logits and takes rows of gradients, a block of samples at a time: logits = x @ coef, then
+// g = the gradient with respect to them, then sums += g^T @ x. The products and sums are in double.
+#pragma once
+
+#include <limits>
+
+#include "policies/objective_pass.hpp"
+#include "policies/statistics.hpp"
+#include "runtime/memory.hpp"
+
+namespace scorefn {
+
+inline constexpr std::int64_t round_up(std::int64_t n, std::int64_t step) {
+    return (n + step - 1) / step * step;
+}
+constexpr std::int64_t kStrip = 8;  // as in kernels/linear.inl
+
+// One block of samples: x in strips, x[f / 8][sample][f % 8], or in columns, x[f][sample], and the logits, whose place the
+// gradient takes.
+template <class T>
+struct LinearBlock {
+    std::int64_t first = 0, rows = 0;
+    bool in_columns = false;
+    Zeros<double> x;
+    Zeros<T> logits;
+    Zeros<std::int64_t> action;
+    Zeros<T> weight;
+    Zeros<T> log_prob, entropy;  // these three for the statistics
+    Zeros<double> squared_norm;
+    Zeros<double> objective;  // its sums over each piece of rows that is scored at once
+
+    LinearBlock(std::int64_t rows, std::int64_t features, std::int64_t stride, bool has_statistics)
+        : x(rows * features),
+          logits(rows * stride + kStrip),
+          action(rows),
+          weight(rows),
+          log_prob(has_statistics ? rows : 0),
+          entropy(has_statistics ? rows : 0),
+          squared_norm(has_statistics ? rows : 0),
+          objective(rows * kMostTerms) {}
+};
+
+template <class T>
+class LinearGradient {
+public:
+    const std::int64_t num_samples, num_features, num_actions;
+    const std::int64_t strips, row_stride;  // of logits
+    const std::int64_t block_rows;
+    const Kernels<T>& kernel = kernels().of<T>();
+
+    LinearGradient(const Matrix<const T>& features, const Matrix<const T>& coef, const IndexVector& actions,
+                   const RealVector& weights, const ObjectivePass<T>* objective,
+                   const GradientOptions& options, std::int64_t block_rows, std::int64_t row_stride)
+        : num_samples(features.rows),
+          num_features(coef.rows),
+          num_actions(coef.cols),
+          strips((coef.rows + kStrip - 1) / kStrip),
+          row_stride(row_stride),
+          block_rows(block_rows),
+          features_(features),
+          coef_(coef),
+          actions_(actions),
+          weights_(weights),
+          objective_(objective),
+          options_(options) {
+        if (has_statistics()) scale_ = statistics_scale(weights, options.entropy_coef, options.num_threads);
+    }
+
+    bool has_statistics() const { return options_.statistics != nullptr; }
+    std::int64_t strip_size() const { return block_rows * kStrip; }
+    LinearBlock<T> make_block() const {
+        return LinearBlock<T>(block_rows, strips * kStrip, row_stride, has_statistics());
+    }
+
+    // The block of the samples from `first` on, up to `end`, without their features.
+    void load_samples(LinearBlock<T>& block, std::int64_t first, std::int64_t end) {
+        block.first = first;
+        block.rows = std::min(block_rows, end - first);
+        if (!objective_) load(weights_, first, block.rows, block.weight.data());
+        if (!kernels().load_indices(actions_, first, block.rows, num_actions, block.action.data())) {
+            actions_changed_ = true;
+            std::fill_n(block.action.data(), block.rows, 0);
+        }
+    }
+
+    void load_strips(LinearBlock<T>& block) const {
+        for (std::int64_t s = 0; s < strips; ++s)
+            widen(features_, block.first, block.rows, s * kStrip, kStrip, block.x.data() + s * strip_size(),
+                  kStrip);
+    }
+
+    // The panel of coef that starts with this action.
+    void load_panel(std::int64_t action, double* panel) const {
+        widen(coef_, 0, num_features, action, kernel.linear_panel_width, panel, kernel.linear_panel_width);
+    }
+
+    // The logits of the block's rows begin .. end - 1, begin a multiple of 8, for the actions of a panel.
+    void multiply(const LinearBlock<T>& block, std::int64_t begin, std::int64_t end, std::int64_t action,
+                  const double* panel) const {
+        const std::int64_t next = block.first + begin + block_rows;
+        const bool is_ahead = action == 0 && next + end - begin <= num_samples &&
+                              features_.row_stride == num_features && features_.col_stride == 1;
+        kernel.linear_logits(block.x.data() + begin * kStrip, strip_size(), end - begin, num_features, panel,
+                             std::min(kernel.linear_panel_width, num_actions - action),
+                             block.logits.data() + begin * row_stride + action, row_stride,
+                             is_ahead ? features_.data + next * num_features : nullptr);
+    }
+
+    // The features in columns, x[f][sample], and the logits from them and coef as doubles.
+    void load_columns(LinearBlock<T>& block) const {
+        block.in_columns = true;
+        kernel.linear_columns(features_.data + block.first * features_.row_stride, features_.row_stride,
+                              features_.col_stride, block.rows, num_features, block.x.data(), block_rows);
+    }
+    void load_coef(double* coef) const {
+        for (std::int64_t f = 0; f < num_features; ++f)
+            for (std::int64_t k = 0; k < num_actions; ++k) *coef++ = static_cast<double>(coef_(f, k));
+    }
+    void multiply_columns(const LinearBlock<T>& block, const double* coef) const {
+        kernel.linear_logits_of_columns(block.x.data(), block_rows, block.rows, num_features, coef,
+                                        num_actions, block.logits.data());
+    }
+
+    // g in the place of the logits of the block's rows begin .. end - 1.
+    void score_rows(LinearBlock<T>& block, std::int64_t begin, std::int64_t end) {
+        T* const logits = block.logits.data() + begin * row_stride;
+        LogitRows<T> rows{logits, end - begin, num_actions, row_stride, 1, nullptr, 0, 0};
+        if (const auto& where = options_.where) {
+            rows.where = bytes_of(where) + (block.first + begin) * where.row_stride;
+            rows.where_row_stride = where.row_stride;
+            rows.where_col_stride = where.col_stride;
+        }
+        const OutRows<T> out{logits, num_actions, row_stride, 1};
+        GradientRows<T> given{{block.action.data() + begin, end - begin}, options_.entropy_coef, {}, {}};
+        void* const scratch = thread_scratch(scratch_bytes(num_actions));
+        const std::int64_t bad = objective_ ? score_by_objective(block, begin, rows, given, out, scratch)
+                                            : score_by_weights(block, begin, rows, given, out, scratch);
+        if (bad >= 0) lower(first_bad_, block.first + begin + bad);
+        if (has_statistics()) measure_rows(block, begin, end);
+    }
+
+    // Adds the sums of the objective over a block whose rows have been scored, in order.
+    void add_objective(const LinearBlock<T>& block, double* totals) const {
+        for (std::int64_t i = 0; objective_ && i < block.rows * kMostTerms; ++i)
+            totals[i % kMostTerms] += block.objective[i];
+    }
+    void set_objective(const double* totals) const {
+        if (objective_) objective_->set_sums(totals);
+    }
+
+    // Adds those of a block whose rows have been scored, in order.
+    void add_statistics(const LinearBlock<T>& block, double* totals) const {
+        if (!has_statistics()) return;
+        for (std::int64_t r = 0; r < block.rows; ++r) {
+            totals[0] += static_cast<double>(block.entropy[r]);
+            totals[1] += block.squared_norm[r];
+        }
+    }
+    void set_statistics(const double* totals) const {
+        if (!has_statistics()) return;
+        if (first_impossible_ < num_samples) throw_impossible_action(actions_, first_impossible_);
+        *options_.statistics = to_statistics(totals, scale_);
+    }
+
+    // g of the block for `cols` actions from `action` on, (block_rows, cols rounded up to 8).
+    void load_gradient(const LinearBlock<T>& block, std::int64_t action, std::int64_t cols, double* g) const {
+        const std::int64_t stride = round_up(cols, kStrip);
+        kernel.linear_widen(block.logits.data() + action, row_stride, block.rows, stride, g, stride);
+    }
+
+    // sums[k, f] += sum_r g[r, k] x[r, f] over the block, for a range of strips.
+    void accumulate(const LinearBlock<T>& block, const double* g, std::int64_t cols, std::int64_t first_strip,
+                    std::int64_t last_strip, double* sums, std::int64_t sums_stride) const {
+        kernel.linear_accumulate(block.x.data() + first_strip * strip_size(), strip_size(),
+                                 last_strip - first_strip, g, round_up(cols, kStrip), block.rows,
+                                 round_up(cols, 2), sums, sums_stride);
+    }
+
+    void accumulate_columns(const LinearBlock<T>& block, double* g, double* sums,
+                            std::int64_t sums_stride) const {
+        kernel.linear_columns(block.logits.data(), num_actions, 1, block.rows, num_actions, g, block_rows);
+        kernel.linear_accumulate_columns(block.x.data(), g, block_rows, block.rows, num_features, num_actions,
+                                         sums, sums_stride);
+    }
+
+    void throw_if_bad() const {
+        if (first_bad_ < num_samples) throw_no_allowed_action("features", first_bad_, " @ coef");
+        if (actions_changed_) throw std::runtime_error("actions were changed during the call");
+    }
+
+private:
+    std::int64_t score_by_weights(LinearBlock<T>& block, std::int64_t begin, const LogitRows<T>& rows,
+                                  GradientRows<T>& given, const OutRows<T>& out, void* scratch) {
+        // A weight of 0 contributes 0 even where a feature is not finite. Then no logit is.
+        const T* const weight = block.weight.data() + begin;
+        int zeros = 0;
+        for (std::int64_t r = 0; r < rows.rows; ++r) zeros += weight[r] == 0;
+        for (std::int64_t r = 0; r < rows.rows && zeros > 0 && options_.entropy_coef == 0; ++r)
+            if (weight[r] == 0 && !is_finite(rows, r)) clear_features_that_are_not_finite(block, begin + r);
+        if (has_statistics()) {
+            given.log_prob = {block.log_prob.data() + begin, rows.rows, 1};
+            given.entropy = {block.entropy.data() + begin, rows.rows, 1};
+        }
+        const RealVector weights(weight, rows.rows);
+        return kernel.weighted_log_prob_gradient(rows, &weights, given, out, false, scratch);
+    }
+    std::int64_t score_by_objective(LinearBlock<T>& block, std::int64_t begin, const LogitRows<T>& rows,
+                                    GradientRows<T>& given, const OutRows<T>& out, void* scratch) {
+        bool all_finite = true;
+        for (std::int64_t r = 0; r < rows.rows; ++r) all_finite = all_finite && is_finite(rows, r);
+        ObjectiveContext<T> context = objective_->context(block.first + begin);
+        given.log_prob = objective_->log_prob(block.first + begin);
+        given.entropy = objective_->entropy(block.first + begin);
+        double* const sums = block.objective.data() + begin * kMostTerms;
+        std::fill_n(sums, rows.rows * kMostTerms, 0.0);
+        given.objective = sums;
+        const std::int64_t bad =
+            kernel.objective_gradient(rows, objective_->row_objective(context), given, out, false, scratch);
+        objective_->add_sums(context, sums);
+        // A derivative of 0 contributes 0 even where a feature is not finite: the row's gradient is 0, not NaN.
+        for (std::int64_t r = 0; r < rows.rows && !all_finite; ++r)
+            if (out.data[r * out.row_stride] == 0) clear_features_that_are_not_finite(block, begin + r);
+        return bad;
+    }
+    static bool is_finite(const LogitRows<T>& rows, std::int64_t r) {
+        const T logit = rows.data[r * rows.row_stride];
+        return logit - logit == 0;
+    }
+    void clear_features_that_are_not_finite(const LinearBlock<T>& block, std::int64_t r) const {
+        for (std::int64_t f = 0; f < num_features; ++f) {
+            double& x = feature(block, r, f);
+            if (x - x != 0) x = 0;
+        }
+    }
+
+    // The gradient of a sample is the outer product of its features and its row.
+    void measure_rows(const LinearBlock<T>& block, std::int64_t begin, std::int64_t end) {
+        for (std::int64_t r = begin; r < end; ++r) {
+            const T* const g = block.logits.data() + r * row_stride;
+            double of_row = 0, of_features = 0;
+            for (std::int64_t k = 0; k < num_actions; ++k) {
+                const double entry = scale_.scale * static_cast<double>(g[k]);
+                of_row += entry * entry;
+            }
+            for (std::int64_t f = 0; f < num_features; ++f)
+                of_features += feature(block, r, f) * feature(block, r, f);
+            block.squared_norm[r] = of_row == 0 ? 0.0 : of_row * of_features;
+            if (block.log_prob[r] == -std::numeric_limits<T>::infinity() && block.weight[r] != 0)
+                lower(first_impossible_, block.first + r);
+        }
+    }
+
+    double& feature(const LinearBlock<T>& block, std::int64_t r, std::int64_t f) const {
+        return block
+            .x[block.in_columns ? f * block_rows + r : f / kStrip * strip_size() + r * kStrip + f % kStrip];
+    }
+
+    // x[first_row + i, first_col + j] as doubles, for as many of `cols` columns as there are.
+    void widen(const Matrix<const T>& x, std::int64_t first_row, std::int64_t rows, std::int64_t first_col,
+               std::int64_t cols, double* to, std::int64_t to_stride) const {
+        const T* const from = x.data + first_row * x.row_stride + first_col * x.col_stride;
+        cols = std::min(cols, x.cols - first_col);
+        if (x.col_stride == 1) return kernel.linear_widen(from, x.row_stride, rows, cols, to, to_stride);
+        for (std::int64_t i = 0; i < rows; ++i)
+            for (std::int64_t j = 0; j < cols; ++j)
+                to[i * to_stride + j] = static_cast<double>(from[i * x.row_stride + j * x.col_stride]);
+    }
+
+    const Matrix<const T>& features_;
+    const Matrix<const T>& coef_;
+    const IndexVector& actions_;
+    const RealVector& weights_;
+    const ObjectivePass<T>* const objective_;  // null: REINFORCE, with the weights
+    const GradientOptions& options_;
+    std::atomic<std::int64_t> first_bad_{num_samples};
+    std::atomic<std::int64_t> first_impossible_{num_samples};
+    std::atomic<bool> actions_changed_{false};
+    StatisticsScale scale_{1.0, 0.0};
+};
+
+}  // namespace scorefn

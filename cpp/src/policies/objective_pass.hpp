@@ -1,0 +1,93 @@
+// An objective on its way through the rows of a policy: its numbers from a row on, its results, and its sums.
+#pragma once
+
+#include <scorefn/objectives.hpp>
+#include <vector>
+
+#include "policies/rows.hpp"
+
+namespace scorefn {
+
+// Sums over rows, taken in order within each block of rows, then in a fixed tree over the blocks.
+template <int Count>
+class RowSums {
+public:
+    RowSums(std::int64_t rows, std::int64_t cols)
+        : rows_per_task_(rows_per_task(cols)),
+          tasks_((rows + rows_per_task_ - 1) / rows_per_task_),
+          sums_(static_cast<std::size_t>(tasks_ * Count)) {}
+
+    double* of_row(std::int64_t row) { return sums_.data() + row / rows_per_task_ * Count; }
+    const double* total(int num_threads) {
+        if (tasks_ == 0) sums_.resize(Count);
+        merge_tree(sums_.data(), tasks_, Count, num_threads);
+        return sums_.data();
+    }
+
+private:
+    std::int64_t rows_per_task_, tasks_;
+    std::vector<double> sums_;
+};
+
+// The lanes of a sum folded in a fixed tree. NaN has one sign and payload.
+template <class T>
+double fold_lanes(const double (&lanes)[16]) {
+    double x[8];
+    for (int i = 0; i < 8; ++i) x[i] = sizeof(T) == sizeof(float) ? lanes[i] + lanes[8 + i] : lanes[i];
+    const double sum = ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]));
+    return sum == sum ? sum : std::numeric_limits<double>::quiet_NaN();
+}
+
+template <class T>
+Vector<T> from(const Vector<T>& v, std::int64_t first) {
+    return v.data ? Vector<T>(&v[first], v.size - first, v.stride) : v;
+}
+
+template <class T>
+class ObjectivePass {
+public:
+    ObjectivePass(const Objective& objective, ObjectiveResults<T>& results)
+        : objective_(objective),
+          results_(results),
+          coefficients_(kernels().of<T>().objectives[static_cast<int>(objective.kind)]) {}
+
+    // Every array has a number for each sample, and every option a value of its domain.
+    void check(std::int64_t samples) const {
+        const ObjectiveDeclaration& names = kObjectives[static_cast<int>(objective_.kind)];
+        for (int i = 0; i < kMostTerms; ++i) {
+            if (names.reals[i]) require_size(names.reals[i], objective_.reals[i], samples);
+            if (names.options[i] && !(objective_.options[i] >= 0))
+                throw std::invalid_argument(std::string(names.options[i]) + " must be at least 0, got " +
+                                            std::to_string(objective_.options[i]));
+            if (is_given(results_.rows[i])) require_size(names.rows[i], results_.rows[i], samples);
+        }
+        if (is_given(results_.log_prob)) require_size("log_prob", results_.log_prob, samples);
+        if (is_given(results_.entropy)) require_size("entropy", results_.entropy, samples);
+    }
+
+    ObjectiveContext<T> context(std::int64_t first) const {
+        ObjectiveContext<T> context;
+        for (int i = 0; i < kMostTerms; ++i) {
+            context.reals[i] = objective_.reals[i].data ? from(objective_.reals[i], first) : RealVector();
+            context.options[i] = objective_.options[i];
+            context.rows[i] = from(results_.rows[i], first);
+        }
+        return context;
+    }
+    RowObjective<T> row_objective(ObjectiveContext<T>& context) const { return {coefficients_, &context}; }
+    Vector<T> log_prob(std::int64_t first) const { return from(results_.log_prob, first); }
+    Vector<T> entropy(std::int64_t first) const { return from(results_.entropy, first); }
+
+    // The sums of a context to sums[0 .. kMostTerms - 1].
+    static void add_sums(const ObjectiveContext<T>& context, double* sums) {
+        for (int i = 0; i < kMostTerms; ++i) sums[i] += fold_lanes<T>(context.sums[i]);
+    }
+    void set_sums(const double* sums) const { std::copy_n(sums, kMostTerms, results_.sums); }
+
+private:
+    const Objective& objective_;
+    ObjectiveResults<T>& results_;
+    const Coefficients<T> coefficients_;
+};
+
+}  // namespace scorefn

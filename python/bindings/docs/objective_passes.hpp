@@ -1,0 +1,146 @@
+// Docstrings of the passes that scorefn.objectives is made of.
+#pragma once
+
+#include "common.hpp"
+
+namespace scorefn::python::docs {
+
+inline constexpr const char* declarations =
+    R"(objective_declarations()
+--
+
+The objectives that the core declares.
+
+Returns
+-------
+dict
+    For each name the names of the numbers per sample, of the options, of the results per sample, and of the
+    sums over samples.
+
+Examples
+--------
+>>> from scorefn import _core
+>>> _core.objective_declarations()["weighted_log_prob"]
+(('weights',), (), (), ('objective',))
+)";
+
+#define SCOREFN_DOC_TERMS                                                           \
+    "numbers : tuple of arrays\n"                                                   \
+    "    One number per sample each, in the order of the declaration.\n"            \
+    "options : tuple of float\n"                                                    \
+    "    In the order of the declaration.\n"
+
+#define SCOREFN_DOC_PASS                                                                     \
+    "\nReturns\n-------\n"                                                                   \
+    "gradient, log_prob, entropy : arrays\n"                                                 \
+    "    The gradient is a sum over the samples; the others have one number per sample.\n"   \
+    "rows, sums : tuple of arrays, tuple of float\n"                                         \
+    "    In the order of the declaration. The first sum has the entropy bonus.\n"            \
+    "\nRaises\n------\n"                                                                     \
+    "TypeError, ValueError, IndexError\n"                                                    \
+    "    As `scorefn.clipped_surrogate`.\n"
+
+#define SCOREFN_DOC_PASS_OPTIONS                                 \
+    "entropy_coef : float\n    Weight of the entropies.\n"       \
+    "where : bool array, optional\n    Allowed actions (True).\n"
+
+inline constexpr const char* derivatives =
+    R"(objective_derivatives(objective, log_prob, numbers, options)
+--
+
+The derivatives of an objective with respect to log pi(a).
+
+Parameters
+----------
+objective : str
+log_prob : (num_samples,) array
+)" SCOREFN_DOC_TERMS R"(
+Returns
+-------
+derivatives : array
+    With these as its weights, REINFORCE has the gradient of the objective.
+rows, sums : tuple of arrays, tuple of float
+    In the order of the declaration.
+
+Raises
+------
+TypeError, ValueError
+    A wrong kind, shape or value.
+
+Examples
+--------
+>>> import numpy as np
+>>> from scorefn import _core
+>>> numbers = np.array([-1.0, -1.0]), np.array([2.0, 0.0])
+>>> w, (ratio,), (objective, kl, clipped) = _core.objective_derivatives(
+...     "clipped_surrogate", np.array([-1.0, -1.0]), numbers, (0.2,))
+>>> w, objective
+(array([2., 0.]), 2.0)
+)";
+
+inline constexpr const char* rows_pass =
+    R"(objective_of_logits(objective, logits, actions, numbers, options, *, entropy_coef=0.0, where=None)
+--
+
+One pass of an objective over rows of logits.
+
+Parameters
+----------
+objective : str
+logits : (..., num_actions) array
+actions : (...) integer array
+)" SCOREFN_DOC_TERMS SCOREFN_DOC_PASS_OPTIONS SCOREFN_DOC_PASS R"(
+Examples
+--------
+>>> import numpy as np
+>>> from scorefn import _core
+>>> _core.objective_of_logits("weighted_log_prob", np.zeros((1, 2)), [0], ([2.0],), ())[0]
+array([[ 1., -1.]])
+)";
+
+inline constexpr const char* table_pass =
+    R"(objective_of_table(objective, table, states, actions, numbers, options, *, entropy_coef=0.0, where=None)
+--
+
+The same with respect to a table of logits.
+
+Parameters
+----------
+objective : str
+table : (num_states, num_actions) array
+states : (...) integer array
+actions : (...) or (..., num_samples) integer array
+    Several samples per state have one more axis.
+)" SCOREFN_DOC_TERMS SCOREFN_DOC_PASS_OPTIONS SCOREFN_DOC_PASS R"(
+Examples
+--------
+>>> import numpy as np
+>>> from scorefn import _core
+>>> _core.objective_of_table("weighted_log_prob", np.zeros((2, 2)), [1], [0], ([2.0],), ())[0]
+array([[ 0.,  0.],
+       [ 1., -1.]])
+)";
+
+inline constexpr const char* linear_pass =
+    R"(objective_of_features(objective, features, coef, actions, numbers, options, *, entropy_coef=0.0, where=None)
+--
+
+The same with respect to the coefficients of a linear policy.
+
+Parameters
+----------
+objective : str
+features : (..., num_features) array
+coef : (num_features, num_actions) array
+actions : (...) integer array
+)" SCOREFN_DOC_TERMS SCOREFN_DOC_PASS_OPTIONS SCOREFN_DOC_PASS R"(
+Examples
+--------
+>>> import numpy as np
+>>> from scorefn import _core
+>>> x = np.array([[3.0]])
+>>> _core.objective_of_features("weighted_log_prob", x, np.zeros((1, 2)), [0], ([2.0],), ())[0]
+array([[ 3., -3.]])
+)";
+
+}  // namespace scorefn::python::docs

@@ -1,0 +1,291 @@
+"""Any objective on any policy: the numbers of the reference, and the chain rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import scorefn
+from scorefn import _core, testing
+
+Array = NDArray[Any]
+N = 203  # no multiple of a tile
+
+
+class Case(NamedTuple):
+    """A policy with samples, its logits in float64, and the way back from their gradient."""
+
+    policy: Any
+    observations: Any
+    logits: Array
+    adjoint: Callable[[Array], Array]
+    samples: int = N
+
+
+class Bilinear:
+    """A policy of a user's own, with the two methods that it needs."""
+
+    def __init__(self, parameters: Array) -> None:
+        self.parameters = parameters
+
+    def logits(self, observations: Any) -> Array:
+        return np.asarray(np.sin(observations) @ self.parameters)
+
+    def adjoint(self, observations: Any, logits_gradient: Array) -> Array:
+        return np.asarray(np.sin(observations).T @ logits_gradient)
+
+
+def make(kind: str, cols: int, dtype: Any, *, large: bool = False) -> Case:
+    rng = np.random.default_rng([cols, len(kind)])
+
+    def normal(*shape: int) -> Array:
+        return rng.normal(size=shape).astype(dtype)
+
+    if kind == "array":
+        z = normal(N, cols)
+        return Case(z, None, z.astype(np.float64), lambda g: g)
+    if kind == "logits":
+        z = normal(cols)
+        policy: Any = scorefn.LogitsPolicy(z)
+        rows = np.broadcast_to(z.astype(np.float64), (N, cols))
+        return Case(policy, None, rows, lambda g: g.sum(axis=0))
+    if kind == "tabular":
+        num_states = 3000 if large else 7
+        table, states = normal(num_states, cols), rng.integers(num_states - 1, size=N)
+        if cols > 1:
+            table[-1] = -np.inf  # of a state that nobody visits
+
+        def scatter(g: Array) -> Array:
+            total = np.zeros(table.shape)
+            np.add.at(total, states, g)
+            return total
+
+        return Case(scorefn.TabularPolicy(table), states, table.astype(np.float64)[states], scatter)
+    features = normal(N, 130 if large else 5)
+    coef = normal(features.shape[1], cols) * dtype(0.3)
+    if kind == "linear":
+        z = features.astype(np.float64) @ coef.astype(np.float64)
+        x = features.astype(np.float64)
+        return Case(scorefn.LinearPolicy(coef), features, z, lambda g: x.T @ g)
+    own = Bilinear(coef)
+    x = np.sin(features.astype(np.float64))
+    return Case(own, features, x @ coef.astype(np.float64), lambda g: x.T @ g)
+
+
+KINDS = ["array", "logits", "tabular", "linear", "own"]
+
+
+def numbers(cols: int, logits: Array, dtype: Any) -> tuple[Array, Array, Array]:
+    """Actions, old log-probabilities whose ratios lie on both sides of the kinks, advantages."""
+    rng = np.random.default_rng(cols)
+    actions = rng.integers(cols, size=len(logits))
+    shift = rng.choice([-0.5, -0.1, 0.0, 0.1, 0.5], size=len(logits))
+    old = (testing.log_prob(logits, actions) + shift).astype(dtype)
+    advantages = rng.normal(size=len(logits)).astype(dtype)
+    advantages[::9] = 0.0
+    return actions, old, advantages
+
+
+def assert_near(actual: Array, exact: Array, terms: float, dtype: Any) -> None:
+    """The error of a sum is that of its terms, here 40 ULP of the sum of their sizes.
+
+    A logit of these policies is itself a rounded sum of up to 130 products, an error of some ULP
+    that each probability inherits, times what the ratio makes of it.
+    """
+    assert actual.dtype == dtype
+    bound = 40 * np.finfo(dtype).eps * (terms + np.abs(exact).max(initial=1.0))
+    assert (np.abs(actual.astype(np.float64) - exact) <= bound).all()
+
+
+@pytest.mark.parametrize("entropy_coef", [0.0, 0.3])
+@pytest.mark.parametrize("large", [False, True], ids=["", "large"])
+@pytest.mark.parametrize("cols", [1, 2, 6, 18, 200])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", KINDS)
+def test_clipped_surrogate(
+    kind: str, dtype: Any, cols: int, large: bool, entropy_coef: float
+) -> None:
+    case = make(kind, cols, dtype, large=large)
+    actions, old, advantages = numbers(cols, case.logits, dtype)
+    objective = scorefn.ClippedSurrogate(clip_range=0.2, entropy_coef=entropy_coef)
+    step = objective.gradient(
+        case.policy, case.observations, actions, old_log_prob=old, advantages=advantages
+    )
+    exact = testing.clipped_surrogate(
+        case.logits, actions, old, advantages, entropy_coef=entropy_coef
+    )
+    scale = np.abs(exact.gradient).sum() + 1.0
+    assert_near(step.gradient, case.adjoint(exact.gradient), scale, dtype)
+    eps = float(np.finfo(dtype).eps)
+    np.testing.assert_allclose(step.log_prob, exact.log_prob, rtol=0, atol=400 * eps)
+    np.testing.assert_allclose(step.ratio, exact.ratio, rtol=400 * eps)
+    np.testing.assert_allclose(
+        np.broadcast_to(step.entropy, exact.entropy.shape), exact.entropy, rtol=0, atol=400 * eps
+    )
+    assert step.objective == pytest.approx(exact.objective, abs=400 * eps * scale)
+    assert step.approx_kl == pytest.approx(exact.approx_kl, rel=1e-2, abs=400 * eps)
+    assert step.clip_fraction == pytest.approx(exact.clip_fraction, abs=0.02)
+
+
+@pytest.mark.parametrize("entropy_coef", [0.0, 0.3])
+@pytest.mark.parametrize("cols", [1, 2, 6, 18, 200])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", KINDS)
+def test_weighted_log_prob(kind: str, dtype: Any, cols: int, entropy_coef: float) -> None:
+    case = make(kind, cols, dtype)
+    actions, _, weights = numbers(cols, case.logits, dtype)
+    objective = scorefn.WeightedLogProb(entropy_coef=entropy_coef)
+    step = objective.gradient(case.policy, case.observations, actions, weights=weights)
+    exact = testing.policy_gradient(case.logits, actions, weights, entropy_coef=entropy_coef)
+    scale = np.abs(exact.gradient).sum() + 1.0
+    assert_near(step.gradient, case.adjoint(exact.gradient), scale, dtype)
+    eps = float(np.finfo(dtype).eps)
+    assert step.objective == pytest.approx(exact.objective, abs=400 * eps * scale)
+    if kind in ("logits", "tabular", "linear"):
+        # The pass of REINFORCE with these weights, to the bit.
+        short = case.policy.gradient(case.observations, actions, weights, entropy_coef=entropy_coef)
+        np.testing.assert_array_equal(step.gradient, short)
+
+
+@pytest.mark.parametrize("entropy_coef", [0.0, 0.3])
+@pytest.mark.parametrize("kind", ["logits", "tabular", "linear", "own"])
+def test_central_differences(kind: str, entropy_coef: float) -> None:
+    """The gradient is that of the value, in the interior and on each side of each kink."""
+    case = make(kind, 4, np.float64)
+    actions, old, advantages = numbers(4, case.logits, np.float64)
+    objective = scorefn.ClippedSurrogate(clip_range=0.2, entropy_coef=entropy_coef)
+
+    def step() -> scorefn.ClippedSurrogateStep:
+        return objective.gradient(
+            case.policy, case.observations, actions, old_log_prob=old, advantages=advantages
+        )
+
+    gradient = step().gradient
+    parameters, h = case.policy.parameters, 1e-6
+    places = np.argwhere(np.isfinite(parameters))[:: max(1, parameters.size // 12)]
+    for place in map(tuple, places):
+        before = parameters[place]
+        parameters[place] = before + h
+        above = step().objective
+        parameters[place] = before - h
+        below = step().objective
+        parameters[place] = before
+        # h^2 times a third derivative, and rounding errors of some hundred terms over h.
+        assert gradient[place] == pytest.approx((above - below) / (2 * h), abs=2e-7)
+
+
+def test_a_function_of_ones_own_is_the_built_in_objective() -> None:
+    def surrogate(log_prob: Array, old: Array, advantages: Array) -> tuple[Array, Array]:
+        ratio = np.exp(log_prob - old)
+        plain, clipped = ratio * advantages, np.clip(ratio, 0.8, 1.2) * advantages
+        return np.minimum(plain, clipped), np.where(clipped < plain, 0.0, plain)
+
+    for kind in KINDS:
+        case = make(kind, 6, np.float64)
+        actions, old, advantages = numbers(6, case.logits, np.float64)
+        own = scorefn.CustomObjective(surrogate, entropy_coef=0.1).gradient(
+            case.policy, case.observations, actions, old=old, advantages=advantages
+        )
+        built_in = scorefn.ClippedSurrogate(entropy_coef=0.1).gradient(
+            case.policy, case.observations, actions, old_log_prob=old, advantages=advantages
+        )
+        np.testing.assert_allclose(own.gradient, built_in.gradient, rtol=1e-12, atol=1e-13)
+        assert own.objective == pytest.approx(built_in.objective, rel=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["logits", "tabular", "linear"])
+def test_several_samples_per_observation(kind: str) -> None:
+    case = make(kind, 5, np.float64)
+    rng = np.random.default_rng(0)
+    actions, advantages = rng.integers(5, size=(N, 3)), rng.normal(size=(N, 3))
+    rows = case.logits.repeat(3, axis=0)
+    old = testing.log_prob(rows, actions.ravel()).reshape(N, 3) + 0.1
+    step = scorefn.ClippedSurrogate(entropy_coef=0.2).gradient(
+        case.policy, case.observations, actions, old_log_prob=old, advantages=advantages
+    )
+    exact = testing.clipped_surrogate(
+        rows, actions.ravel(), old.ravel(), advantages.ravel(), entropy_coef=0.2
+    )
+    per_row = exact.gradient.reshape(N, 3, 5).sum(axis=1)
+    np.testing.assert_allclose(step.gradient, case.adjoint(per_row), rtol=1e-10, atol=1e-11)
+    assert step.log_prob.shape == step.ratio.shape == (N, 3)
+    assert step.objective == pytest.approx(exact.objective, rel=1e-10)
+
+
+def test_masks_and_garbage_in_masked_slots() -> None:
+    rng = np.random.default_rng(1)
+    coef = rng.normal(size=(3, 4))
+    x, where = rng.normal(size=(N, 3)), rng.random((N, 4)) < 0.7
+    where[:, 0] = True
+    actions = np.zeros(N, dtype=np.int8)
+    numbers_ = {"old_log_prob": np.full(N, -1.0), "advantages": rng.normal(size=N)}
+    objective = scorefn.ClippedSurrogate(entropy_coef=0.2)
+    step = objective.gradient(scorefn.LinearPolicy(coef), x, actions, where=where, **numbers_)
+    z = np.where(where, x @ coef, np.nan)
+    rows = objective.gradient(z, None, actions, where=where, **numbers_)
+    assert (rows.gradient[~where] == 0.0).all()
+    np.testing.assert_allclose(step.gradient, x.T @ rows.gradient, rtol=1e-11, atol=1e-12)
+
+    mask = rng.random((6, 4)) < 0.7
+    mask[:, 0] = True
+    table, states = np.where(mask, rng.normal(size=(6, 4)), np.nan), rng.integers(6, size=N)
+    policy = scorefn.TabularPolicy(table, where=mask)
+    of_table = objective.gradient(policy, states, actions, **numbers_)
+    assert (of_table.gradient[~mask] == 0.0).all()
+    of_rows = objective.gradient(table[states], None, actions, where=mask[states], **numbers_)
+    assert of_table.objective == pytest.approx(of_rows.objective, rel=1e-12)
+
+
+def test_nothing_follows_from_an_advantage_of_0_beside_infinite_features() -> None:
+    x = np.array([[1.0, 2.0], [np.inf, 1.0], [0.5, -1.0]])
+    policy = scorefn.LinearPolicy(np.ones((2, 3)))
+    step = scorefn.ClippedSurrogate().gradient(
+        policy, x, [0, 1, 2], old_log_prob=[-1.0, -1.0, -1.0], advantages=[1.0, 0.0, 2.0]
+    )
+    assert np.isfinite(step.gradient).all()
+
+
+def test_errors_name_the_numbers() -> None:
+    policy = scorefn.LinearPolicy(np.zeros((2, 3)))
+    x = np.ones((4, 2))
+    objective = scorefn.ClippedSurrogate()
+    with pytest.raises(ValueError, match=r"advantages must have shape \(4,\), got \(3,\)"):
+        objective.gradient(policy, x, [0] * 4, old_log_prob=np.zeros(4), advantages=np.zeros(3))
+    with pytest.raises(IndexError, match=r"actions\[3\] = 3 is out of range for 3 actions"):
+        objective.gradient(
+            policy, x, [0, 0, 0, 3], old_log_prob=np.zeros(4), advantages=np.zeros(4)
+        )
+    with pytest.raises(ValueError, match="clip_range must be at least 0"):
+        scorefn.ClippedSurrogate(clip_range=-0.1).gradient(
+            policy, x, [0] * 4, old_log_prob=np.zeros(4), advantages=np.zeros(4)
+        )
+    with pytest.raises(TypeError, match="where must be None"):
+        objective.gradient(
+            scorefn.TabularPolicy(np.zeros((2, 3))),
+            [0],
+            [0],
+            old_log_prob=[0.0],
+            advantages=[1.0],
+            where=np.ones((1, 3), dtype=bool),
+        )
+    table = np.zeros((3, 2))
+    table[1] = -np.inf
+    with pytest.raises(ValueError, match="has no allowed action"):
+        objective.gradient(
+            scorefn.TabularPolicy(table), [0, 1], [0, 0], old_log_prob=[0, 0], advantages=[1, 1]
+        )
+
+
+def test_declarations_are_those_of_the_classes() -> None:
+    declared = _core.objective_declarations()
+    assert set(declared) == {"weighted_log_prob", "clipped_surrogate"}
+    assert declared["clipped_surrogate"] == (
+        ("old_log_prob", "advantages"),
+        ("clip_range",),
+        ("ratio",),
+        ("objective", "approx_kl", "clip_fraction"),
+    )
