@@ -259,12 +259,12 @@ def test_evaluate(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The seed decides; a policy that is drawn from is not the greedy one."""
     outputs = []
     for options in ([], [], ["--stochastic"], ["--stochastic"], ["--stochastic", "--seed", "1"]):
-        assert main(["evaluate", str(run), "--episodes", "7", *options]) == 0
+        assert main(["evaluate", str(run), "--episodes", "30", *options]) == 0
         outputs.append(capsys.readouterr().out)
     assert outputs[0] == outputs[1]
     assert outputs[2] == outputs[3]
     assert len(set(outputs)) == 3
-    assert "FrozenLake-v1, 7 episodes (sampled actions, as in training)" in outputs[2]
+    assert "FrozenLake-v1, 30 episodes (sampled actions, as in training)" in outputs[2]
     assert "standard error of the mean return" in outputs[2]
 
 
