@@ -222,7 +222,9 @@ def test_checker_catches_a_wrong_sampler(kind: str, samples: int) -> None:
             return actions + 20, actions
         return actions, scorefn.log_prob(problem.logits, actions)
 
-    with pytest.raises(WrongAnswerError, match="of the samples" if kind != "out of range" else "range"):
+    with pytest.raises(
+        WrongAnswerError, match="of the samples" if kind != "out of range" else "range"
+    ):
         Checker(problem).check(solve)
 
 
