@@ -398,7 +398,8 @@ ones = np.ones((2, 2))
         (
             lambda: linear.logits(np.zeros((3, 2), dtype=np.float32)),
             ValueError,
-            r"features must have shape \(\.\.\., 3\), got \(3, 2\)",
+            r"features must have shape \(\.\.\., 3\), as coef has shape "
+            r"\(num_features, num_actions\) = \(3, 2\), got \(3, 2\)",
         ),
         (
             lambda: linear.gradient(

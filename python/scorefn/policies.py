@@ -353,7 +353,10 @@ class LinearPolicy(RowPolicy):
                 f"got {features.dtype}"
             )
         if features.ndim == 0 or features.shape[-1] != size:
-            raise ValueError(f"features must have shape (..., {size}), got {features.shape}")
+            raise ValueError(
+                f"features must have shape (..., {size}), as coef has shape (num_features, "
+                f"num_actions) = {self.parameters.shape}, got {features.shape}"
+            )
         return features.astype(dtype, copy=False)
 
     def gradient(
