@@ -103,8 +103,8 @@ class Policy(Protocol):
 class LogitsPolicy(RowPolicy):
     """One distribution for all samples, pi = softmax(logits), for example of a bandit.
 
-    Observations are ignored and may be None. ``sample(None)`` draws one action, and
-    ``sample(None, num_samples=n)`` draws n. Actions and weights may have any shape.
+    Observations are ignored and may be None. ``sample()`` draws one action, and
+    ``sample(num_samples=n)`` draws n. Actions and weights may have any shape.
 
     Parameters
     ----------
@@ -120,6 +120,17 @@ class LogitsPolicy(RowPolicy):
     def logits(self, observations: Any = None) -> FloatArray:
         """The parameters themselves, shape (num_actions,)."""
         return self.parameters
+
+    def sample(
+        self,
+        observations: Any = None,
+        *,
+        rng: Rng = None,
+        num_samples: int | None = None,
+        where: ArrayLike | None = None,
+    ) -> Sample:
+        """See `Policy.sample`."""
+        return super().sample(observations, rng=rng, num_samples=num_samples, where=where)
 
     def log_prob(
         self, observations: Any, actions: ArrayLike, *, where: ArrayLike | None = None
@@ -233,11 +244,9 @@ class TabularPolicy(RowPolicy):
                 "a mask that is False for unknown states"
             )
         s = self._states(states)
-        new = check_bool("masks", masks, shape=(*s.shape, self.num_actions)).reshape(
-            -1, self.num_actions
-        )
+        masks = check_bool("masks", masks, shape=(*s.shape, self.num_actions))
+        flat, new = s.reshape(-1), masks.reshape(-1, self.num_actions)
         _, first, index = np.unique(s, return_index=True, return_inverse=True)
-        flat = s.reshape(-1)
         own = self.where[flat]
         # Where a state is not known, its first mask in this call counts.
         expected = np.where(own.any(axis=1, keepdims=True), own, new[first[index.reshape(-1)]])
