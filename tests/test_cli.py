@@ -91,6 +91,18 @@ def test_cmakedir(
     assert capsys.readouterr().out == f"{package}\n"
 
 
+@pytest.mark.parametrize("columns", [60, 80, 200])
+@pytest.mark.parametrize("command", ["", "train", "evaluate", "plot", "bench", "info"])
+def test_help_fits_the_terminal(
+    command: str, columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert main([*command.split(), "--help"]) == 0
+    text, examples, _ = capsys.readouterr().out.partition("examples:\n")
+    assert max(map(len, text.splitlines())) <= columns
+    assert bool(examples) == (command in ("", "bench"))
+
+
 # Errors
 
 
