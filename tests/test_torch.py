@@ -83,7 +83,6 @@ def test_readme() -> None:
     expected = [p.grad.clone() for p in model.parameters()]
 
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    optimizer.zero_grad()
     [snippet] = re.findall(r"^```python\n(logits = model.*?)^```$", README, re.M | re.S)
     exec(snippet, dict(globals(), **locals()))
     for p, gradient in zip(model.parameters(), expected, strict=True):
