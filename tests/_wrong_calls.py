@@ -92,7 +92,9 @@ def wrong_matrix(function: str, name: str) -> Iterator[WrongCall]:
         yield refused(dtype, f"must be {REAL}, got {bad.dtype}", bad)
     yield refused("None", f"must be {REAL}, got object", None)
     yield refused("list of bool", f"must be {REAL}, got bool", [True, False])
-    yield refused("ragged", "must be an array, got list", [[1.0, 2.0], [3.0]])
+    yield refused(
+        "ragged", "must be an array, got list whose items differ in length", [[1.0, 2.0], [3.0]]
+    )
     yield refused("masked array", MASKED, np.ma.masked_array(good, good > 0))
 
 
@@ -150,7 +152,12 @@ def wrong_index(function: str, name: str) -> Iterator[WrongCall]:
         ("None", None, "object"),
     ):
         yield refused(way, TypeError, f" must be integers, got {got}", bad)
-    yield refused("ragged", TypeError, " must be an array, got list", [[1, 2], [3]])
+    yield refused(
+        "ragged",
+        TypeError,
+        " must be an array, got list whose items differ in length",
+        [[1, 2], [3]],
+    )
     bad = np.ma.masked_array(np.zeros((2, 3), int))
     yield refused("masked array", TypeError, f" {MASKED}", bad)
     count, noun = (6, "states") if name == "states" else (4, "actions")
@@ -234,7 +241,7 @@ def wrong_weights() -> Iterator[WrongCall]:
                 ),
                 ("None", None, f"{WEIGHT}, got object"),
                 ("list of text", [["1"] * 3] * 2, f"{WEIGHT}, got <U1"),
-                ("ragged", [[1.0], []], "an array, got list"),
+                ("ragged", [[1.0], []], "an array, got list whose items differ in length"),
             ):
                 message = f"{name} must be {message}"
                 yield WrongCall(function, f"{name} {way}", TypeError, message, {name: value})
@@ -270,7 +277,11 @@ def wrong_where() -> Iterator[WrongCall]:
                 for dtype in ["int64", "uint16", "float64", "object"]
             ),
             ("list of ints", [1, 1, 0, 1], f"where must be {MASK}, got int64"),  # or indices?
-            ("ragged", [[True], [True, False]], "where must be an array, got list"),
+            (
+                "ragged",
+                [[True], [True, False]],
+                "where must be an array, got list whose items differ in length",
+            ),
             ("masked array", np.ma.masked_array(ones), f"where {MASKED}"),
         ):
             yield WrongCall(function, f"where {way}", TypeError, message, {"where": value})

@@ -29,6 +29,7 @@ from scorefn.bench.compare import changes, compare
 from scorefn.bench.grid import ACTIONS, all_workloads, matching
 from scorefn.bench.markdown import BEGIN, END
 from scorefn.bench.measure import prepare
+from scorefn.bench.pictures import round_limits
 from scorefn.bench.problem import Problem
 from scorefn.bench.results import read_results
 from scorefn.bench.solutions import OURS, PEERS, Solution
@@ -354,6 +355,16 @@ def test_the_warning_is_shown_and_kept(
 
 
 # The command
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [((0.57, 1.87), (0.5, 2)), ((3, 4), (2, 5)), ((1, 2), (1, 2)), ((0.03, 60), (0.02, 100))],
+)
+def test_a_logarithmic_axis_has_two_numbers(
+    limits: tuple[float, float], expected: tuple[float, float]
+) -> None:
+    assert round_limits(*limits) == expected
 
 
 def test_results(run: Path) -> None:

@@ -13,10 +13,12 @@ import pytest
 import _environments  # noqa: F401  (registers them)
 import scorefn
 from _runs import SMALL, error_of
+from scorefn import TabularPolicy
 from scorefn._command.errors import CommandError
 from scorefn._command.output import replacing
 from scorefn.cli import main
 from scorefn.train.environments import find_spec, parse_env_args
+from scorefn.train.play import Episodes, deviation
 from scorefn.train.run_folder import RunFolder
 
 FILES = {"config.json", "policy.npz", "metrics.csv", "learning_curve.png", "checkpoint.npz"}
@@ -89,6 +91,18 @@ def test_cmakedir(
     assert capsys.readouterr().out == f"{package}\n"
 
 
+@pytest.mark.parametrize("columns", [60, 80, 200])
+@pytest.mark.parametrize("command", ["", "train", "evaluate", "plot", "bench", "info"])
+def test_help_fits_the_terminal(
+    command: str, columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert main([*command.split(), "--help"]) == 0
+    text, examples, _ = capsys.readouterr().out.partition("examples:\n")
+    assert max(map(len, text.splitlines())) <= columns
+    assert bool(examples) == (command in ("", "bench"))
+
+
 # Errors
 
 
@@ -100,7 +114,7 @@ def test_cmakedir(
         (["train", "cartpole-v1"], "unknown environment 'cartpole-v1'; did you mean CartPole-v1"),
         (["train", "CartPole"], "unknown environment 'CartPole'; did you mean CartPole-v1"),
         (["train", "CartPole-v99"], "unknown environment 'CartPole-v99'; did you mean CartPole-v1"),
-        (["train", "Zqx"], "unknown environment 'Zqx'"),
+        (["train", "Zqx"], "unknown environment 'Zqx' (--import MODULE imports a module that reg"),
         (["train", "os:CartPole-v1"], "unknown environment 'os:CartPole-v1' (to import a module"),
         (["train", "Pendulum-v1"], "Pendulum-v1: continuous action space Box(-2.0, 2.0, (1,)"),
         (["train", "Blackjack-v1"], "Blackjack-v1: unsupported observation space Tuple("),
@@ -129,6 +143,7 @@ def test_cmakedir(
         (["train", "CartPole-v1", "--env-arg", "num_envs=2"], "--env-arg num_envs is not an argu"),
         (["train", "CartPole-v1", "--env-arg", "max_episode_steps=9"], "--env-arg max_episode_st"),
         (["train", "CartPole-v1", "--import", "no_such"], "--import no_such: ModuleNotFoundErr"),
+        (["train", "CartPole-v1", "--import", "json.py"], "--import json.py: expected the name of"),
         (["train", "CartPole-v1", "--import", ""], "argument --import: '' is not the name of a Py"),
         (["train", "CartPole-v1", "--import", ".x"], "argument --import: '.x' is not the name of "),
         (["train", "CartPole-v1", "--import", "./x"], "argument --import: './x' is not the name o"),
@@ -257,6 +272,7 @@ def test_report_can_be_typed_as_it_is(
 
 def test_evaluate(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The seed decides; a policy that is drawn from is not the greedy one."""
+    TabularPolicy(np.zeros((16, 4))).save(run / "policy.npz")  # uniform: no two seeds play alike
     outputs = []
     for options in ([], [], ["--stochastic"], ["--stochastic"], ["--stochastic", "--seed", "1"]):
         assert main(["evaluate", str(run), "--episodes", "30", *options]) == 0
@@ -266,6 +282,16 @@ def test_evaluate(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(set(outputs)) == 3
     assert "FrozenLake-v1, 30 episodes (sampled actions, as in training)" in outputs[2]
     assert "standard error of the mean return" in outputs[2]
+
+
+def test_equal_returns_do_not_deviate() -> None:
+    """The mean of 100 times 0.7 is rounded; the deviations from it are no noise of the policy."""
+    episodes = Episodes(np.full(100, 0.7), np.full(100, 4))
+    assert episodes.returns.std() > 0
+    assert episodes.standard_error == 0
+    assert deviation(episodes.returns) == 0
+    assert deviation(np.array([1.0, 3.0])) == 1
+    assert deviation(np.array([1.0, 3.0]), ddof=1) == 2**0.5
 
 
 def test_writing_is_all_or_nothing(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ The programs that the documents show compile as printed, with GCC and Clang, and
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -159,3 +160,14 @@ def test_without_openmp_the_package_says_what_to_install(
         assert result.returncode != 0
         assert "libomp-dev on Debian and Ubuntu" in message
         assert "-DCMAKE_CXX_COMPILER=g++" in message
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_commands_without_cmake(compiler: str, tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    [commands] = re.findall(r"^    DIR=.*\n    g\+\+ .*$", readme, re.M)
+    (tmp_path / "simulator.cpp").write_text(snippets("cpp")[1])
+    commands = commands.replace("g++", compiler).replace("python", shlex.quote(sys.executable), 1)
+    run("bash", "-c", f"set -e; cd {shlex.quote(str(tmp_path))}\n{commands}")
+    actions = list(map(int, run(tmp_path / "simulator").split()))
+    assert len(set(actions)) > 1  # a simulator that always does the same looks broken

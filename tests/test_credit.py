@@ -523,7 +523,7 @@ def test_an_infinite_sum_stays_in_its_episode():
         (
             lambda: discounted_returns([[1.0], [2.0, 3.0]], 0.9),
             TypeError,
-            "rewards must be an array, got list",
+            "rewards must be an array, got list whose items differ in length",
         ),
         (
             lambda: advantages([np.ma.masked_array([1.0], [True]), [2.0]]),

@@ -174,6 +174,13 @@ def test_parameters_are_live(kind):
     assert same.parameters is array
 
 
+def test_sample_of_a_bandit_needs_no_observations():
+    policy = scorefn.LogitsPolicy(np.zeros(3))
+    for options in ({}, {"num_samples": 5}, {"where": np.array([True, False, True])}):
+        drawn = policy.sample(rng=1, **options)
+        np.testing.assert_array_equal(drawn.actions, policy.sample(None, rng=1, **options).actions)
+
+
 def test_sample(kind):
     case = Case(kind, (5,), masked=True)
     policy, x = case.policy, case.observations
@@ -398,7 +405,8 @@ ones = np.ones((2, 2))
         (
             lambda: linear.logits(np.zeros((3, 2), dtype=np.float32)),
             ValueError,
-            r"features must have shape \(\.\.\., 3\), got \(3, 2\)",
+            r"features must have shape \(\.\.\., 3\), as coef has shape "
+            r"\(num_features, num_actions\) = \(3, 2\), got \(3, 2\)",
         ),
         (
             lambda: linear.gradient(

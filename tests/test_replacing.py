@@ -51,6 +51,17 @@ def test_a_new_file_has_the_mode_of_any_new_file(umask: int, mode: int, tmp_path
     assert mode_of(tmp_path / "new.npz") == mode
 
 
+def test_an_error_names_the_file_that_was_to_be_saved(tmp_path: Path) -> None:
+    """And not its part, of which the caller has never heard."""
+    path = tmp_path / "no_such" / "policy.npz"
+    with pytest.raises(FileNotFoundError) as info:
+        POLICY.save(path)
+    assert info.value.filename == str(path)
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match=r"/file/policy\.npz'$"):
+        POLICY.save(tmp_path / "file" / "policy.npz")
+
+
 def test_nobody_else_may_read_a_private_file_while_it_is_written(path: Path) -> None:
     path.chmod(0o600)
     with replacing(path) as part:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from _wrong_calls import INDICES, MATRICES, WEIGHTS
 from scorefn import _check
 
 torch = pytest.importorskip("torch")
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 INPUTS = [(f, name) for f in FUNCTIONS for name in (*MATRICES[f], *WEIGHTS.get(f, ()))]
 
@@ -60,6 +63,30 @@ def test_bfloat16_in_policies_and_credit() -> None:
     ml_dtypes = pytest.importorskip("ml_dtypes")
     array = x.float().numpy().astype(ml_dtypes.bfloat16)
     assert same_bits(_check.check_real("rewards", array), rewards)
+
+
+def test_readme() -> None:
+    """Its step gives a model the gradient that automatic differentiation gives it.
+
+    The tolerance is 10 times the spacing of float32 at 1, as all terms are sums of a few dozen
+    products of that size.
+    """
+    rng = np.random.default_rng(0)
+    model = torch.nn.Linear(4, 3)
+    observations = torch.from_numpy(rng.normal(size=(32, 4)).astype(np.float32))
+    actions, old_log_prob = scorefn.sample(np.zeros((32, 3), np.float32), rng=rng)
+    advantages = rng.normal(size=32)
+
+    log_probs = torch.log_softmax(model(observations), -1)[range(32), actions]
+    ratio, a = (log_probs - torch.from_numpy(old_log_prob)).exp(), torch.from_numpy(advantages)
+    (-torch.minimum(ratio * a, ratio.clip(0.8, 1.2) * a).mean()).backward()
+    expected = [p.grad.clone() for p in model.parameters()]
+
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    [snippet] = re.findall(r"^```python\n(logits = model.*?)^```$", README, re.M | re.S)
+    exec(snippet, dict(globals(), **locals()))
+    for p, gradient in zip(model.parameters(), expected, strict=True):
+        assert torch.allclose(p.grad, gradient, rtol=0, atol=10 * np.finfo(np.float32).eps)
 
 
 UNREADABLE: dict[str, tuple[Callable[[Any], Any], str]] = {

@@ -7,9 +7,12 @@ import math
 from pathlib import Path
 
 import gymnasium
+import matplotlib.colors
+import matplotlib.image
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from numpy.typing import NDArray
 from rich.console import Console
 
 import _environments  # noqa: F401  (registers them)
@@ -22,7 +25,7 @@ from scorefn.train.display import LiveDisplay, PlainDisplay, Status, number
 from scorefn.train.environments import Environments, find_spec, make_environments
 from scorefn.train.metrics import MetricsRow
 from scorefn.train.models import LinearModel, policy_input
-from scorefn.train.picture import draw_learning_curve
+from scorefn.train.picture import BLUE, GREY, draw_learning_curve
 from scorefn.train.play import Episodes, play
 from scorefn.train.rollout import Player, Rollout
 from scorefn.train.run_folder import RunFolder
@@ -200,6 +203,21 @@ def test_picture_of_any_run(num_rows: int, ended: bool, tmp_path: Path) -> None:
     rows = [row(int(ended), float(i) if ended else math.nan, i) for i in range(num_rows)]
     draw_learning_curve(tmp_path / "a.png", rows, title="x", target=3.0 if ended else None)
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("num_rows", [1, 2])
+def test_picture_of_a_short_run_shows_its_points(num_rows: int, tmp_path: Path) -> None:
+    """A line through one point has no length, so the point needs a dot."""
+
+    def pixels(rows: list[MetricsRow]) -> NDArray[np.intp]:
+        path = tmp_path / "a.png"
+        draw_learning_curve(path, rows, title="x", target=None)
+        image = np.round(255 * matplotlib.image.imread(path)[..., :3])
+        colours = [matplotlib.colors.to_rgb(colour) for colour in (BLUE, GREY)]
+        return np.array([(image == np.round(255 * np.array(c))).all(-1).sum() for c in colours])
+
+    rows = [row(9, float(i), i + 1) for i in range(num_rows)]
+    assert (pixels(rows) > pixels([])).all()
 
 
 STATUS = Status(0.5, 1_234_000, 470.26, 0.517, 98_765.4, 3_725.0)

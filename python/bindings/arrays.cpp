@@ -271,8 +271,13 @@ py::array as_array(py::handle x, const char* name) {
         if (is_tensor && to_utf8(py::str(x.attr("dtype"))) == "torch.bfloat16") {
             return as_array(x.attr("float")(), name);
         }
-        // Torch says what to call: detach(), cpu(), to_dense(), ...
-        const std::string reason = is_tensor ? ": " + to_utf8(py::str(error.value())) : "";
+        std::string reason = to_utf8(py::str(error.value()));
+        if (is_tensor) {
+            reason.insert(0, ": ");  // torch says what to call: detach(), cpu(), to_dense(), ...
+        } else {
+            const bool is_ragged = reason.find("inhomogeneous shape") != std::string::npos;
+            reason = is_ragged ? " whose items differ in length" : "";
+        }
         const std::string message = std::string(name) + " must be an array, got " + type_name(x) + reason;
         py::raise_from(error, PyExc_TypeError, message.c_str());
         throw py::error_already_set();

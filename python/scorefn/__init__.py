@@ -5,7 +5,7 @@
 >>> payoff = np.array([0.1, 0.5, 0.9, 0.3])                # of each action, unknown to the policy
 >>> reinforce = scorefn.Reinforce(baseline="leave_one_out")
 >>> for step in range(200):
-...     actions, _ = policy.sample(None, num_samples=256, rng=step)
+...     actions, _ = policy.sample(num_samples=256, rng=step)
 ...     estimate = reinforce.estimate(policy, None, actions, payoff[actions])
 ...     policy.parameters += 2.0 * estimate.gradient       # ascent
 >>> int(policy.parameters.argmax()), bool(scorefn.softmax(policy.parameters)[2] > 0.9)

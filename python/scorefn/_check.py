@@ -39,7 +39,11 @@ def to_array(name: str, values: Any) -> NDArray[Any]:
             raise
         if is_tensor and str(values.dtype) == "torch.bfloat16":  # which NumPy does not know
             return to_array(name, values.float())
-        reason = f": {error}" if is_tensor else ""  # torch says what to call: detach(), cpu(), ...
+        reason = ""
+        if is_tensor:
+            reason = f": {error}"  # torch says what to call: detach(), cpu(), ...
+        elif "inhomogeneous shape" in str(error):
+            reason = " whose items differ in length"
         raise TypeError(f"{name} must be an array, got {type_name(values)}{reason}") from error
     if array.dtype.kind != "O":  # a list that holds itself has no end
         _refuse_masked(name, values)

@@ -80,11 +80,9 @@ class TabularPolicy(RowPolicy):
                 "a mask that is False for unknown states"
             )
         s = self._states(states)
-        new = check_bool("masks", masks, shape=(*s.shape, self.num_actions)).reshape(
-            -1, self.num_actions
-        )
+        masks = check_bool("masks", masks, shape=(*s.shape, self.num_actions))
+        flat, new = s.reshape(-1), masks.reshape(-1, self.num_actions)
         _, first, index = np.unique(s, return_index=True, return_inverse=True)
-        flat = s.reshape(-1)
         own = self.where[flat]
         # Where a state is not known, its first mask in this call counts.
         expected = np.where(own.any(axis=1, keepdims=True), own, new[first[index.reshape(-1)]])

@@ -107,7 +107,7 @@ class Reinforce:
     --------
     >>> import numpy as np, scorefn
     >>> policy = scorefn.LogitsPolicy(np.zeros(3))
-    >>> actions, _ = policy.sample(None, num_samples=1000, rng=0)
+    >>> actions, _ = policy.sample(num_samples=1000, rng=0)
     >>> rewards = np.array([0.0, 1.0, 3.0])[actions]
     >>> reinforce = scorefn.Reinforce(baseline="leave_one_out")
     >>> estimate = reinforce.estimate(policy, None, actions, rewards)

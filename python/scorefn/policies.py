@@ -104,8 +104,8 @@ class Policy(Protocol):
 class LogitsPolicy(RowPolicy):
     """One distribution for all samples, pi = softmax(logits), for example of a bandit.
 
-    Observations are ignored and may be None. ``sample(None)`` draws one action, and
-    ``sample(None, num_samples=n)`` draws n. Actions and weights may have any shape.
+    Observations are ignored and may be None. ``sample()`` draws one action, and
+    ``sample(num_samples=n)`` draws n. Actions and weights may have any shape.
 
     Parameters
     ----------
@@ -121,6 +121,17 @@ class LogitsPolicy(RowPolicy):
     def logits(self, observations: Any = None) -> FloatArray:
         """The parameters themselves, shape (num_actions,)."""
         return self.parameters
+
+    def sample(
+        self,
+        observations: Any = None,
+        *,
+        rng: Rng = None,
+        num_samples: int | None = None,
+        where: ArrayLike | None = None,
+    ) -> Sample:
+        """See `Policy.sample`."""
+        return super().sample(observations, rng=rng, num_samples=num_samples, where=where)
 
     def log_prob(
         self, observations: Any, actions: ArrayLike, *, where: ArrayLike | None = None
@@ -219,7 +230,10 @@ class LinearPolicy(RowPolicy):
                 f"got {features.dtype}"
             )
         if features.ndim == 0 or features.shape[-1] != size:
-            raise ValueError(f"features must have shape (..., {size}), got {features.shape}")
+            raise ValueError(
+                f"features must have shape (..., {size}), as coef has shape (num_features, "
+                f"num_actions) = {self.parameters.shape}, got {features.shape}"
+            )
         return features.astype(dtype, copy=False)
 
     def gradient(

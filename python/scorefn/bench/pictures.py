@@ -104,6 +104,7 @@ def _roofline(rows: dict[str, list[Row]], results: Results, title: str) -> Figur
         _numbers_of_actions(axes, [row for line in rows.values() for row in line])
         axes.set_yscale("log")
         _plain_numbers(axes, "{:g}")
+        axes.set_ylim(*round_limits(*axes.get_ylim()))
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", frameon=False)
     figure.suptitle(_title("scorefn", "largest batch", results), x=0.01, ha="left", fontsize=10)
@@ -162,6 +163,13 @@ def _figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), dpi=130, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def round_limits(low: float, high: float) -> tuple[float, float]:
+    """The next numbers of 1, 2, 5, 10, ... outside: an axis needs two of them to be read."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    numbers = [float(f"{digit}e{decade}") for decade in decades for digit in (1, 2, 5)]
+    return max(x for x in numbers if x <= low), min(x for x in numbers if x >= high)
 
 
 def _plain_numbers(axes: Any, form: str) -> None:

@@ -65,6 +65,15 @@ examples:
 """
 
 
+class Paragraphs(argparse.HelpFormatter):
+    """Fills each paragraph of a text to the width of the terminal, but leaves examples alone."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        paragraphs = text.strip("\n").split("\n\n")
+        fill = super()._fill_text
+        return "\n\n".join(p if "\n  " in p else fill(p, width, indent) for p in paragraphs)
+
+
 class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise CommandError(f"{message} (see {self.prog} --help)")
@@ -75,7 +84,7 @@ def make_parser() -> Parser:
         prog="scorefn",
         description=DESCRIPTION,
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     parser.add_argument("--version", action="version", version=f"scorefn {scorefn.__version__}")
     parser.add_argument(
@@ -103,7 +112,7 @@ def _add_train(commands: argparse._SubParsersAction[Parser]) -> None:
         usage="scorefn train ENV [options]\n       scorefn train --resume RUN [options]",
         description=TRAIN_DESCRIPTION,
         epilog=TRAIN_NOTES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     parser.add_argument(
         "environment",
@@ -230,7 +239,7 @@ def _add_bench(commands: argparse._SubParsersAction[Parser]) -> None:
         help="benchmark speed and accuracy against other libraries",
         description=BENCH_DESCRIPTION,
         epilog=BENCH_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     add = parser.add_argument_group("workloads").add_argument
     add("--quick", action="store_true", help="few sizes and few repetitions, for a first look")

@@ -53,6 +53,11 @@ def import_modules(names: Iterable[str], named_by: str = "--import") -> None:
                 sys.path.insert(0, here)  # stays there for what a module imports later
             importlib.import_module(name)
         except (Exception, SystemExit) as error:
+            if isinstance(error, ModuleNotFoundError) and name.endswith(".py"):
+                module = name.removesuffix(".py")
+                raise CommandError(
+                    f"{named_by} {name}: expected the name of the module, {module}, not of its file"
+                ) from error
             raise ForeignError(f"{named_by} {name}:", error) from error
 
 
@@ -279,4 +284,6 @@ def _unversioned(spec: EnvSpec) -> str:
 def _suggestion(env_id: str) -> str:
     by_lower = {known.lower(): known for known in sorted(gymnasium.registry)}
     close = difflib.get_close_matches(env_id.lower(), by_lower, n=2)
-    return f"; did you mean {' or '.join(by_lower[name] for name in close)}?" if close else ""
+    if not close:
+        return " (--import MODULE imports a module that registers it)"
+    return f"; did you mean {' or '.join(by_lower[name] for name in close)}?"

@@ -11,7 +11,7 @@ from scorefn._command.errors import CommandError
 from scorefn.train.display import number
 from scorefn.train.environments import find_spec, import_modules, make_environments
 from scorefn.train.models import fits
-from scorefn.train.play import MAX_PARALLEL_EPISODES, Episodes, play
+from scorefn.train.play import MAX_PARALLEL_EPISODES, Episodes, deviation, play
 from scorefn.train.run_folder import RunFolder
 
 
@@ -45,7 +45,7 @@ def evaluate(args: Namespace) -> int:
 def _table(episodes: Episodes) -> str:
     lines = [f"{'':8}{'mean':>10}{'std':>10}{'min':>10}{'max':>10}"]
     for name, values in (("return", episodes.returns), ("length", episodes.lengths)):
-        numbers = (values.mean(), values.std(), values.min(), values.max())
+        numbers = (values.mean(), deviation(values), values.min(), values.max())
         lines.append(f"{name:8}" + "".join(f"{number(value):>10}" for value in numbers))
     lines.append(f"standard error of the mean return: {number(episodes.standard_error)}")
     return "\n".join(lines)

@@ -34,6 +34,7 @@ def draw_learning_curve(
     above.plot(
         steps[ended],
         _smoothed(rows)[ended],
+        marker=_marker(int(np.count_nonzero(ended))),
         color=BLUE,
         linewidth=2,
         label=f"last {SMOOTHING_EPISODES} episodes",
@@ -46,7 +47,8 @@ def draw_learning_curve(
     above.set_ylabel("mean return per episode")
     above.legend(frameon=False, loc="best")
 
-    below.plot(steps, [row.entropy for row in rows], color=GREY, linewidth=1.2)
+    entropies = [row.entropy for row in rows]
+    below.plot(steps, entropies, marker=_marker(len(rows)), color=GREY, linewidth=1.2)
     below.set_ylim(bottom=0)
     below.set_ylabel("entropy (nats)")
     below.set_xlabel("environment steps")
@@ -58,6 +60,11 @@ def draw_learning_curve(
         axes.spines[["top", "right"]].set_visible(False)
     figure.align_ylabels()
     figure.savefig(path, format="png")
+
+
+def _marker(num_points: int) -> str | None:
+    """A line through a single point is invisible, so that point gets a dot."""
+    return "o" if num_points == 1 else None
 
 
 def _smoothed(rows: list[MetricsRow]) -> NDArray[np.float64]:

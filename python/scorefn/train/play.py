@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +26,12 @@ class Episodes:
     def standard_error(self) -> float:
         """Of the mean return; NaN for a single episode."""
         n = len(self.returns)
-        return float(self.returns.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
+        return deviation(self.returns, ddof=1) / math.sqrt(n) if n > 1 else math.nan
+
+
+def deviation(values: NDArray[Any], ddof: int = 0) -> float:
+    """The standard deviation, without a rounding error of the mean: exactly 0 for equal values."""
+    return float((values - values[0]).std(ddof=ddof))
 
 
 def play(

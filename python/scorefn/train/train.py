@@ -173,8 +173,8 @@ def _resume(trainer: Trainer, folder: RunFolder, settings: TrainSettings) -> Non
 def _tell_what_changes(trainer: Trainer, old: TrainSettings, new: TrainSettings) -> None:
     if trainer.is_within_segment:
         _note(
-            "the run continues with new episodes in the middle of a segment: it keeps every "
-            "update, but is no longer bitwise the same as an uninterrupted run"
+            "the run continues with new episodes: every update is kept, but the result is no "
+            "longer bitwise the same as that of an uninterrupted run"
         )
     if new.steps != old.steps and trainer.metrics:
         before, now = trainer.metrics[-1].learning_rate, trainer.learning_rate
