@@ -126,7 +126,11 @@ def _new_part(target: Path, mode: int) -> tuple[Path, int]:
     """
     while True:
         part = target.with_name(f".{target.name[:50]}.{os.urandom(4).hex()}.part")
-        descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
+        try:
+            descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
+        except OSError as error:
+            error.filename = str(target)  # the user knows no other
+            raise
         with suppress(OSError):  # some file systems have no locks
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         if os.fstat(descriptor).st_nlink > 0:
