@@ -363,6 +363,17 @@ def test_equal_numbers_are_normalised_to_0(equal):
     np.testing.assert_array_equal(by_row[1], normalize(np.arange(len(equal))))
 
 
+@pytest.mark.parametrize("size", [1e-30, 0.1, 123456789.1, -1e30])
+def test_equal_numbers_of_float32_are_normalised_to_0(size):
+    """They lie within a few ULP of float32, which is 2^29 ULP of float64."""
+    x = np.float32(size)
+    nearly = np.array([x, np.nextafter(x, np.float32(np.inf)), x])
+    np.testing.assert_array_equal(normalize(nearly, eps=0.0), 0.0)
+    assert np.abs(normalize(nearly.astype(np.float64), eps=0.0)).max() > 1.0
+    half = np.array([1.0, 1.0 - 2.0**-11], dtype=np.float16)  # a difference that a reward may mean
+    assert np.abs(normalize(half)).max() > 0.7
+
+
 def test_normalisation_keeps_small_differences_of_large_numbers():
     """Beyond a few ULP a difference is one, and the mean loses none of its digits."""
     a = 2.0**40 + np.array([0.0, 1.0, 2.0, 5.0])
@@ -457,6 +468,11 @@ def test_an_infinite_sum_stays_in_its_episode():
             lambda: advantages(np.ones(3), "best"),
             ValueError,
             "baseline must be one of none, mean, leave_one_out, values, got 'best'",
+        ),
+        (
+            lambda: advantages(np.ones(3), np.array(["mean", "none"])),
+            TypeError,
+            "baseline must be a str, got numpy.ndarray",
         ),
         (
             lambda: advantages(np.ones(1), "leave_one_out"),

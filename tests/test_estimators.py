@@ -272,6 +272,27 @@ def test_equal_rewards_have_no_gradient(case, baseline, nearly):
     assert estimate.diagnostics.gradient_standard_error == 0.0
 
 
+@pytest.mark.parametrize("baseline", ["none", "mean", "leave_one_out", "values"])
+def test_rewards_equal_in_float32_have_no_gradient(baseline):
+    rewards = np.full(3, 1234.1, np.float32)
+    rewards[1] = np.nextafter(rewards[1], np.float32(np.inf))
+    values = np.full(3, 1200.3, np.float32) if baseline == "values" else None
+    reinforce = Reinforce(baseline, normalize_advantages=True)
+    estimate = reinforce.estimate(
+        LogitsPolicy(np.zeros(K)), None, [0, 1, 2], rewards, values=values
+    )
+    np.testing.assert_array_equal(estimate.gradient, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "values"), [("leave_one_out", None), ("values", [-1.7e308, 1.0])]
+)
+def test_infinite_advantages_are_not_taken_for_equal_ones(baseline, values):
+    reinforce = Reinforce(baseline, normalize_advantages=True)
+    estimate = reinforce.estimate(policy, None, [0, 1], [1.7e308, -1.7e308], values=values)
+    assert np.isnan(estimate.gradient).all()
+
+
 @pytest.mark.parametrize("baseline", ["mean", "leave_one_out"])
 @pytest.mark.parametrize("normalize", [False, True])
 def test_several_samples_of_an_observation_are_compared_along_an_axis(case, baseline, normalize):
@@ -387,6 +408,16 @@ policy = LogitsPolicy(np.zeros(K))
             lambda: Reinforce(normalize_advantages="no"),
             TypeError,
             "normalize_advantages must be a bool, got str",
+        ),
+        (
+            lambda: Reinforce(baseline=None),
+            TypeError,
+            "baseline must be a str, got NoneType",
+        ),
+        (
+            lambda: Reinforce().estimate(policy, None, [[0], [1, 2]], [1.0, 1.0]),
+            TypeError,
+            "actions must be an array, got list",
         ),
         (
             lambda: Reinforce().estimate(policy, None, [0, 1], [1.0]),

@@ -29,6 +29,7 @@ rng = np.random.default_rng(3)
 CALLS = {
     "logsumexp": lambda: scorefn.logsumexp(logits),
     "log_prob": lambda: scorefn.log_prob(logits, actions),
+    "log_prob of samples": lambda: scorefn.log_prob(logits[:1], many[None, : 1 << 27]),
     "entropy": lambda: scorefn.entropy(logits),
     "kl_divergence": lambda: scorefn.kl_divergence(logits, logits),
     "sample": lambda: scorefn.sample(logits, rng=rng),
@@ -152,6 +153,7 @@ def run(script: str, *arguments: str) -> list[str]:
     [
         "logsumexp",
         "log_prob",
+        "log_prob of samples",
         "entropy",
         "kl_divergence",
         "sample",

@@ -103,6 +103,13 @@ def test_a_link_to_a_file_that_does_not_exist_yet(tmp_path: Path) -> None:
     assert link.is_symlink()
 
 
+def test_a_folder_that_does_not_exist(tmp_path: Path) -> None:
+    path = tmp_path / "nowhere" / "policy.npz"
+    with pytest.raises(FileNotFoundError) as caught:
+        POLICY.save(path)
+    assert caught.value.filename == str(path)
+
+
 def test_a_circle_of_links(tmp_path: Path) -> None:
     link = tmp_path / "link.npz"
     link.symlink_to(link)

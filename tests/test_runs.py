@@ -424,6 +424,18 @@ def test_more_steps_change_the_learning_rate(
     assert " now 3,968 instead of 1,984" in err
 
 
+def test_a_learning_rate_that_hardly_changes_is_no_news(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = str(tmp_path / "run")
+    options = ["--steps", "1000000000", "--quiet"]
+    limit = ["--time-limit", "0.5"]
+    assert main(["train", *FROZEN_LAKE, *options, *limit, "--output", run]) == 0
+    options[1] = "1000000001"
+    assert main(["train", "--resume", run, *options, *limit]) == 0
+    assert "learning rate" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("steps", "taken"),
     [

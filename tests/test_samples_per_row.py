@@ -310,3 +310,8 @@ def test_policies(kind: str, leading: tuple[int, ...], masked: bool) -> None:
     wanted = policy.gradient_statistics(y, actions, weights, entropy_coef=0.3, where=own)
     assert same_bits(statistics.gradient, gradient)
     assert statistics[1:] == wanted[1:]
+
+
+def test_the_shape_of_actions_of_one_row() -> None:
+    with pytest.raises(ValueError, match=r"shape \(\) or \(num_samples,\), got \(1, 2\)"):
+        scorefn.log_prob(np.zeros(3), [[1, 2]])

@@ -76,6 +76,10 @@ def test_learn_mask_of_bad_input():
         policy.learn_mask([0], np.ones((1, 2)))
     with pytest.raises(ValueError, match="the policy has no mask to fill"):
         TabularPolicy(np.zeros((4, 2))).learn_mask([0], np.ones((1, 2), bool))
+    fixed = np.zeros((4, 2), bool)
+    fixed.flags.writeable = False
+    with pytest.raises(ValueError, match="where must be writable to be filled, got a read-only"):
+        TabularPolicy(np.zeros((4, 2)), where=fixed).learn_mask([0], np.ones((1, 2), bool))
     assert not policy.where.any()
 
 

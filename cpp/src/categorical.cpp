@@ -28,7 +28,9 @@ void log_prob(const Matrix<const T>& logits, const IndexVector& actions, const M
     const Kernels<T>& table = kernels().of<T>();
     run_rows(logits, nullptr, options, [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) {
         std::int64_t bad = -1;
+        const std::int64_t most_at_a_time = 1 + (1 << 22) / (rows.rows * rows.cols);
         for (std::int64_t s = 0; s < out.cols && bad == -1; ++s) {
+            if (s % most_at_a_time == most_at_a_time - 1) check_interrupt();
             IndexVector column = from(actions, first * out.cols + s);
             column.size = rows.rows;
             column.stride *= out.cols;

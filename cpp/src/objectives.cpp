@@ -26,7 +26,6 @@ auto with_repeated_rows(const Matrix<const T>& logits, std::int64_t samples_per_
     require_size("log_prob", out.log_prob, samples);
     require_size("actions", actions, samples);
     check_rows("logits", logits, &actions, options);
-    scorefn::entropy(logits, out.entropy, options);
 
     const Array<T> rows(samples * cols), entropies(samples);
     const unsigned char* const allowed = options.where ? bytes_of(options.where) : nullptr;
@@ -45,6 +44,7 @@ auto with_repeated_rows(const Matrix<const T>& logits, std::int64_t samples_per_
     const ObjectiveRows<T> of_rows = {
         Matrix<T>(rows.data(), samples, cols), out.log_prob, {entropies.data(), samples}};
     const auto result = run(Matrix<const T>(rows.data(), samples, cols), of_rows, of_samples);
+    scorefn::entropy(logits, out.entropy, options);  // not before `run` has checked its arguments
 
     const Array<double> sums(cols);
     for (std::int64_t i = 0; i < logits.rows; ++i) {

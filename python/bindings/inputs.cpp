@@ -185,7 +185,8 @@ Actions::Actions(py::handle x, const Shape& rows)
         for (const py::ssize_t n : rows) {
             with_samples += std::to_string(n) + ", ";
         }
-        throw_wrong_shape("actions", to_string(rows) + " or " + with_samples + "num_samples)", shape());
+        with_samples += rows.empty() ? "num_samples,)" : "num_samples)";
+        throw_wrong_shape("actions", to_string(rows) + " or " + with_samples, shape());
     }
 }
 

@@ -69,8 +69,8 @@ class TabularPolicy(RowPolicy):
         TypeError
             An array of the wrong kind.
         ValueError
-            A wrong shape, a policy without ``where``, or a state that already has another mask.
-            Then ``where`` is left as it was.
+            A wrong shape, a policy without ``where`` or with one that is read-only, or a state that
+            already has another mask. Then ``where`` is left as it was.
         IndexError
             A state out of range.
         """
@@ -79,6 +79,8 @@ class TabularPolicy(RowPolicy):
                 "the policy has no mask to fill: make it by TabularPolicy(table, where=mask) with "
                 "a mask that is False for unknown states"
             )
+        if not self.where.flags.writeable:
+            raise ValueError("where must be writable to be filled, got a read-only array")
         s = self._states(states)
         masks = check_bool("masks", masks, shape=(*s.shape, self.num_actions))
         flat, new = s.reshape(-1), masks.reshape(-1, self.num_actions)

@@ -37,6 +37,7 @@ from ._check import (
     check_number,
     check_real,
     check_real_array,
+    type_name,
 )
 
 __all__ = [
@@ -223,6 +224,8 @@ def advantages(
 
 
 def check_baseline(baseline: str) -> None:
+    if not isinstance(baseline, str):
+        raise TypeError(f"baseline must be a str, got {type_name(baseline)}")
     if baseline not in get_args(Baseline):
         expected = ", ".join(get_args(Baseline))
         raise ValueError(f"baseline must be one of {expected}, got {baseline!r}")
@@ -303,8 +306,8 @@ def normalize(
     Rounding errors must not be scaled up to 1. One rounding changes a number of size M by up to
     2^-53 M, so numbers that were equal before four roundings each lie within 4 * 2^-52 M. Samples
     whose largest and smallest advantage differ by no more than that count as equal, with M the
-    largest absolute value among them. The mean is computed in two passes, so its own rounding error
-    is far smaller.
+    largest absolute value among them. For float32 advantages the limit is 4 * 2^-23 M. The mean is
+    computed in two passes, so its own rounding error is far smaller.
 
     Examples
     --------
@@ -314,11 +317,12 @@ def normalize(
     >>> credit.normalize([0.3, 0.1 + 0.2, 0.3])
     array([0., 0., 0.])
     """
-    a = check_finite("advantages", check_real("advantages", advantages))
+    given = check_real_array("advantages", advantages)
+    a = check_finite("advantages", check_real("advantages", given))
     eps = check_number("eps", eps)
     if eps < 0.0:
         raise ValueError(f"eps must be at least 0, got {eps}")
-    return normalized(a, axis, eps)
+    return normalized(a, axis, eps, rounding=rounding_of(given))
 
 
 def normalized(
@@ -327,11 +331,12 @@ def normalized(
     eps: float = 1e-8,
     *,
     terms: tuple[NDArray[np.float64], ...] = (),
+    rounding: float,
 ) -> NDArray[np.float64]:
     """`normalize` for numbers that have been checked: a new array.
 
     `terms` are the numbers that the advantages are differences of. They may be much larger, and so
-    are the rounding errors then.
+    are the rounding errors then. `rounding` is `rounding_of` the caller's arrays.
     """
     check_axis(axis, advantages.shape)
     n = _group_size(advantages, axis, at_least=2)
@@ -348,9 +353,20 @@ def normalized(
         for x in terms:
             largest = np.maximum(largest, x.max(axis=axis, keepdims=True))
             largest = np.maximum(largest, -x.min(axis=axis, keepdims=True))
-        are_equal = high / unit - low / unit <= 4.0 * np.finfo(np.float64).eps * (largest / unit)
+        difference = high / unit - low / unit
+        # Two infinite differences of finite numbers are not known to be equal.
+        are_equal = (difference <= 4.0 * rounding * (largest / unit)) & np.isfinite(difference)
         a /= std + eps / unit
         return np.where(are_equal, 0.0, a) if are_equal.any() else np.asarray(a)
+
+
+def rounding_of(*arrays: NDArray[Any] | None) -> float:
+    """The coarsest machine epsilon of float32 and float64 arrays.
+
+    Half precision does not count: four of its roundings are a difference that rewards may mean.
+    """
+    is_single = any(x is not None and x.dtype == np.float32 for x in arrays)
+    return float(np.finfo(np.float32 if is_single else np.float64).eps)
 
 
 def standard_deviation(x: NDArray[np.float64]) -> float:

@@ -14,7 +14,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import credit
-from ._check import check_axis, check_finite, check_number, check_real, type_name
+from ._check import (
+    check_axis,
+    check_finite,
+    check_number,
+    check_real,
+    check_real_array,
+    to_array,
+    type_name,
+)
 from ._row_policy import FloatArray
 from .credit import Baseline
 from .policies import Policy
@@ -173,7 +181,9 @@ class Reinforce:
         IndexError
             An action or state out of range.
         """
-        r = check_real("rewards", rewards, shape=np.shape(actions))
+        actions = to_array("actions", actions)
+        given = check_real_array("rewards", rewards, shape=actions.shape)
+        r = check_real("rewards", given)
         n = r.size
         if n == 0:
             raise ValueError(f"rewards must not be empty, got shape {r.shape}")
@@ -182,7 +192,8 @@ class Reinforce:
         raw = advantages = credit.over_baseline(r, self.baseline, v, self.axis)
         if self.normalize_advantages:
             terms = (r,) if v is None else (r, v)
-            advantages = credit.normalized(raw, self.axis, terms=terms)
+            rounding = credit.rounding_of(given, None if v is None else to_array("values", values))
+            advantages = credit.normalized(raw, self.axis, terms=terms, rounding=rounding)
         with np.errstate(all="ignore"):
             weights = advantages / n
         gradient, entropy, root_sum_square = policy.gradient_statistics(

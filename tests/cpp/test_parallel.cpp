@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <ctime>
 #include <fstream>
 #include <numeric>
 #include <scorefn/threads.hpp>
@@ -161,6 +162,38 @@ void back_off(std::chrono::milliseconds waits) {
         });
 }
 
+// Uses a CPU, unlike a sleep.
+void spin(std::chrono::nanoseconds time) {
+    const std::clock_t ticks = static_cast<std::clock_t>(time.count() / (1'000'000'000 / CLOCKS_PER_SEC));
+    for (const std::clock_t start = std::clock(); std::clock() - start < ticks;) {}
+}
+
+// The other thread has by far the larger task. That is no sign of a busy machine, so this thread does not work alone: in one
+// of many tries at least, as the machine may indeed be busy.
+void test_tasks_of_different_sizes() {
+    const std::thread::id caller = std::this_thread::get_id();
+    parallel_for(2, 2, [](std::int64_t) {});
+    bool shares = false;
+    for (int i = 0; i < 200 && !shares; ++i) {
+        share_again();
+        std::atomic<bool> is_helped{false};
+        parallel_for(2, 2, [&](std::int64_t) {
+            if (std::this_thread::get_id() == caller) {
+                std::this_thread::sleep_for(
+                    std::chrono::microseconds(300));  // leaves the other task to the other one
+                return;
+            }
+            is_helped = true;
+            spin(std::chrono::milliseconds(2));
+        });
+        const std::int64_t before = region_counts().alone;
+        parallel_for(2, 2, [](std::int64_t) {});
+        shares = is_helped && region_counts().alone == before;
+    }
+    CHECK(shares);
+    share_again();
+}
+
 bool is_alone() {
     const RegionCounts before = region_counts();
     const std::thread::id caller = std::this_thread::get_id();
@@ -280,6 +313,7 @@ int main() {
 #ifndef SCOREFN_SANITIZED
     test_no_memory_for_scratch();
 #endif
+    test_tasks_of_different_sizes();
     test_backed_off();
     test_fork();
     test_too_few_threads();

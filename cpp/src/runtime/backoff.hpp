@@ -11,19 +11,17 @@ using Nanoseconds = std::int64_t;
 
 // What the calling thread saw of a region that it shared.
 struct SharedRegion {
-    Nanoseconds asked;  // before the others are woken
-    Nanoseconds began;  // its own part
-    Nanoseconds done;   // with its own part
-    Nanoseconds ended;  // when the others were done, too
-    std::int64_t own_tasks;
-    std::int64_t all_tasks;
+    Nanoseconds asked;   // before the others are woken
+    Nanoseconds began;   // its own part
+    Nanoseconds done;    // with its own part
+    Nanoseconds ended;   // when the others were done, too
+    Nanoseconds helped;  // for so long the others had a CPU for their parts, all together
 
-    // How much longer the region took than the calling thread would have taken alone; negative if sharing paid.
+    // How much longer the region took than the calling thread would have taken alone; negative if sharing paid. Tasks may
+    // differ in size, so their number tells nothing.
     Nanoseconds loss() const {
         const Nanoseconds took = ended - asked;
-        if (own_tasks == 0) return took;  // the others did it all before this thread got a CPU
-        const double share = static_cast<double>(own_tasks) / static_cast<double>(all_tasks);
-        return took - static_cast<Nanoseconds>(static_cast<double>(done - began) / share);
+        return took - (done - began) - helped;
     }
 };
 

@@ -2,6 +2,7 @@
 
 #include <omp.h>
 #include <pthread.h>
+#include <time.h>
 
 #include <algorithm>
 #include <chrono>
@@ -41,6 +42,13 @@ Nanoseconds now() {
         .count();
 }
 
+// For which this thread has had a CPU.
+Nanoseconds cpu_time() {
+    timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return Nanoseconds{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
 class Region;
 thread_local Region* region_of_this_thread = nullptr;
 
@@ -61,12 +69,11 @@ public:
     Region(std::int64_t count, Run run, void* context, std::int64_t scratch_bytes)
         : count_(count), run_(run), context_(context), scratch_bytes_(scratch_bytes) {}
 
-    // The number of tasks that this thread has run. A thread without memory for a task leaves all to the others.
-    std::int64_t work(bool is_caller) {
-        if (!is_caller && !has_scratch()) return 0;
+    // A thread without memory for a task leaves all to the others.
+    void work(bool is_caller) {
+        if (!is_caller && !has_scratch()) return;
         const StandardFloatEnvironment environment;
-        std::int64_t num_tasks = 0;
-        for (std::int64_t i; !stopped_ && (i = next_++) < count_; ++num_tasks) {
+        for (std::int64_t i; !stopped_ && (i = next_++) < count_;) {
             try {
                 if (is_caller && is_to_stop()) throw Interrupted();
                 run_(context_, i);
@@ -74,20 +81,26 @@ public:
                 stop(std::current_exception());
             }
         }
-        return num_tasks;
     }
     // As one of a team: regions within are serial.
-    std::int64_t work_in_team(bool is_caller) {
+    void work_in_team(bool is_caller) {
         region_of_this_thread = this;
-        const std::int64_t num_tasks = work(is_caller);
+        work(is_caller);
         region_of_this_thread = nullptr;
-        return num_tasks;
+    }
+    // As one of the caller's team.
+    void help() {
+        const Nanoseconds began = now(), before = cpu_time();
+        work_in_team(false);
+        const Nanoseconds took = now() - began;
+        // To ask for a CPU time takes up to a microsecond, and a short part hides no loss.
+        helped_ += took < Backoff::kSmallLoss / 2 ? took : cpu_time() - before;
     }
     void rethrow() const {
         if (failure_) std::rethrow_exception(failure_);
     }
     bool is_stopped() const { return stopped_; }
-    std::int64_t count() const { return count_; }
+    Nanoseconds helped() const { return helped_; }
 
 private:
     bool has_scratch() const {
@@ -110,6 +123,7 @@ private:
     const std::int64_t scratch_bytes_;
     std::atomic<std::int64_t> next_{0};
     std::atomic<bool> stopped_{false};
+    std::atomic<Nanoseconds> helped_{0};
     std::mutex failure_lock_;
     std::exception_ptr failure_;
 };
@@ -182,10 +196,9 @@ void run_shared(Region& region, int num_threads, Nanoseconds asked) {
     num_shared.fetch_add(1, std::memory_order_relaxed);
     SharedRegion seen{};
     seen.asked = asked;
-    seen.all_tasks = region.count();
     const auto work_as_caller = [&] {
         seen.began = now();
-        seen.own_tasks = region.work_in_team(true);
+        region.work_in_team(true);
         seen.done = now();
     };
     bool starts_pool = false;  // which is paid once and says nothing of the next region
@@ -196,12 +209,13 @@ void run_shared(Region& region, int num_threads, Nanoseconds asked) {
         if (omp_get_thread_num() == 0)
             work_as_caller();
         else
-            region.work_in_team(false);
+            region.help();
     } else {
-        const Threads others(num_threads - 1, [&] { region.work_in_team(false); });
+        const Threads others(num_threads - 1, [&] { region.help(); });
         work_as_caller();
     }
     seen.ended = now();
+    seen.helped = region.helped();
     if (!starts_pool && !region.is_stopped()) backoff.shared(seen);
 }
 

@@ -177,11 +177,12 @@ def _tell_what_changes(trainer: Trainer, old: TrainSettings, new: TrainSettings)
             "longer bitwise the same as that of an uninterrupted run"
         )
     if new.steps != old.steps and trainer.metrics:
-        before, now = trainer.metrics[-1].learning_rate, trainer.learning_rate
-        _note(
-            f"the learning rate changes from {before:.3g} to {now:.3g}, because it decays linearly "
-            f"to 0 over all steps, which are now {new.steps:,} instead of {old.steps:,}"
-        )
+        before, now = f"{trainer.metrics[-1].learning_rate:.3g}", f"{trainer.learning_rate:.3g}"
+        if before != now:
+            _note(
+                f"the learning rate changes from {before} to {now}, because it decays linearly "
+                f"to 0 over all steps, which are now {new.steps:,} instead of {old.steps:,}"
+            )
 
 
 def _note(text: str) -> None:
