@@ -84,6 +84,7 @@ const KernelTable SCOREFN_TABLE(SCOREFN_ISA_NAME) = {SCOREFN_STRING(SCOREFN_ISA_
                                                      load_flags,
                                                      set_terms,
                                                      scan_steps,
+                                                     fence_streamed,
                                                      table<float>(),
                                                      table<double>()};
 
