@@ -75,6 +75,12 @@ struct ScanFormula {
     double discount, decay;
 };
 
+// Of some numbers x: how many they are, the mean of d = scale * x - scale * pivot, the sum of the squares of d - mean, and
+// the extremes of x and the pivot, which leave out NaN.
+struct SampleMoments {
+    double count, mean, sum_square, least, greatest;
+};
+
 // Weights and the entropy coefficient count times `scale`, a power of 2, in squares.
 struct StatisticsScale {
     double scale, entropy_coef;
@@ -202,6 +208,9 @@ struct KernelTable {
     bool (*scan_steps)(StepTile& steps, std::int64_t times, std::int64_t width, double* x);
     // What this thread has streamed is seen by whoever sees what it writes next. It takes as long as some hundred results.
     void (*fence_streamed)();
+    // Of one number at least; `scale` is a power of 2.
+    void (*sample_moments)(const double* x, std::int64_t count, double pivot, double scale,
+                           SampleMoments& to);
     Kernels<float> f32;
     Kernels<double> f64;
 

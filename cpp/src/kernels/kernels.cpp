@@ -40,6 +40,7 @@ namespace {
 #include "shared_gradient.inl"
 #include "shared_statistics.inl"
 #include "scan.inl"
+#include "moments.inl"
 #include "linear.inl"
 #include "linear_columns.inl"
 
@@ -85,6 +86,7 @@ const KernelTable SCOREFN_TABLE(SCOREFN_ISA_NAME) = {SCOREFN_STRING(SCOREFN_ISA_
                                                      set_terms,
                                                      scan_steps,
                                                      fence_streamed,
+                                                     sample_moments,
                                                      table<float>(),
                                                      table<double>()};
 
