@@ -193,7 +193,7 @@ class Reinforce:
             advantages = credit.normalized(raw, groups, largest, self.axis)
         else:
             advantages = raw.copy() if raw is r else raw
-        # The mean divides what has been summed, but terms so large that their sum may overflow first.
+        # The sum is divided by n, or large terms are, whose sum may overflow.
         is_large = not self.normalize_advantages and of_raw.largest.item() > _LARGE
         before, after = (n, 1) if is_large else (1, n)
         with np.errstate(all="ignore"):
