@@ -127,6 +127,11 @@ void test_moments() {
     for (int i = 0; i < 10000; ++i) many.push_back(std::ldexp(1.0, 40) + (i % 2 ? 1 : -1));
     const Moments large = moments_of(many);
     CHECK(large.mean == 1 && large.root_sum_square == 100);
+    // Blocks of unlike means: 2048 zeros and 2048 twos.
+    std::vector<double> steps(4096);
+    for (std::size_t i = 2048; i < steps.size(); ++i) steps[i] = 2;
+    const Moments apart = moments_of(steps);
+    CHECK(apart.mean == 1 && apart.root_sum_square == 64);
     // Squares that do not exist.
     for (const double size : {1e-310, 1e-200, 1e200, 1e308}) {
         const Moments scaled = moments_of({size, -size});

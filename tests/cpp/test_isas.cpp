@@ -157,7 +157,7 @@ std::vector<T> all_results(const KernelTable& table, std::int64_t num_rows, std:
         kernels.linear_widen(q.data() + s * 8, cols, num_rows, std::min<std::int64_t>(8, cols - s * 8),
                              x.get() + s * strip_size, 8);
     for (std::int64_t k = 0; k < 3; k += panel) {
-        kernels.linear_widen(coef.data() + k, 3, cols, std::min(panel, 3 - k), panels.get(), width);
+        kernels.linear_widen(coef.data() + k, 3, cols, std::min(panel, 3 - k), panels.get(), panel);
         kernels.linear_logits(x.get(), strip_size, num_rows, cols, panels.get(), std::min(panel, 3 - k),
                               logits.data() + k, stride, nullptr);
     }
