@@ -1,5 +1,6 @@
 #include <scorefn/credit.hpp>
 
+#include <string>
 #include <vector>
 
 #include "call.hpp"
@@ -99,11 +100,19 @@ py::object gae(py::handle rewards, py::handle values_, py::handle next_values_, 
     });
 }
 
+RealMatrix of_doubles(py::handle x, const char* name) {
+    RealMatrix numbers(x, name, group_axes);
+    if (numbers.dtype() != DType::float64) {
+        throw py::type_error(std::string(name) + " must be float64, got " + to_string(numbers.dtype()));
+    }
+    return numbers;
+}
+
 // What scorefn.credit keeps of each group of numbers, a column each.
 constexpr py::ssize_t num_moments = 6;
 
 py::object moments(py::handle groups_) {
-    const RealMatrix groups(groups_, "groups", group_axes);
+    const RealMatrix groups = of_doubles(groups_, "groups");
     const Output out({}, {groups.shape()[0], num_moments}, DType::float64, Form::matrix);
     compute(groups, [&](auto) {
         const Matrix<double> to = out.matrix<double>();
@@ -120,8 +129,8 @@ py::object moments(py::handle groups_) {
 }
 
 py::object standardize(py::handle groups_, py::handle moments_, py::handle factors_) {
-    const RealMatrix groups(groups_, "groups", group_axes), moments(moments_, "moments", group_axes);
-    const RealMatrix factors(factors_, "factors", group_axes);
+    const RealMatrix groups = of_doubles(groups_, "groups"), moments = of_doubles(moments_, "moments");
+    const RealMatrix factors = of_doubles(factors_, "factors");
     moments.check_shape({groups.shape()[0], num_moments});
     factors.check_shape({groups.shape()[0], 1});
     const Output out({}, groups.shape(), DType::float64, Form::matrix);

@@ -104,6 +104,13 @@ Returns
     The columns are unit, pivot = groups[:, 0] / unit, the mean of groups / unit - pivot, the root of the
     sum of the squared deviations from it, the least and the greatest number. NaN if a number is not finite.
 
+Raises
+------
+TypeError
+    Numbers of another dtype.
+ValueError
+    A wrong shape, or groups of no numbers.
+
 Examples
 --------
 >>> import numpy as np
@@ -116,7 +123,9 @@ inline constexpr const char* standardize =
 R"(standardize(groups, moments, factors)
 --
 
-factors * (groups / unit - pivot - mean), exactly 0 where the factor is 0.
+Center and scale each group of numbers by its moments.
+
+The result is factors * (groups / unit - pivot - mean), and exactly 0 where the factor is 0.
 
 Parameters
 ----------
@@ -130,6 +139,13 @@ factors : (groups, 1) float64 array
 Returns
 -------
 (groups, samples) float64 array
+
+Raises
+------
+TypeError
+    Numbers of another dtype.
+ValueError
+    A wrong shape, or groups of no numbers.
 
 Examples
 --------
