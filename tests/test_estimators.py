@@ -220,6 +220,15 @@ def test_float32_policy():
     assert estimate.advantages.dtype == np.float64
 
 
+@pytest.mark.parametrize("size", [1e19, 3e20, 1e30, 1e38])
+def test_a_mean_does_not_overflow_where_the_sum_would(size):
+    policy = LogitsPolicy(np.zeros(2, dtype=np.float32))
+    actions = np.zeros(1000, dtype=int)
+    estimate = Reinforce().estimate(policy, None, actions, np.full(1000, size))
+    # A float32 gradient has 2^-24 of rounding, and at most three of them.
+    np.testing.assert_allclose(estimate.gradient, [size / 2, -size / 2], rtol=2e-7)
+
+
 def test_one_sample_has_no_standard_error():
     estimate = Reinforce().estimate(LogitsPolicy(np.zeros(2)), None, [1], [2.0])
     np.testing.assert_array_equal(estimate.gradient, [-1.0, 1.0])
@@ -317,9 +326,9 @@ def test_several_samples_of_an_observation_are_compared_along_an_axis(case, base
     if where is not None and where.ndim == 2:
         where = np.repeat(where, 4, axis=0)
     single = policy.gradient_statistics(
-        each, actions.reshape(-1), expected.reshape(-1) / 12, entropy_coef=0.1 / 12, where=where
+        each, actions.reshape(-1), expected.reshape(-1), entropy_coef=0.1, where=where
     )
-    np.testing.assert_array_equal(estimate.gradient, single.gradient)
+    np.testing.assert_array_equal(estimate.gradient, single.gradient / 12)
     assert estimate.diagnostics.entropy == single.entropy / 12
 
 

@@ -88,10 +88,12 @@ private:
         for (std::int64_t end = num_steps_; end > 0; end -= times) {
             if (end / times % 64 == 0) check_interrupt();
             const std::int64_t begin = std::max<std::int64_t>(0, end - times);
-            for (std::int64_t e = 0; e < count; e += width)
-                scan_tile(tile, {begin, end - begin, first + e, std::min(width, count - e)}, environments,
+            const std::int64_t together = is_row && !needs_flags(environments) ? count : width;
+            for (std::int64_t e = 0; e < count; e += together)
+                scan_tile(tile, {begin, end - begin, first + e, std::min(together, count - e)}, environments,
                           is_row);
         }
+        table_.fence_streamed();
     }
 
     // Whether the numbers of neighbouring environments lie one after the other.
@@ -101,23 +103,33 @@ private:
         return so;
     }
 
+    static bool marks_last(const Environments& environments) {
+        return Formula::truncates_last && environments.num_without_valid > 0;
+    }
+    bool needs_flags(const Environments& environments) const {
+        return steps_.terminated || steps_.truncated || steps_.valid || marks_last(environments);
+    }
+
+    // Without flags a row may be longer than the tile.
     void scan_tile(StepTile& tile, const Place& at, Environments& environments, bool is_row) {
         if (steps_.terminated) load(steps_.terminated, at, tile.terminated);
         if (steps_.truncated) load(steps_.truncated, at, tile.truncated);
         if (steps_.valid) load(steps_.valid, at, tile.valid);
-        const bool marks_last = Formula::truncates_last && environments.num_without_valid > 0;
-        if (marks_last) truncate_last(tile, at, environments);
+        const StepTile* const flags = needs_flags(environments) ? &tile : nullptr;
+        const bool has_marks = marks_last(environments);
+        if (has_marks) truncate_last(tile, at, environments);
         double* const x = environments.x.data() + at.environment - environments.first;
         // An input that is not finite makes u so; the reverse need not hold, as u may overflow.
-        if (!(is_row ? scan_row(tile, at, x) : scan_steps(tile, at, x))) find_bad(tile, at);
-        if (marks_last && !steps_.truncated) std::fill_n(tile.truncated, at.count(), 0.0);
+        if (!(is_row ? scan_row(flags, at, x) : scan_steps(tile, at, x))) find_bad(tile, at);
+        if (has_marks && !steps_.truncated) std::fill_n(tile.truncated, at.count(), 0.0);
     }
 
-    bool scan_row(const StepTile& flags, const Place& at, double* x) const {
-        StepRow<T> row{nullptr, nullptr, nullptr, &out_(at.time, at.environment), goes_past_caches(out_)};
+    bool scan_row(const StepTile* flags, const Place& at, double* x) const {
+        StepRow<T> row{
+            nullptr, nullptr, nullptr, flags, &out_(at.time, at.environment), goes_past_caches(out_)};
         for (const auto& input : inputs_)
             if (input.values) row.*input.pointer = &input.values(at.time, at.environment);
-        return numbers_.scan_row(row, flags, at.width, formula_.kernel, x);
+        return numbers_.scan_row(row, at.width, formula_.kernel, x);
     }
     bool scan_steps(StepTile& tile, const Place& at, double* x) const {
         for (const auto& input : inputs_)
@@ -129,12 +141,15 @@ private:
     }
 
     static void truncate_last(StepTile& tile, const Place& at, Environments& environments) {
-        for (std::int64_t i = at.count() - 1; i >= 0; --i) {
-            bool& has_valid = environments.has_valid[at.environment - environments.first + i % at.width];
-            if (has_valid || tile.valid[i] == 0) continue;
-            has_valid = true;
-            --environments.num_without_valid;
-            tile.truncated[i] = 1.0;
+        bool* const has_valid = environments.has_valid.data() + at.environment - environments.first;
+        for (std::int64_t t = at.times - 1; t >= 0; --t) {
+            for (std::int64_t e = 0; e < at.width; ++e) {
+                const std::int64_t i = t * at.width + e;
+                if (has_valid[e] || tile.valid[i] == 0) continue;
+                has_valid[e] = true;
+                --environments.num_without_valid;
+                tile.truncated[i] = 1.0;
+            }
         }
     }
 
@@ -176,6 +191,11 @@ private:
     }
 
     void find_bad(StepTile& tile, const Place& at) {
+        if (at.count() > StepTile::size) {
+            for (std::int64_t e = 0; e < at.width; e += StepTile::size)
+                find_bad(tile, {at.time, 1, at.environment + e, std::min(StepTile::size, at.width - e)});
+            return;
+        }
         for (const auto& input : inputs_)
             if (input.values) load(input.values, at, tile.*input.place);
         for (std::int64_t i = 0; i < at.count(); ++i) {

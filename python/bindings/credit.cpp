@@ -1,5 +1,8 @@
 #include <scorefn/credit.hpp>
 
+#include <string>
+#include <vector>
+
 #include "call.hpp"
 #include "docs/credit.hpp"
 #include "function.hpp"
@@ -9,6 +12,7 @@ namespace scorefn::python {
 
 namespace {
 
+constexpr Axes group_axes{"(groups, samples)", true, false};
 constexpr Axes step_axes{"(T, environments)", true, false};
 
 Shape in_columns(const Shape& shape) {
@@ -96,11 +100,58 @@ py::object gae(py::handle rewards, py::handle values_, py::handle next_values_, 
     });
 }
 
+RealMatrix of_doubles(py::handle x, const char* name) {
+    RealMatrix numbers(x, name, group_axes);
+    if (numbers.dtype() != DType::float64) {
+        throw py::type_error(std::string(name) + " must be float64, got " + to_string(numbers.dtype()));
+    }
+    return numbers;
+}
+
+// What scorefn.credit keeps of each group of numbers, a column each.
+constexpr py::ssize_t num_moments = 6;
+
+py::object moments(py::handle groups_) {
+    const RealMatrix groups = of_doubles(groups_, "groups");
+    const Output out({}, {groups.shape()[0], num_moments}, DType::float64, Form::matrix);
+    compute(groups, [&](auto) {
+        const Matrix<double> to = out.matrix<double>();
+        std::vector<Moments> of(static_cast<std::size_t>(to.rows));
+        scorefn::moments(groups.matrix<double>(), of);
+        for (std::int64_t i = 0; i < to.rows; ++i) {
+            const Moments& m = of[static_cast<std::size_t>(i)];
+            const double columns[num_moments] = {m.unit,  m.pivot,   m.mean, m.root_sum_square,
+                                                 m.least, m.greatest};
+            for (std::int64_t k = 0; k < num_moments; ++k) to(i, k) = columns[k];
+        }
+    });
+    return out.result();
+}
+
+py::object standardize(py::handle groups_, py::handle moments_, py::handle factors_) {
+    const RealMatrix groups = of_doubles(groups_, "groups"), moments = of_doubles(moments_, "moments");
+    const RealMatrix factors = of_doubles(factors_, "factors");
+    moments.check_shape({groups.shape()[0], num_moments});
+    factors.check_shape({groups.shape()[0], 1});
+    const Output out({}, groups.shape(), DType::float64, Form::matrix);
+    compute(groups, [&](auto) {
+        const Matrix<const double> m = moments.matrix<double>(), f = factors.matrix<double>();
+        std::vector<Moments> by;
+        for (std::int64_t i = 0; i < m.rows; ++i)
+            by.push_back({m(i, 0), m(i, 1), m(i, 2), m(i, 3), m(i, 4), m(i, 5)});
+        scorefn::standardize(groups.matrix<double>(), by, {f.data, f.rows, f.row_stride},
+                             out.matrix<double>());
+    });
+    return out.result();
+}
+
 }  // namespace
 
 void bind_credit(py::module_& module) {
     def<&discounted_returns>(module, docs::discounted_returns);
     def<&gae>(module, docs::gae);
+    def<&moments>(module, docs::moments);
+    def<&standardize>(module, docs::standardize);
 }
 
 }  // namespace scorefn::python

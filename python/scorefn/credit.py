@@ -22,7 +22,6 @@ and pass only the valid steps on to an estimator: ``observations[valid], actions
 
 from __future__ import annotations
 
-import math
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -39,6 +38,7 @@ from ._check import (
     check_real_array,
     type_name,
 )
+from ._moments import Moments
 
 __all__ = [
     "Baseline",
@@ -219,8 +219,12 @@ def advantages(
     array([-3. , -1.5,  4.5])
     """
     check_baseline(baseline)
-    r = check_finite("rewards", check_real("rewards", rewards))
-    return over_baseline(r, baseline, check_values(baseline, values, r.shape), axis)
+    r = check_real("rewards", rewards)
+    v = check_values(baseline, values, r.shape)
+    check_axis(axis, r.shape)
+    moments = Moments("rewards", r, axis) if r.size else None
+    result = over_baseline(r, moments, baseline, v, axis)
+    return result.copy() if result is r else result
 
 
 def check_baseline(baseline: str) -> None:
@@ -247,30 +251,25 @@ def check_values(
 
 def over_baseline(
     rewards: NDArray[np.float64],
+    moments: Moments | None,
     baseline: Baseline,
     values: NDArray[np.float64] | None,
     axis: int | None,
 ) -> NDArray[np.float64]:
-    """`advantages` of numbers that have been checked: a new array."""
-    check_axis(axis, rewards.shape)
-    with np.errstate(all="ignore"):
-        if values is not None:
+    """`advantages` of numbers that have been checked; for no baseline the rewards themselves.
+
+    `moments` are those of the rewards along the axis; None if there are no rewards.
+    """
+    if values is not None:
+        with np.errstate(all="ignore"):
             return np.asarray(rewards - values)
-        if baseline == "none":
-            return rewards.copy()
-        n = _group_size(rewards, axis, at_least=1 if baseline == "mean" else 2)
-        over_mean = np.asarray(rewards - mean(rewards, axis))
-        if baseline == "leave_one_out":
-            over_mean *= n / (n - 1)
-        return over_mean
-
-
-def mean(x: NDArray[np.float64], axis: int | None = None) -> NDArray[np.float64]:
-    """The mean along an axis, which stays, finite even where the sum is not."""
-    m = np.asarray(x.mean(axis=axis, keepdims=True))
-    if not np.isfinite(m).all():
-        m = np.asarray(np.ldexp(np.ldexp(x, -64).mean(axis=axis, keepdims=True), 64))
-    return m
+    if baseline == "none":
+        return rewards
+    is_mean = baseline == "mean"
+    n = _group_size(rewards, axis, at_least=1 if is_mean else 2)
+    if moments is None:
+        return rewards
+    return moments.standardized(rewards, moments.unit * (1.0 if is_mean else n / (n - 1)))
 
 
 def normalize(
@@ -318,46 +317,41 @@ def normalize(
     array([0., 0., 0.])
     """
     given = check_real_array("advantages", advantages)
-    a = check_finite("advantages", check_real("advantages", given))
+    a = check_real("advantages", given)
     eps = check_number("eps", eps)
     if eps < 0.0:
         raise ValueError(f"eps must be at least 0, got {eps}")
-    return normalized(a, axis, eps, rounding=rounding_of(given))
+    check_axis(axis, a.shape)
+    _group_size(a, axis, at_least=2)
+    if a.size == 0:
+        return a.copy()
+    moments = Moments("advantages", a, axis)
+    return normalized(a, moments, moments.largest, axis, eps, rounding=rounding_of(given))
 
 
 def normalized(
     advantages: NDArray[np.float64],
+    moments: Moments,
+    largest: NDArray[np.float64],
     axis: int | None,
     eps: float = 1e-8,
     *,
-    terms: tuple[NDArray[np.float64], ...] = (),
     rounding: float,
 ) -> NDArray[np.float64]:
     """`normalize` for numbers that have been checked: a new array.
 
-    `terms` are the numbers that the advantages are differences of. They may be much larger, and so
-    are the rounding errors then. `rounding` is `rounding_of` the caller's arrays.
+    `largest` is the largest absolute value of the advantages and of what they are differences of.
+    That may be much larger, and so are the rounding errors then. `rounding` is `rounding_of` the
+    caller's arrays.
     """
-    check_axis(axis, advantages.shape)
     n = _group_size(advantages, axis, at_least=2)
+    unit = moments.unit
     with np.errstate(all="ignore"):
-        low = advantages.min(axis=axis, keepdims=True)
-        high = advantages.max(axis=axis, keepdims=True)
-        # In units of a power of 2, as squares of very large or very small numbers do not exist.
-        unit = power_of_2(np.maximum(high, -low))
-        a = advantages / unit
-        a -= a.mean(axis=axis, keepdims=True)
-        a -= a.mean(axis=axis, keepdims=True)
-        std = np.sqrt(_sum_of_squares(a, axis) / (n - 1))
-        largest = np.maximum(high, -low)
-        for x in terms:
-            largest = np.maximum(largest, x.max(axis=axis, keepdims=True))
-            largest = np.maximum(largest, -x.min(axis=axis, keepdims=True))
-        difference = high / unit - low / unit
-        # Two infinite differences of finite numbers are not known to be equal.
-        are_equal = (difference <= 4.0 * rounding * (largest / unit)) & np.isfinite(difference)
-        a /= std + eps / unit
-        return np.where(are_equal, 0.0, a) if are_equal.any() else np.asarray(a)
+        spread = moments.greatest / unit - moments.least / unit
+        are_equal = spread <= 4.0 * rounding * (largest / unit)
+        deviation = moments.root_sum_square / np.sqrt(n - 1)
+        factors = np.where(are_equal, 0.0, 1.0 / (deviation + eps / unit))
+    return moments.standardized(advantages, factors)
 
 
 def rounding_of(*arrays: NDArray[Any] | None) -> float:
@@ -367,30 +361,6 @@ def rounding_of(*arrays: NDArray[Any] | None) -> float:
     """
     is_single = any(x is not None and x.dtype == np.float32 for x in arrays)
     return float(np.finfo(np.float32 if is_single else np.float64).eps)
-
-
-def standard_deviation(x: NDArray[np.float64]) -> float:
-    """That of n - 1, NaN for a single number; finite even where squares are not."""
-    if x.size < 2:
-        return math.nan
-    with np.errstate(all="ignore"):
-        deviation = (x - mean(x)).reshape(-1)
-        unit = 1.0
-        squares = np.einsum("i,i->", deviation, deviation)
-        if not 1e-250 < squares < 1e250:
-            unit = float(power_of_2(max(deviation.max(), -deviation.min())))
-            deviation /= unit
-            squares = np.einsum("i,i->", deviation, deviation)
-        return float(np.sqrt(squares / (x.size - 1)) * unit)
-
-
-def power_of_2(largest: Any) -> NDArray[np.float64]:
-    """The power of 2 below a number, not so small that its inverse squared is infinite."""
-    return np.asarray(np.ldexp(1.0, np.maximum(np.frexp(largest)[1] - 1, -1000)))
-
-
-def _sum_of_squares(x: NDArray[np.float64], axis: int | None) -> NDArray[np.float64]:
-    return np.asarray(np.square(x).sum(axis=axis, keepdims=True))
 
 
 def _numbers(**arrays: ArrayLike | None) -> list[Any]:

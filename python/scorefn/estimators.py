@@ -16,13 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 from . import credit
 from ._check import (
     check_axis,
-    check_finite,
     check_number,
     check_real,
     check_real_array,
     to_array,
     type_name,
 )
+from ._moments import Moments
 from ._row_policy import FloatArray
 from .credit import Baseline
 from .policies import Policy
@@ -187,39 +187,57 @@ class Reinforce:
         n = r.size
         if n == 0:
             raise ValueError(f"rewards must not be empty, got shape {r.shape}")
-        check_finite("rewards", r)
+        check_axis(self.axis, r.shape)
         v = credit.check_values(self.baseline, values, r.shape)
-        raw = advantages = credit.over_baseline(r, self.baseline, v, self.axis)
+        of_rewards = Moments("rewards", r)
+        by_group = of_rewards if self.axis is None else Moments("rewards", r, self.axis)
+        raw = credit.over_baseline(r, by_group, self.baseline, v, self.axis)
+        of_raw = of_rewards if raw is r else Moments("advantages", raw)
         if self.normalize_advantages:
-            terms = (r,) if v is None else (r, v)
+            largest = by_group.largest
+            if v is not None:
+                largest = np.maximum(largest, Moments("values", v, self.axis).largest)
+            groups = of_raw if self.axis is None else Moments("advantages", raw, self.axis)
+            largest = np.maximum(largest, groups.largest)
             rounding = credit.rounding_of(given, None if v is None else to_array("values", values))
-            advantages = credit.normalized(raw, self.axis, terms=terms, rounding=rounding)
+            advantages = credit.normalized(raw, groups, largest, self.axis, rounding=rounding)
+        else:
+            advantages = raw.copy() if raw is r else raw
+        # The sum is divided by n, or large terms are, whose sum may overflow.
+        is_large = not self.normalize_advantages and of_raw.largest.item() > _LARGE
+        before, after = (n, 1) if is_large else (1, n)
         with np.errstate(all="ignore"):
-            weights = advantages / n
+            weights = advantages / n if is_large else advantages
         gradient, entropy, root_sum_square = policy.gradient_statistics(
-            observations, actions, weights, entropy_coef=self.entropy_coef / n, where=where
+            observations, actions, weights, entropy_coef=self.entropy_coef / before, where=where
         )
-        entropy /= n
         with np.errstate(all="ignore"):
-            mean_reward = credit.mean(r).item()
+            gradient = gradient / after
+            entropy /= n
+            mean_reward = of_rewards.mean()
             norm = _norm(gradient)
             diagnostics = Diagnostics(
                 num_samples=n,
                 mean_reward=mean_reward,
-                advantage_mean=credit.mean(raw).item(),
-                advantage_std=credit.standard_deviation(raw),
+                advantage_mean=of_raw.mean(),
+                advantage_std=of_raw.standard_deviation(),
                 entropy=entropy,
                 gradient_norm=norm,
-                gradient_standard_error=_standard_error(root_sum_square, norm, n),
+                gradient_standard_error=_standard_error(root_sum_square / after, norm, n),
             )
         return Estimate(
             gradient, mean_reward + self.entropy_coef * entropy, advantages, diagnostics
         )
 
 
+# A sum of as many samples as any memory holds, each this large, is a float32.
+_LARGE = 1e20
+
+
 def _norm(x: FloatArray) -> float:
     """The Euclidean norm, in units of a power of 2: squares may not exist."""
-    unit = credit.power_of_2(np.abs(x).max())
+    largest = float(np.abs(x).max())
+    unit = math.ldexp(1.0, max(math.frexp(largest)[1] - 1, -1000))
     return float(np.linalg.norm(x.astype(np.float64) / unit) * unit)
 
 

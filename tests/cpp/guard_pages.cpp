@@ -294,6 +294,22 @@ void run_tabular(Call<T>& call) {
                      call.reals(samples), call.results_like_logits(table),
                      call.gradient_options(call.shape.rows, Tenths * 0.1));
 }
+// Finite numbers, and the mask as the steps that count.
+template <class T>
+void run_discounted_returns(Call<T>& call) {
+    const std::int64_t steps = call.shape.rows, cols = call.shape.cols;
+    const auto rewards = call.other_logits(), next_values = call.other_logits();
+    discounted_returns({rewards, {}, {}, call.options(steps).where}, next_values, 0.5,
+                       call.results(steps, cols), {1, true});
+}
+template <class T>
+void run_generalized_advantages(Call<T>& call) {
+    const std::int64_t steps = call.shape.rows, cols = call.shape.cols;
+    const auto rewards = call.other_logits(), values = call.other_logits(), next_values = call.other_logits();
+    const auto where = call.options(steps).where;
+    generalized_advantages({rewards, where, where, {}}, values, next_values, 0.5, 0.5,
+                           call.results(steps, cols), {1, false});
+}
 template <class T, int Tenths>
 void run_linear(Call<T>& call) {
     const std::int64_t n = call.shape.rows;
@@ -386,6 +402,11 @@ constexpr Function<T> kSampleFunctions[] = {
 }},
 };
 template <class T>
+constexpr Function<T> kCreditFunctions[] = {
+    {"discounted_returns", false, run_discounted_returns<T>},
+    {"generalized_advantages", false, run_generalized_advantages<T>},
+};
+template <class T>
 constexpr Function<T> kLinearFunctions[] = {
     {"linear_gradient", true, run_linear<T, 0>},
     {"linear_gradient with entropy", true, run_linear<T, 2>},
@@ -444,6 +465,7 @@ void test_rows_of(std::int64_t cols) {
         const Shape shape{rows, cols, 1 + (cols * 5 + rows) % 19};
         test_variants(kFunctions<T>, shape, layouts);
         test_variants(kSampleFunctions<T>, shape, layouts, false);
+        test_variants(kCreditFunctions<T>, shape, layouts);
         test_variants(kLinearFunctions<T>, shape, kCommonLayouts);
     }
     const Shape shape{17, cols, 1};

@@ -92,6 +92,21 @@ public:
         for (const double sum : {sums.objective, sums.approx_kl, sums.clip_fraction})
             all.push_back(static_cast<T>(sum));
         keep(matrix), keep(vector), keep(entropies), keep(ratio);
+
+        EpisodeSteps<T> steps{z, {}, {}, {}};
+        ScanOptions scan_options;
+        scan_options.num_threads = num_threads;
+        discounted_returns(steps, q, 0.9, out, scan_options), keep(matrix);
+        steps.terminated = masked.where;
+        generalized_advantages(steps, q, q, 0.9, 0.8, out, scan_options), keep(matrix);
+        GradientStatistics statistics;
+        gradient_options.statistics = &statistics;
+        tabular_gradient(z, states, actions, weights, out, gradient_options), keep(matrix);
+        Moments of;
+        const std::vector<double> numbers(logits_.begin(), logits_.end());
+        moments({numbers.data(), 1, numbers.size()}, {&of, 1}, num_threads);
+        for (const double x : {statistics.entropy, statistics.root_sum_square, of.mean, of.root_sum_square})
+            all.push_back(static_cast<T>(x));
         return all;
     }
 

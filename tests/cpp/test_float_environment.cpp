@@ -80,7 +80,7 @@ std::vector<char> results(std::int64_t n, int num_threads) {
         policy_gradient(logits, actions, weights, {out, to, to_other}, options)};
     keep(objective), keep(matrix), keep(vector), keep(other);
     const ClippedSurrogateSums clipped = clipped_surrogate(logits, actions, old_log_prob, weights, 0.1,
-                                                       {out, to, to_other}, to_other, options);
+                                                           {out, to, to_other}, to_other, options);
     const std::vector<double> statistics{clipped.objective, clipped.approx_kl, clipped.clip_fraction};
     keep(statistics), keep(matrix), keep(vector);
     return bytes;

@@ -203,7 +203,8 @@ void test_clipped_surrogate() {
         return scorefn::clipped_surrogate(x.logits, x.actions, RealVector(old_log_prob, 2),
                                           RealVector(advantages, 2), clip_range, out.rows, out.ratio_out);
     };
-    const auto check_sums = [&](const scorefn::ClippedSurrogateSums& sums, double objective, double fraction) {
+    const auto check_sums = [&](const scorefn::ClippedSurrogateSums& sums, double objective,
+                                double fraction) {
         CHECK_NEAR(4 * tolerance<T>, std::vector<T>{static_cast<T>(sums.objective)}, {objective});
         CHECK_NEAR(8 * tolerance<T>, std::vector<T>{static_cast<T>(sums.approx_kl)}, {kl});
         CHECK(sums.clip_fraction == fraction);

@@ -33,7 +33,8 @@ std::vector<const KernelTable*> supported_tables() {
 
 // All results of all row kernels on the same rows, one after another.
 template <class T>
-std::vector<T> all_results(const Kernels<T>& kernels, std::int64_t num_rows, std::int64_t cols) {
+std::vector<T> all_results(const KernelTable& table, std::int64_t num_rows, std::int64_t cols) {
+    const Kernels<T>& kernels = table.of<T>();
     const auto size = static_cast<std::size_t>(num_rows * cols), n = static_cast<std::size_t>(num_rows);
     std::mt19937_64 random(static_cast<std::uint64_t>(cols));
     std::uniform_real_distribution<T> logit(-12, 5);
@@ -110,12 +111,46 @@ std::vector<T> all_results(const Kernels<T>& kernels, std::int64_t num_rows, std
         CHECK(kernels.shared_gradient(rows, weight_sums.data(), visits.data(), entropy_coef, out, true,
                                       scratch) == -1);
         keep(matrix);
+        double totals[2] = {};
+        bool all_possible = true;
+        std::vector<double> squares(weight_sums);
+        for (double& x : squares) x *= x;
+        CHECK(kernels.shared_statistics(rows, weight_sums.data(), squares.data(), visits.data(),
+                                        {0.5, entropy_coef}, totals, &all_possible, scratch) == -1);
+        for (const double total : totals) keep_sum(total);
     }
     free(scratch);
 
+    // The rows as times of environments, the last of which has flags.
+    std::vector<double> carried(static_cast<std::size_t>(cols));
+    const auto flags = std::make_unique<StepTile>();
+    const std::int64_t width = std::min(cols, StepTile::size);
+    for (std::int64_t i = 0; i < StepTile::size; ++i) {
+        flags->terminated[i] = i % 3 == 1, flags->truncated[i] = i % 5 == 2, flags->valid[i] = i % 7 != 3;
+        flags->rewards[i] = static_cast<double>(q[static_cast<std::size_t>(i % width)]);
+        flags->values[i] = flags->next_values[i] = 0.25 * static_cast<double>(i % 9);
+    }
+    for (const auto kind : {ScanFormula::discounted_returns, ScanFormula::generalized_advantages})
+        for (const bool has_flags : {false, true}) {
+            const ScanFormula by{kind, 0.9, 0.8};
+            const StepRow<T> row{q.data(),      q.data(), q.data(), has_flags ? flags.get() : nullptr,
+                                 matrix.data(), false};
+            CHECK(kernels.scan_row(row, has_flags ? width : cols, by, carried.data()));
+            keep(matrix);
+            for (const double x : carried) all.push_back(static_cast<T>(x));
+            StepTile tile = *flags;
+            table.set_terms(tile, width, by);
+            CHECK(table.scan_steps(tile, 1, width, carried.data()));
+            for (std::int64_t i = 0; i < width; ++i) all.push_back(static_cast<T>(tile.u[i]));
+        }
+    SampleMoments of;
+    table.sample_moments(weight_sums.data(), cols, 0.5, 2, of);
+    for (const double x : {of.count, of.mean, of.sum_square, of.least, of.greatest})
+        all.push_back(static_cast<T>(x));
+
     // Rows as features: (rows, cols) @ (cols, 3), and 3 columns of gradient, transposed, times them. Features lie in
     // strips of 8 and columns in panels, each with zeros to fill them up; results have room for whole tiles.
-    const std::int64_t width = kernels.linear_panel_width, stride = 8;
+    const std::int64_t panel = kernels.linear_panel_width, stride = 8;
     const std::int64_t strips = (cols + 7) / 8, strip_size = (num_rows + 7) / 8 * 8 * 8;
     const auto zeros = [](std::int64_t count) {
         const auto bytes = static_cast<std::size_t>(count * std::int64_t{sizeof(double)} + 63) / 64 * 64;
@@ -123,16 +158,16 @@ std::vector<T> all_results(const Kernels<T>& kernels, std::int64_t num_rows, std
         std::memset(memory, 0, bytes);
         return std::unique_ptr<double, decltype(&free)>(static_cast<double*>(memory), free);
     };
-    const auto x = zeros(strips * strip_size), panels = zeros(3 * cols * width), g = zeros(num_rows * stride);
+    const auto x = zeros(strips * strip_size), panels = zeros(3 * cols * panel), g = zeros(num_rows * stride);
     const auto sums = zeros(4 * strips * 8);
     std::vector<T> coef(static_cast<std::size_t>(cols) * 3), logits(static_cast<std::size_t>(strip_size));
     for (T& c : coef) c = logit(random);
     for (std::int64_t s = 0; s < strips; ++s)
         kernels.linear_widen(q.data() + s * 8, cols, num_rows, std::min<std::int64_t>(8, cols - s * 8),
                              x.get() + s * strip_size, 8);
-    for (std::int64_t k = 0; k < 3; k += width) {
-        kernels.linear_widen(coef.data() + k, 3, cols, std::min(width, 3 - k), panels.get(), width);
-        kernels.linear_logits(x.get(), strip_size, num_rows, cols, panels.get(), std::min(width, 3 - k),
+    for (std::int64_t k = 0; k < 3; k += panel) {
+        kernels.linear_widen(coef.data() + k, 3, cols, std::min(panel, 3 - k), panels.get(), panel);
+        kernels.linear_logits(x.get(), strip_size, num_rows, cols, panels.get(), std::min(panel, 3 - k),
                               logits.data() + k, stride, nullptr);
     }
     keep(logits);
@@ -174,17 +209,17 @@ template <class T>
 void print_hashes(const char* dtype) {
     for (const std::int64_t cols : kLengths)
         std::printf("%s %lld %016llx\n", dtype, static_cast<long long>(cols),
-                    static_cast<unsigned long long>(hash(all_results(kernels().of<T>(), 37, cols))));
+                    static_cast<unsigned long long>(hash(all_results<T>(kernels(), 37, cols))));
 }
 
 template <class T>
 void test_same_bits() {
     const auto tables = supported_tables();
     for (const std::int64_t cols : kLengths) {
-        const std::vector<T> expected = all_results(tables[0]->of<T>(), 37, cols);
+        const std::vector<T> expected = all_results<T>(*tables[0], 37, cols);
         CHECK(std::any_of(expected.begin(), expected.end(), [](T x) { return x != 0 && std::isfinite(x); }));
         for (const KernelTable* table : tables) {
-            const std::vector<T> got = all_results(table->of<T>(), 37, cols);
+            const std::vector<T> got = all_results<T>(*table, 37, cols);
             const bool same = got.size() == expected.size() &&
                               std::memcmp(got.data(), expected.data(), got.size() * sizeof(T)) == 0;
             check(same, __FILE__, __LINE__,

@@ -40,4 +40,22 @@ void generalized_advantages(const EpisodeSteps<double>& steps, Matrix<const doub
                             Matrix<const double> next_values, double discount, double lambda,
                             Matrix<double> out, const ScanOptions& options = {});
 
+// Moments of a group of numbers. `mean` and `root_sum_square` are in units of `unit`, a power of 2: it is 1 unless squares of
+// the deviations do not exist as doubles. The mean counts from the first number, `pivot`, so it keeps the digits of small
+// differences between large numbers.
+struct Moments {
+    double unit;
+    double pivot;            // x_0 / unit
+    double mean;             // mean of x / unit - pivot
+    double root_sum_square;  // (sum_i (x_i / unit - pivot - mean)^2)^(1/2)
+    double least, greatest;  // of x
+};
+
+// Those of each row of `groups`, which has a column at least. NaN if a number of the row is not finite.
+void moments(Matrix<const double> groups, Vector<Moments> out, int num_threads = 0);
+
+// out = factor (x / unit - pivot - mean) for each row of `groups`, exactly 0 if the factor is 0. `out` may be `groups`.
+void standardize(Matrix<const double> groups, Vector<const Moments> by, Vector<const double> factors,
+                 Matrix<double> out, int num_threads = 0);
+
 }  // namespace scorefn

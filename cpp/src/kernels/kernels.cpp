@@ -3,6 +3,7 @@
 
 #include "kernels/functions/categorical.inl"
 #include "kernels/functions/kl_divergence.inl"
+#include "kernels/functions/moments.inl"
 #include "kernels/functions/row_gradient.inl"
 #include "kernels/functions/sample.inl"
 #include "kernels/functions/scan.inl"
@@ -61,6 +62,8 @@ const KernelTable SCOREFN_TABLE(SCOREFN_ISA_NAME) = {SCOREFN_STRING(SCOREFN_ISA_
                                                      load_flags,
                                                      set_terms,
                                                      scan_steps,
+                                                     store_fence,
+                                                     sample_moments,
                                                      table<float>(),
                                                      table<double>()};
 

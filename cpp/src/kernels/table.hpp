@@ -73,9 +73,11 @@ struct StepTile {
 };
 
 // The numbers of neighbouring environments at one time, which lie one after the other, and where the results go. Null: 0.
+// Without flags no episode ends here and every step is valid.
 template <class T>
 struct StepRow {
     const T *rewards, *values, *next_values;
+    const StepTile* flags;
     T* out;
     bool is_streamed;
 };
@@ -84,6 +86,12 @@ struct StepRow {
 struct ScanFormula {
     enum Kind { discounted_returns, generalized_advantages } kind;
     double discount, decay;
+};
+
+// Of some numbers x: how many they are, the mean of d = scale * x - scale * pivot, the sum of the squares of d - mean, and
+// the extremes of x and the pivot, which leave out NaN.
+struct SampleMoments {
+    double count, mean, sum_square, least, greatest;
 };
 
 // Weights and the entropy coefficient count times `scale`, a power of 2, in squares.
@@ -183,8 +191,8 @@ struct Kernels {
     void (*load_numbers)(const T* x, std::int64_t count, double* to);
     void (*store_numbers)(const double* x, std::int64_t count, T* to);
     // One time of neighbouring environments: load, set_terms, scan_steps and store in one.
-    bool (*scan_row)(const StepRow<T>& row, const StepTile& flags, std::int64_t count, const ScanFormula& by,
-                     double* x);
+    // The caller ends with fence_streamed.
+    bool (*scan_row)(const StepRow<T>& row, std::int64_t count, const ScanFormula& by, double* x);
 };
 
 struct KernelTable {
@@ -200,6 +208,11 @@ struct KernelTable {
     void (*set_terms)(StepTile& steps, std::int64_t count, const ScanFormula& by);
     // u = u + v x with x the result of the next time, which is carried on. Whether u was finite at every valid step.
     bool (*scan_steps)(StepTile& steps, std::int64_t times, std::int64_t width, double* x);
+    // What this thread has streamed is seen by whoever sees what it writes next. It takes as long as some hundred results.
+    void (*fence_streamed)();
+    // Of one number at least; `scale` is a power of 2.
+    void (*sample_moments)(const double* x, std::int64_t count, double pivot, double scale,
+                           SampleMoments& to);
     Kernels<float> f32;
     Kernels<double> f64;
 

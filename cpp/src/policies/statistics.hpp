@@ -17,15 +17,16 @@ constexpr int kStatistics = 2;
 // Squares are taken of numbers times a power of 2 that brings the largest weight near 1: those of very large or very small
 // weights do not exist.
 inline StatisticsScale statistics_scale(const RealVector& weights, double entropy_coef, int num_threads) {
-    constexpr std::int64_t kAtATime = 4096;
+    constexpr std::int64_t kAtATime = 2048;
     const std::int64_t tasks = (weights.size + kAtATime - 1) / kAtATime;
     std::vector<double> largest(static_cast<std::size_t>(tasks) + 1, std::fabs(entropy_coef));
     parallel_for(tasks, num_threads, [&](std::int64_t i) {
-        double values[kAtATime], most = 0;
+        double values[kAtATime];
         const std::int64_t first = i * kAtATime, count = std::min(kAtATime, weights.size - first);
         load(weights, first, count, values);
-        for (std::int64_t k = 0; k < count; ++k) most = std::max(most, std::fabs(values[k]));
-        largest[static_cast<std::size_t>(i)] = most;
+        SampleMoments of;
+        kernels().sample_moments(values, count, 0.0, 1.0, of);
+        largest[static_cast<std::size_t>(i)] = std::max(-of.least, of.greatest);
     });
     const double most = *std::max_element(largest.begin(), largest.end());
     const int exponent = most > 0 && std::isfinite(most) ? std::clamp(std::ilogb(most), -1000, 1000) : 0;

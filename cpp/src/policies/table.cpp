@@ -6,9 +6,10 @@
 #include <scorefn/gradient.hpp>
 #include <utility>
 
-#include "runtime/memory.hpp"
 #include "policies/rows.hpp"
+#include "policies/samples.hpp"
 #include "policies/statistics.hpp"
+#include "runtime/memory.hpp"
 
 namespace scorefn {
 namespace {
@@ -16,104 +17,28 @@ namespace {
 constexpr std::int64_t ceil_div(std::int64_t n, std::int64_t divisor) { return (n + divisor - 1) / divisor; }
 constexpr int log2(std::int64_t power_of_2) { return power_of_2 == 1 ? 0 : 1 + log2(power_of_2 / 2); }
 
-// The samples, loaded a few at a time.
-class Samples {
-public:
-    const std::int64_t size;
-
-    // `states` null: sample i is of state i / samples_per_state.
-    Samples(const IndexVector* states, std::int64_t samples_per_state, const IndexVector& actions,
-            const RealVector& weights, std::int64_t num_states, std::int64_t num_actions)
-        : size(actions.size),
-          states_(states),
-          samples_per_state_(samples_per_state),
-          actions_(actions),
-          weights_(weights),
-          num_states_(num_states),
-          num_actions_(num_actions) {}
-
-    // visit(state, action, weight) for those of first .. end - 1 that there are; false, and no more visits, if one is
-    // out of range.
-    template <class Visit>
-    bool for_each(std::int64_t first, std::int64_t end, Visit visit) const {
-        constexpr std::int64_t kAtATime = 256;
-        std::int64_t state_buffer[kAtATime], action_buffer[kAtATime];
-        double weight[kAtATime];
-        const auto num_states = static_cast<std::uint64_t>(num_states_);
-        const auto num_actions = static_cast<std::uint64_t>(num_actions_);
-        for (end = std::min(end, size); first < end; first += kAtATime) {
-            const std::int64_t count = std::min(kAtATime, end - first);
-            const volatile std::int64_t* const states = states_
-                                                            ? integers(*states_, first, count, state_buffer)
-                                                            : counted(first, count, state_buffer);
-            const volatile std::int64_t* const actions = integers(actions_, first, count, action_buffer);
-            load(weights_, first, count, weight);
-            for (std::int64_t i = 0; i < count; ++i) {
-                const std::int64_t state = states[i],
-                                   action = actions[i];  // loaded once, then tested and used
-                if (static_cast<std::uint64_t>(state) >= num_states ||
-                    static_cast<std::uint64_t>(action) >= num_actions)
-                    return false;
-                visit(state, action, weight[i]);
-            }
-        }
-        return true;
-    }
-
-    [[noreturn]] void throw_impossible(std::int64_t i) const { throw_impossible_action(actions_, i); }
-    [[noreturn]] void throw_out_of_range(int num_threads) const {
-        if (states_) require_in_range("states", *states_, num_states_, "states", num_threads);
-        require_in_range("actions", actions_, num_actions_, "actions", num_threads);
-        throw std::runtime_error("states or actions were changed during the call");
-    }
-
-private:
-    // Those first .. first + count - 1, where they lie if they are plain int64, else in the buffer.
-    static const volatile std::int64_t* integers(const IndexVector& v, std::int64_t first, std::int64_t count,
-                                                 std::int64_t* buffer) {
-        if (v.type == IntegerType::i64 && v.stride == 1)
-            return static_cast<const std::int64_t*>(v.data) + first;
-        kernels().load_indices(v, first, count, 0, buffer);
-        return buffer;
-    }
-
-    const std::int64_t* counted(std::int64_t first, std::int64_t count, std::int64_t* buffer) const {
-        std::int64_t state = first / samples_per_state_, left = (state + 1) * samples_per_state_ - first;
-        for (std::int64_t i = 0; i < count; ++state, left = samples_per_state_) {
-            const std::int64_t run = std::min(left, count - i);
-            std::fill_n(buffer + i, run, state);
-            i += run;
-        }
-        return buffer;
-    }
-
-    const IndexVector* states_;
-    const std::int64_t samples_per_state_;
-    const IndexVector& actions_;
-    const RealVector& weights_;
-    const std::int64_t num_states_, num_actions_;
-};
-
 // Where the sums of a range of states lie: those of the weights, (states, actions), then the visits of each state. Which
 // states are visited is known tile by tile, as many as the kernel takes at a time. A sample of
-// weight 0 contributes nothing, and so is no visit, unless there is an entropy to count. Statistics take as much again: the
-// sums of squares of the weights, and the number of all samples.
+// weight 0 contributes nothing, and so is no visit, unless there is an entropy to count. For statistics, each sum of weights
+// is followed by that of their squares, and each number of visits by the number of all samples: a sample then adds a pair
+// to one cache line.
 struct Layout {
-    const std::int64_t tile_rows, cols, tiles;  // tile_rows is a power of 2
+    const std::int64_t tile_rows, cols, tiles, width;  // tile_rows is a power of 2
     const int log2_tile_rows = log2(tile_rows);
 
-    Layout(std::int64_t tile_rows, std::int64_t cols, std::int64_t states)
-        : tile_rows(tile_rows), cols(cols), tiles(ceil_div(states, tile_rows)) {}
+    Layout(std::int64_t tile_rows, std::int64_t cols, std::int64_t states, bool has_statistics)
+        : tile_rows(tile_rows),
+          cols(cols),
+          tiles(ceil_div(states, tile_rows)),
+          width(has_statistics ? 2 : 1) {}
 
     std::int64_t states() const { return tiles * tile_rows; }
-    std::int64_t size() const { return states() * (cols + 1); }
-    std::int64_t square(std::int64_t state, std::int64_t action) const {
-        return size() + weight(state, action);
-    }
-    std::int64_t samples(std::int64_t state) const { return size() + visits(state); }
+    std::int64_t size() const { return states() * (cols + 1) * width; }
     std::int64_t tile_of(std::int64_t state) const { return state >> log2_tile_rows; }
-    std::int64_t weight(std::int64_t state, std::int64_t action) const { return state * cols + action; }
-    std::int64_t visits(std::int64_t state) const { return states() * cols + state; }
+    std::int64_t weight(std::int64_t state, std::int64_t action) const {
+        return (state * cols + action) * width;
+    }
+    std::int64_t visits(std::int64_t state) const { return (states() * cols + state) * width; }
 };
 
 template <class T>
@@ -133,7 +58,7 @@ public:
     }
 
     bool has_statistics() const { return options.statistics != nullptr; }
-    std::int64_t num_sums(const Layout& layout) const { return layout.size() * (has_statistics() ? 2 : 1); }
+    Layout layout(std::int64_t states) const { return {tile_rows, table.cols, states, has_statistics()}; }
 
     // f(what adds a sample to the sums): with or without statistics, which is not asked for each sample.
     template <class F>
@@ -145,9 +70,12 @@ public:
         if (!has_statistics()) return f(add);
         return f([&](std::int64_t state, std::int64_t action, double weight) {
             const double scaled = weight * scale_.scale;
-            add(state, action, weight);
-            sums[layout.square(state, action)] += scaled * scaled;
-            sums[layout.samples(state)] += 1.0;
+            double* const weights = sums + (state * layout.cols + action) * 2;
+            weights[0] += weight;
+            weights[1] += scaled * scaled;
+            double* const visits = sums + (layout.states() * layout.cols + state) * 2;
+            visits[0] += is_visit(weight) ? 1.0 : 0.0;
+            visits[1] += 1.0;
         });
     }
 
@@ -158,16 +86,25 @@ public:
     template <class IsVisited>
     void write(std::int64_t origin, std::int64_t begin, std::int64_t end, const Layout& layout,
                const double* sums, IsVisited is_visited, double* statistics, void* scratch) {
+        const std::int64_t most =
+            has_statistics() ? std::max<std::int64_t>(1, kApart / (tile_rows * table.cols)) : end;
+        const Array<double> apart(has_statistics() ? 2 * most * tile_rows * (table.cols + 1) : 0);
         for (std::int64_t last; begin < end; begin = last) {
             const bool visited = is_visited(begin);
-            for (last = begin + 1; last < end && is_visited(last) == visited; ++last) {}
+            for (last = begin + 1; last < end && last - begin < most && is_visited(last) == visited; ++last) {
+            }
             const std::int64_t state = begin * tile_rows, first = origin + state;
             const std::int64_t count = std::min((last - begin) * tile_rows, table.rows - first);
-            if (visited) {
-                run_kernel(first, count, sums + layout.weight(state, 0), sums + layout.visits(state),
-                           scratch);
-                if (has_statistics()) add_statistics(first, count, sums, layout, state, statistics, scratch);
-            } else if (!options.accumulate)
+            const double *weights = sums + layout.weight(state, 0), *visits = sums + layout.visits(state);
+            if (visited && has_statistics()) {
+                const double* const squares = take_apart(weights, count * table.cols, apart.data());
+                double* const rest = apart.data() + 2 * count * table.cols;
+                const double* const num_samples = take_apart(visits, count, rest);
+                run_kernel(first, count, apart.data(), rest, scratch);
+                add_statistics(first, count, apart.data(), squares, num_samples, statistics, scratch);
+            } else if (visited)
+                run_kernel(first, count, weights, visits, scratch);
+            else if (!options.accumulate)
                 fill_zeros(first, count);
         }
     }
@@ -189,13 +126,19 @@ public:
     }
 
 private:
-    void add_statistics(std::int64_t first, std::int64_t count, const double* sums, const Layout& layout,
-                        std::int64_t state, double* statistics, void* scratch) {
+    static constexpr std::int64_t kApart = 1 << 11;
+
+    // The first halves of pairs to `to`, and the second halves behind them, whose place it returns.
+    static const double* take_apart(const double* pairs, std::int64_t count, double* to) {
+        for (std::int64_t i = 0; i < count; ++i) to[i] = pairs[2 * i], to[count + i] = pairs[2 * i + 1];
+        return to + count;
+    }
+    void add_statistics(std::int64_t first, std::int64_t count, const double* weights, const double* squares,
+                        const double* num_samples, double* statistics, void* scratch) {
         bool all_possible = true;
         const std::int64_t bad = kernels().of<T>().shared_statistics(
-            logit_rows(table, options.where, first, count), sums + layout.weight(state, 0),
-            sums + layout.square(state, 0), sums + layout.samples(state), scale_, statistics, &all_possible,
-            scratch);
+            logit_rows(table, options.where, first, count), weights, squares, num_samples, scale_, statistics,
+            &all_possible, scratch);
         if (bad >= 0) lower(first_bad_, first + bad);
         if (!all_possible) all_possible_ = false;
     }
@@ -239,10 +182,10 @@ template <class T>
 void sum_over_chunks(TabularGradient<T>& gradient) {
     const Samples& samples = gradient.samples;
     const int num_threads = gradient.options.num_threads;
-    const Layout layout(gradient.tile_rows, gradient.table.cols, gradient.table.rows);
-    const std::int64_t per_chunk = std::max(tuning::kSmallestTableChunk, layout.size());
+    const Layout layout = gradient.layout(gradient.table.rows);
+    const std::int64_t per_chunk = std::max(tuning::kSmallestTableChunk, layout.size() / layout.width);
     const std::int64_t chunks = std::max<std::int64_t>(1, ceil_div(samples.size, per_chunk));
-    const std::int64_t num_sums = gradient.num_sums(layout);
+    const std::int64_t num_sums = layout.size();
     const Zeros<double> sums(chunks * num_sums);
     std::atomic<bool> good{true};
     parallel_for(chunks, num_threads, [&](std::int64_t chunk) {
@@ -254,11 +197,14 @@ void sum_over_chunks(TabularGradient<T>& gradient) {
     if (!good) samples.throw_out_of_range(num_threads);
     merge_tree(sums.data(), chunks, num_sums, num_threads);
 
-    const double* const visits =
-        sums.data() + (gradient.has_statistics() ? layout.samples(0) : layout.visits(0));
+    // Without statistics the numbers of visits, with them those of the samples, too.
+    const auto is_visited = [&](std::int64_t first, std::int64_t count) {
+        const double* const begin = sums.data() + layout.visits(first);
+        return std::any_of(begin, begin + count * layout.width, [](double n) { return n != 0; });
+    };
     if (!gradient.options.may_write_on_error) {
         for (std::int64_t state = 0; state < gradient.table.rows; ++state)
-            if (visits[state] != 0) gradient.require_action(state);
+            if (is_visited(state, 1)) gradient.require_action(state);
         gradient.throw_if_bad();
     }
     const Uninterruptible to_the_end(gradient.options.accumulate);
@@ -268,8 +214,7 @@ void sum_over_chunks(TabularGradient<T>& gradient) {
     parallel_for(tasks, num_threads, [&](std::int64_t i) {
         gradient.write(0, i * tiles, std::min(layout.tiles, (i + 1) * tiles), layout, sums.data(),
                        [&](std::int64_t tile) {
-            const double* const begin = visits + tile * layout.tile_rows;
-            return std::any_of(begin, begin + layout.tile_rows, [](double n) { return n != 0; });
+            return is_visited(tile * layout.tile_rows, layout.tile_rows);
         }, statistics.data() + i * kStatistics, thread_scratch(scratch_bytes(layout.cols)));
     }, scratch_bytes(layout.cols));
     gradient.throw_if_bad();
@@ -354,24 +299,22 @@ void sum_over_buckets(TabularGradient<T>& gradient, int log2_states) {
         gradient.throw_if_bad();
     }
     const Uninterruptible to_the_end(gradient.options.accumulate);
-    const Layout largest(gradient.tile_rows, cols, states);
+    const Layout largest = gradient.layout(states);
     const std::int64_t bytes =
-        scratch_bytes(cols) + gradient.num_sums(largest) * std::int64_t{sizeof(double)} + largest.tiles;
+        scratch_bytes(cols) + largest.size() * std::int64_t{sizeof(double)} + largest.tiles;
     const Zeros<double> statistics(buckets.count * kStatistics);
     parallel_for(buckets.count, num_threads, [&](std::int64_t bucket) {
         const std::int64_t first = bucket * states;
-        const Layout layout(gradient.tile_rows, cols, std::min(states, gradient.table.rows - first));
+        const Layout layout = gradient.layout(std::min(states, gradient.table.rows - first));
         auto* const scratch = static_cast<double*>(thread_scratch(bytes));
         double* const sums = scratch + scratch_bytes(cols) / std::int64_t{sizeof(double)};
-        bool* const is_visited = reinterpret_cast<bool*>(sums + gradient.num_sums(layout));
+        bool* const is_visited = reinterpret_cast<bool*>(sums + layout.size());
         std::fill_n(is_visited, layout.tiles, false);
         const auto clear_tile = [&](std::int64_t tile) {
             is_visited[tile] = true;
             const std::int64_t row = tile * gradient.tile_rows;
-            for (std::int64_t first = 0; first < gradient.num_sums(layout); first += layout.size()) {
-                std::fill_n(sums + first + layout.weight(row, 0), gradient.tile_rows * cols, 0.0);
-                std::fill_n(sums + first + layout.visits(row), gradient.tile_rows, 0.0);
-            }
+            std::fill_n(sums + layout.weight(row, 0), gradient.tile_rows * cols * layout.width, 0.0);
+            std::fill_n(sums + layout.visits(row), gradient.tile_rows * layout.width, 0.0);
         };
         gradient.with_adder(layout, sums, [&](auto add) {
             buckets.for_each(bucket, [&](const Buckets::Sample& s) {

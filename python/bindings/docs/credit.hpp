@@ -85,4 +85,75 @@ Examples
 array([0.75, 0.5 ])
 )";
 
+inline constexpr const char* moments =
+R"(moments(groups)
+--
+
+Mean, spread and extremes of each group of numbers.
+
+The mean and the spread are in units of `unit`, a power of 2. It is 1 unless squares overflow or underflow.
+
+Parameters
+----------
+groups : (groups, samples) float64 array
+    A group per row, of at least one number.
+
+Returns
+-------
+(groups, 6) float64 array
+    The columns are unit, pivot = groups[:, 0] / unit, the mean of groups / unit - pivot, the root of the
+    sum of the squared deviations from it, the least and the greatest number. NaN if a number is not finite.
+
+Raises
+------
+TypeError
+    Numbers of another dtype.
+ValueError
+    A wrong shape, or groups of no numbers.
+
+Examples
+--------
+>>> import numpy as np
+>>> from scorefn import _core
+>>> _core.moments(np.array([[1.0, 2.0, 3.0, 4.0, 5.0]]))[0, :3]
+array([1., 1., 2.])
+)";
+
+inline constexpr const char* standardize =
+R"(standardize(groups, moments, factors)
+--
+
+Center and scale each group of numbers by its moments.
+
+The result is factors * (groups / unit - pivot - mean), and exactly 0 where the factor is 0.
+
+Parameters
+----------
+groups : (groups, samples) float64 array
+    A group per row.
+moments : (groups, 6) float64 array
+    What `moments` returns.
+factors : (groups, 1) float64 array
+    One factor per group.
+
+Returns
+-------
+(groups, samples) float64 array
+
+Raises
+------
+TypeError
+    Numbers of another dtype.
+ValueError
+    A wrong shape, or groups of no numbers.
+
+Examples
+--------
+>>> import numpy as np
+>>> from scorefn import _core
+>>> x = np.array([[1.0, 2.0, 6.0]])
+>>> _core.standardize(x, _core.moments(x), np.array([[0.5]]))
+array([[-1. , -0.5,  1.5]])
+)";
+
 }  // namespace scorefn::python::docs

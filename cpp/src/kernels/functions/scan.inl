@@ -106,57 +106,65 @@ void store_numbers(const double* x, std::int64_t count, T* to) {
     });
 }
 
-// The same for one time, from the arrays and to them; the flags are in the tile.
-template <class T>
-bool scan_row(const StepRow<T>& row, const StepTile& flags, std::int64_t count, const ScanFormula& by,
-              double* x) {
+// The same for one time, from the arrays and to them; the flags are in the tile, if there are any.
+template <bool has_flags, class T, class TermsOf>
+SCOREFN_INLINE bool scan_row(const StepRow<T>& row, std::int64_t count, const ScanFormula& by, double* x,
+                             TermsOf terms_of) {
+    const auto zero = Lanes<double>::splat(0), one = Lanes<double>::splat(1);
     auto bad = Mask<double>::splat(0);
-    with_formula(by, [&](auto terms_of) SCOREFN_INLINE_LAMBDA {
-        const auto step = [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
-            const auto at = [&](const T* numbers) SCOREFN_INLINE_LAMBDA {
-                if (!numbers) return Lanes<double>::splat(0);
-                __builtin_prefetch(reinterpret_cast<const char*>(numbers + i) + kBytesAhead);
-                return load_doubles(numbers + i, extent);
-            };
-            const auto valid = load(flags.valid + i, extent, 0.0);
-            const ScanTerms terms =
-                terms_of({at(row.rewards), at(row.values), at(row.next_values),
-                          load(flags.terminated + i, extent, 0.0), load(flags.truncated + i, extent, 0.0)},
-                         by);
-            bad = bad | ((terms.u - terms.u != 0.0) & (valid != 0.0));
-            const ScanStep next(terms.u, terms.v, valid, load(x + i, extent, 0.0));
-            store(next.x, x + i, extent);
-            return next.result;
+    const auto step = [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
+        const auto at = [&](const T* numbers) SCOREFN_INLINE_LAMBDA {
+            if (!numbers) return zero;
+            __builtin_prefetch(reinterpret_cast<const char*>(numbers + i) + kBytesAhead);
+            return load_doubles(numbers + i, extent);
         };
-        // As many as a vector of T has.
-        const auto results = [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
-            Doubles<T> all = Doubles<T>::splat(0);
-            for (int p = 0; p < all.count; ++p) {
-                const std::int64_t first = i + 8 * p;
-                if constexpr (std::is_same<decltype(extent), Part>::value) {
-                    const std::int64_t left = extent.count - 8 * p;
-                    if (left >= 8)
-                        all.part[p] = step(first, Whole<1>{});
-                    else if (left > 0)
-                        all.part[p] = step(first, Part{left});
-                } else {
-                    all.part[p] = step(first, extent);
-                }
+        const auto flag = [&](const double* flags)
+                              SCOREFN_INLINE_LAMBDA { return load(flags + i, extent, 0.0); };
+        ScanNumbers numbers{at(row.rewards), at(row.values), at(row.next_values), zero, zero};
+        if (has_flags)
+            numbers.terminated = flag(row.flags->terminated), numbers.truncated = flag(row.flags->truncated);
+        const auto valid = has_flags ? flag(row.flags->valid) : one;
+        const ScanTerms terms = terms_of(numbers, by);
+        bad = bad | ((terms.u - terms.u != 0.0) & (valid != 0.0));
+        const ScanStep next(terms.u, terms.v, valid, load(x + i, extent, 0.0));
+        store(next.x, x + i, extent);
+        return next.result;
+    };
+    // As many as a vector of T has.
+    const auto results = [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
+        Doubles<T> all = Doubles<T>::splat(0);
+        for (int p = 0; p < all.count; ++p) {
+            const std::int64_t first = i + 8 * p;
+            if constexpr (std::is_same<decltype(extent), Part>::value) {
+                const std::int64_t left = extent.count - 8 * p;
+                if (left >= 8)
+                    all.part[p] = step(first, Whole<1>{});
+                else if (left > 0)
+                    all.part[p] = step(first, Part{left});
+            } else {
+                all.part[p] = step(first, extent);
             }
-            return narrow(all);
-        };
-        if (row.is_streamed) {
-            NonTemporalStore<T> stream(row.out);
-            stream.put(0, count, results);
-            stream.finish();
-            store_fence();
-        } else {
-            for_each_vector<T, 1>(count, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
-                store(results(i, extent), row.out + i, extent);
-            });
         }
-    });
+        return narrow(all);
+    };
+    if (row.is_streamed) {
+        NonTemporalStore<T> stream(row.out);
+        stream.put(0, count, results);
+        stream.finish();
+    } else {
+        for_each_vector<T, 1>(count, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
+            store(results(i, extent), row.out + i, extent);
+        });
+    }
     return !any(bad);
+}
+
+template <class T>
+bool scan_row(const StepRow<T>& row, std::int64_t count, const ScanFormula& by, double* x) {
+    return with_formula(by, [&](auto terms_of) SCOREFN_INLINE_LAMBDA {
+        return row.flags ? scan_row<true>(row, count, by, x, terms_of)
+                         : scan_row<false>(row, count, by, x, terms_of);
+    });
 }
 
 }  // namespace
