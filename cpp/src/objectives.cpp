@@ -122,6 +122,7 @@ ClippedSurrogateSums clipped_surrogate(const Matrix<const T>& logits, const Inde
                                        const RealVector& old_log_prob, const RealVector& advantages,
                                        double clip_range, const ObjectiveRows<T>& out, const Vector<T>& ratio,
                                        const GradientOptions& options) {
+    const StandardFloatEnvironment environment;
     ObjectiveResults<T> results;
     results.log_prob = out.log_prob, results.entropy = out.entropy, results.rows[0] = ratio;
     row_gradients<T>(logits, actions, ClippedSurrogate{old_log_prob, advantages, clip_range}, out.gradient,
