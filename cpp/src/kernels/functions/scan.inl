@@ -106,56 +106,52 @@ void store_numbers(const double* x, std::int64_t count, T* to) {
     });
 }
 
-// The same for one time, from the arrays and to them; the flags are in the tile, if there are any.
+// Results to `out`, from entry `first` on. Reads whole vectors of x.
+template <class T>
+SCOREFN_NO_INLINE void write_results(const double* x, std::int64_t first, std::int64_t count, T* out,
+                                     NonTemporalStore<T>* stream) {
+    const auto rounded = [&](std::int64_t i, auto)
+                             SCOREFN_INLINE_LAMBDA { return narrow(Doubles<T>::load(x + i)); };
+    if (stream) return stream->put(first, count, rounded);
+    for_each_vector<T, 1>(count, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
+        store(rounded(i, extent), out + first + i, extent);
+    });
+}
+
+// The same as scan_steps for one time, from the arrays and to them; the flags are in the tile, if there are any.
 template <bool has_flags, class T, class TermsOf>
 SCOREFN_INLINE bool scan_row(const StepRow<T>& row, std::int64_t count, const ScanFormula& by, double* x,
                              TermsOf terms_of) {
+    constexpr std::int64_t kAtATime = 256;
     const auto zero = Lanes<double>::splat(0), one = Lanes<double>::splat(1);
     auto bad = Mask<double>::splat(0);
-    const auto step = [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
-        const auto at = [&](const T* numbers) SCOREFN_INLINE_LAMBDA {
-            if (!numbers) return zero;
-            __builtin_prefetch(reinterpret_cast<const char*>(numbers + i) + kBytesAhead);
-            return load_doubles(numbers + i, extent);
-        };
-        const auto flag = [&](const double* flags)
-                              SCOREFN_INLINE_LAMBDA { return load(flags + i, extent, 0.0); };
-        ScanNumbers numbers{at(row.rewards), at(row.values), at(row.next_values), zero, zero};
-        if (has_flags)
-            numbers.terminated = flag(row.flags->terminated), numbers.truncated = flag(row.flags->truncated);
-        const auto valid = has_flags ? flag(row.flags->valid) : one;
-        const ScanTerms terms = terms_of(numbers, by);
-        bad = bad | ((terms.u - terms.u != 0.0) & (valid != 0.0));
-        const ScanStep next(terms.u, terms.v, valid, load(x + i, extent, 0.0));
-        store(next.x, x + i, extent);
-        return next.result;
-    };
-    // As many as a vector of T has.
-    const auto results = [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
-        Doubles<T> all = Doubles<T>::splat(0);
-        for (int p = 0; p < all.count; ++p) {
-            const std::int64_t first = i + 8 * p;
-            if constexpr (std::is_same<decltype(extent), Part>::value) {
-                const std::int64_t left = extent.count - 8 * p;
-                if (left >= 8)
-                    all.part[p] = step(first, Whole<1>{});
-                else if (left > 0)
-                    all.part[p] = step(first, Part{left});
-            } else {
-                all.part[p] = step(first, extent);
-            }
-        }
-        return narrow(all);
-    };
-    if (row.is_streamed) {
-        NonTemporalStore<T> stream(row.out);
-        stream.put(0, count, results);
-        stream.finish();
-    } else {
-        for_each_vector<T, 1>(count, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
-            store(results(i, extent), row.out + i, extent);
+    alignas(64) double results[kAtATime] = {};
+    NonTemporalStore<T> stream(row.out);
+    for (std::int64_t first = 0; first < count; first += kAtATime) {
+        const std::int64_t n = count - first < kAtATime ? count - first : kAtATime;
+        for_each_vector<double, 1>(n, [&](std::int64_t k, auto extent) SCOREFN_INLINE_LAMBDA {
+            const std::int64_t i = first + k;
+            const auto at = [&](const T* numbers) SCOREFN_INLINE_LAMBDA {
+                if (!numbers) return zero;
+                __builtin_prefetch(reinterpret_cast<const char*>(numbers + i) + kBytesAhead);
+                return load_doubles(numbers + i, extent);
+            };
+            const auto flag = [&](const double* flags)
+                                  SCOREFN_INLINE_LAMBDA { return load(flags + i, extent, 0.0); };
+            ScanNumbers numbers{at(row.rewards), at(row.values), at(row.next_values), zero, zero};
+            if (has_flags)
+                numbers.terminated = flag(row.flags->terminated),
+                numbers.truncated = flag(row.flags->truncated);
+            const auto valid = has_flags ? flag(row.flags->valid) : one;
+            const ScanTerms terms = terms_of(numbers, by);
+            bad = bad | ((terms.u - terms.u != 0.0) & (valid != 0.0));
+            const ScanStep next(terms.u, terms.v, valid, load(x + i, extent, 0.0));
+            store(next.x, x + i, extent);
+            store(next.result, results + k, extent);
         });
+        write_results(results, first, n, row.out, row.is_streamed ? &stream : nullptr);
     }
+    stream.finish();
     return !any(bad);
 }
 
