@@ -145,6 +145,19 @@ class EstimateStep(Step):
         self.where = self.options.get("where")
         if self.where is not None and self.function == "score_gradient":
             self.where = self.where[0]
+        self.inputs["actions"] = self.drawn()
+
+    def drawn(self) -> Array:
+        """Actions that the policy can take, as an estimate refuses others."""
+        policy = self.policy_of(self.inputs)
+        if policy.kind == "logits":
+            n = len(self.inputs["actions"])
+            sample = policy.sample(num_samples=n, rng=self.rng, where=self.where)
+        elif policy.kind == "tabular":
+            sample = policy.sample(self.inputs["states"], rng=self.rng)
+        else:
+            sample = policy.sample(self.inputs["features"], rng=self.rng, where=self.where)
+        return np.asarray(sample.actions)
 
     @property
     def name(self) -> str:
@@ -186,7 +199,9 @@ class EstimateStep(Step):
         returns, gae, advantages, gradient = expected
         n = len(returns)
         a = g = 0.0
-        close = {"rel_tol": 1e-12, "abs_tol": 1e-12}  # some tens of numbers near 1 count
+        # Some tens of numbers near 1 count, and the result is rounded to its dtype.
+        rounding = 0.0 if returns.dtype == np.float64 else 2.0**-24
+        close = {"rel_tol": rounding + 1e-12, "abs_tol": 1e-12}
         for t in reversed(range(n)):
             r = float(self.inputs["weights"][t])
             discount = 0.0 if self.terminated[t] else DISCOUNT
@@ -194,13 +209,13 @@ class EstimateStep(Step):
             a = discount * r + discount * GAE_LAMBDA * a  # values and next_values are r, too
             assert math.isclose(returns[t], g, **close), "returns"
             assert math.isclose(gae[t], a, **close), "generalized advantages"
-        inputs = {**self.inputs, "weights": advantages / n}
+        inputs = {**self.inputs, "weights": advantages}
         if self.function == "score_gradient":
             inputs["logits"] = inputs["logits"][0]
-        composed = call(
-            self.function, inputs, entropy_coef=self.reinforce.entropy_coef / n, where=self.where
+        total = call(
+            self.function, inputs, entropy_coef=self.reinforce.entropy_coef, where=self.where
         )
-        assert same_bits(gradient, composed), "not the gradient of the advantages"
+        assert same_bits(gradient, total / n), "not the mean gradient of the advantages"
 
 
 def random_step(seed: int, number: int, functions: list[str]) -> Step:
