@@ -63,19 +63,22 @@ public:
     // f(what adds a sample to the sums): with or without statistics, which is not asked for each sample.
     template <class F>
     auto with_adder(const Layout& layout, double* sums, F f) const {
-        const auto add = [this, &layout, sums](std::int64_t state, std::int64_t action, double weight) {
-            sums[layout.weight(state, action)] += weight;
-            sums[layout.visits(state)] += is_visit(weight) ? 1.0 : 0.0;
-        };
-        if (!has_statistics()) return f(add);
-        return f([&](std::int64_t state, std::int64_t action, double weight) {
-            const double scaled = weight * scale_.scale;
-            double* const weights = sums + (state * layout.cols + action) * 2;
+        const std::int64_t cols = layout.cols;
+        double* const visits = sums + layout.visits(0);
+        const bool all_are_visits = options.entropy_coef != 0;
+        if (!has_statistics())
+            return f([=](std::int64_t state, std::int64_t action, double weight) {
+                sums[state * cols + action] += weight;
+                visits[state] += weight != 0 || all_are_visits ? 1.0 : 0.0;
+            });
+        const double scale = scale_.scale;
+        return f([=](std::int64_t state, std::int64_t action, double weight) {
+            const double scaled = weight * scale;
+            double* const weights = sums + (state * cols + action) * 2;
             weights[0] += weight;
             weights[1] += scaled * scaled;
-            double* const visits = sums + (layout.states() * layout.cols + state) * 2;
-            visits[0] += is_visit(weight) ? 1.0 : 0.0;
-            visits[1] += 1.0;
+            visits[2 * state] += weight != 0 || all_are_visits ? 1.0 : 0.0;
+            visits[2 * state + 1] += 1.0;
         });
     }
 
