@@ -11,7 +11,7 @@ constexpr Nanoseconds kMillisecond = 1'000'000;
 
 // Asked for at `asked`: two threads share `work` equally, and the caller waits for the other `waited` longer.
 SharedRegion shared_at(Nanoseconds asked, Nanoseconds work, Nanoseconds waited) {
-    return {asked, asked, asked + work / 2, asked + work / 2 + waited, work / 2};
+    return {asked, asked + work / 2 + waited, work / 2, work / 2};
 }
 
 // Of one thread that calls again and again: `work` a region by itself, half of it with help.
@@ -45,10 +45,10 @@ struct Caller {
 void test_loss() {
     CHECK(shared_at(7, 1000, 0).loss() == -500);
     CHECK(shared_at(7, 1000, 600).loss() == 100);
-    CHECK((SharedRegion{0, 300, 800, 1000, 500}.loss() == 0));  // also before it began
-    CHECK((SharedRegion{0, 0, 400, 400, 2800}.loss() == -2800));
-    CHECK((SharedRegion{0, 900, 901, 902, 100}.loss() == 801));
-    CHECK((SharedRegion{0, 0, 10, 1000, 980}.loss() == 10));  // the other one had the largest task
+    CHECK((SharedRegion{0, 1000, 500, 500}.loss() == 0));  // wherever it waited
+    CHECK((SharedRegion{0, 400, 400, 2800}.loss() == -2800));
+    CHECK((SharedRegion{0, 902, 1, 100}.loss() == 801));
+    CHECK((SharedRegion{0, 1000, 10, 980}.loss() == 10));  // the other one had the largest task
 }
 
 void test_small_losses_do_not_count() {

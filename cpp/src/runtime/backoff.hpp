@@ -12,17 +12,13 @@ using Nanoseconds = std::int64_t;
 // What the calling thread saw of a region that it shared.
 struct SharedRegion {
     Nanoseconds asked;   // before the others are woken
-    Nanoseconds began;   // its own part
-    Nanoseconds done;    // with its own part
-    Nanoseconds ended;   // when the others were done, too
-    Nanoseconds helped;  // for so long the others had a CPU for their parts, all together
+    Nanoseconds ended;   // when all were done
+    Nanoseconds worked;  // for so long it had a CPU for its own part
+    Nanoseconds helped;  // for so long the others had one for their parts, all together
 
     // How much longer the region took than the calling thread would have taken alone; negative if sharing paid. Tasks may
     // differ in size, so their number tells nothing.
-    Nanoseconds loss() const {
-        const Nanoseconds took = ended - asked;
-        return took - (done - began) - helped;
-    }
+    Nanoseconds loss() const { return (ended - asked) - worked - helped; }
 };
 
 // After a loss the thread works alone, for a multiple of what it lost. The first multiple is small, so that a hiccup costs

@@ -88,14 +88,16 @@ public:
         work(is_caller);
         region_of_this_thread = nullptr;
     }
-    // As one of the caller's team.
-    void help() {
+    // For how long this thread had a CPU for its part of the tasks.
+    Nanoseconds work_measured(bool is_caller) {
         const Nanoseconds began = now(), before = cpu_time();
-        work_in_team(false);
+        work_in_team(is_caller);
         const Nanoseconds took = now() - began;
         // To ask for a CPU time takes up to a microsecond, and a short part hides no loss.
-        helped_ += took < Backoff::kSmallLoss / 2 ? took : cpu_time() - before;
+        return took < Backoff::kSmallLoss / 2 ? took : cpu_time() - before;
     }
+    // As one of the caller's team.
+    void help() { helped_ += work_measured(false); }
     void rethrow() const {
         if (failure_) std::rethrow_exception(failure_);
     }
@@ -196,11 +198,7 @@ void run_shared(Region& region, int num_threads, Nanoseconds asked) {
     num_shared.fetch_add(1, std::memory_order_relaxed);
     SharedRegion seen{};
     seen.asked = asked;
-    const auto work_as_caller = [&] {
-        seen.began = now();
-        region.work_in_team(true);
-        seen.done = now();
-    };
+    const auto work_as_caller = [&] { seen.worked = region.work_measured(true); };
     bool starts_pool = false;  // which is paid once and says nothing of the next region
     if (can_use_openmp(num_threads)) {
         starts_pool = num_threads > pool_size;
