@@ -1,4 +1,4 @@
-"""The references of `scorefn.testing` for credit: one step after the other, in float64."""
+"""References of credit: one step after the other, in float64."""
 
 from __future__ import annotations
 

@@ -1,0 +1,42 @@
+"""Readable NumPy reference implementations (float64), the ground truth in the tests.
+
+They take the arguments of their namesakes (without ``out``, ``accumulate`` and ``num_threads``),
+keep the same conventions for ``-inf``, masks and NaN, and return float64. For float32 logits each
+result has an error of a few float64 roundings, so it can check float32 results to the last bit. For
+float64 logits a probability may be off by |z - max z| ULP, because z - max z is rounded: check
+float64 results with more digits (mpmath).
+
+A row with a NaN or +inf in an allowed slot is NaN throughout, and `sample` refuses it. A masked or
+``-inf`` slot of any other row has log-probability -inf, probability 0 and gradient exactly 0.
+
+`ulp_error` and `central_difference` help to test your own code.
+"""
+
+from .checks import central_difference, ulp_error
+from .credit import discounted_returns, gae
+from .functions import entropy, kl_divergence, log_prob, log_softmax, logsumexp, softmax
+from .gradients import linear_gradient, score, score_gradient, tabular_gradient
+from .objectives import clipped_surrogate, policy_gradient
+from .random import philox4x32, philox_uniforms, sample
+
+__all__ = [
+    "central_difference",
+    "clipped_surrogate",
+    "discounted_returns",
+    "entropy",
+    "gae",
+    "kl_divergence",
+    "linear_gradient",
+    "log_prob",
+    "log_softmax",
+    "logsumexp",
+    "philox4x32",
+    "philox_uniforms",
+    "policy_gradient",
+    "sample",
+    "score",
+    "score_gradient",
+    "softmax",
+    "tabular_gradient",
+    "ulp_error",
+]
