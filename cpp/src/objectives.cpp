@@ -1,3 +1,4 @@
+#include <cstdio>
 #include <limits>
 #include <scorefn/categorical.hpp>
 #include <scorefn/objectives.hpp>
@@ -124,7 +125,7 @@ ClippedSurrogateSums clipped_surrogate(const Matrix<const T>& logits, const Inde
                                        const GradientOptions& options) {
     const StandardFloatEnvironment environment;
     ObjectiveResults<T> results;
-    results.log_prob = out.log_prob, results.entropy = out.entropy, results.rows[0] = ratio;
+    results.log_prob = out.log_prob, results.entropy = out.entropy, results.writes[0] = ratio;
     row_gradients<T>(logits, actions, ClippedSurrogate{old_log_prob, advantages, clip_range}, out.gradient,
                      results, options);
     const auto rows = static_cast<double>(logits.rows);
@@ -176,6 +177,14 @@ ClippedSurrogateSums clipped_surrogate(const Matrix<const T>& logits, std::int64
 }
 
 }  // namespace
+
+void require_option(const ObjectiveOption& option, double value) {
+    if (option.is_open ? value > option.least : value >= option.least) return;
+    char message[200];
+    std::snprintf(message, sizeof message, "%s must be %s %g, got %g", option.name,
+                  option.is_open ? "greater than" : "at least", option.least, value);
+    throw std::invalid_argument(message);
+}
 
 #define SCOREFN_DEFINE(T)                                                                                   \
     double policy_gradient(Matrix<const T> logits, IndexVector actions, RealVector weights,                 \

@@ -12,117 +12,104 @@ namespace scorefn::python {
 
 namespace {
 
-int kind_of(py::handle name) {
+int place_of(py::handle name) {
     const std::string wanted = py::cast<std::string>(name);
-    for (std::size_t kind = 0; kind < std::size(kObjectives); ++kind) {
-        if (wanted == kObjectives[kind].name) {
-            return static_cast<int>(kind);
+    for (int place = 0; place < DeclaredObjectives::size; ++place) {
+        if (wanted == DeclaredObjectives::declarations[place].name) {
+            return place;
         }
     }
     throw py::value_error("objective must be the name of a declared one, got '" + wanted + "'");
 }
 
-// The numbers, options and results of an objective for samples of this shape. `numbers` has the arrays in the order of the
-// declaration, `options` the values.
-class Terms {
+// An objective with its numbers, in the order of the declaration, and what a pass gives beside the gradient.
+class ObjectiveCall {
 public:
-    Terms(py::handle name, py::handle numbers, py::handle options, const Shape& samples, ResultType type)
-        : names_(kObjectives[kind_of(name)]), samples_(samples), type_(std::move(type)) {
-        objective_.kind = static_cast<ObjectiveKind>(&names_ - kObjectives);
+    ObjectiveCall(py::handle name, py::handle numbers, py::handle options, const Shape& samples,
+                  ResultType type)
+        : declared_(DeclaredObjectives::declarations[place_of(name)]),
+          samples_(samples),
+          type_(std::move(type)),
+          log_prob_(per_sample()),
+          entropy_(per_sample()) {
+        objective_.place = place_of(name);
         const auto arrays = py::cast<py::tuple>(numbers);
         const auto values = py::cast<py::tuple>(options);
-        for (std::size_t i = 0; i < kMostTerms && names_.reals[i]; ++i) {
-            numbers_.emplace_back(arrays[i], samples, names_.reals[i]);
+        for (std::size_t i = 0; i < kMostTerms && declared_.reads[i].name; ++i) {
+            reads_.emplace_back(arrays[i], samples, declared_.reads[i].name);
         }
-        for (std::size_t i = 0; i < kMostTerms && names_.options[i]; ++i) {
-            objective_.options[i] = to_finite(values[i], names_.options[i]);
+        for (std::size_t i = 0; i < kMostTerms && declared_.options[i].name; ++i) {
+            objective_.options[i] = to_finite(values[i], declared_.options[i].name);
         }
-        for (std::size_t i = 0; i < kMostTerms && names_.rows[i]; ++i) {
-            rows_.push_back(per_sample());
+        for (std::size_t i = 0; i < kMostTerms && declared_.writes[i].name; ++i) {
+            writes_.push_back(per_sample());
         }
     }
 
-    Output per_sample() const { return {{}, samples_, type_, Form::vector}; }
-
-    // After the inputs are where they stay.
-    const Objective& objective() {
-        for (std::size_t i = 0; i < numbers_.size(); ++i) {
-            objective_.reals[i] = numbers_[i].vector();
+    // gradient(objective, results)
+    template <class T, class Gradient>
+    void run(Gradient gradient) {
+        for (std::size_t i = 0; i < reads_.size(); ++i) {
+            objective_.reads[i] = reads_[i].vector();
         }
-        return objective_;
-    }
-    template <class T>
-    ObjectiveResults<T> results() const {
         ObjectiveResults<T> results;
-        for (std::size_t i = 0; i < rows_.size(); ++i) {
-            results.rows[i] = rows_[i].vector<T>();
+        results.log_prob = log_prob_.vector<T>();
+        results.entropy = entropy_.vector<T>();
+        for (std::size_t i = 0; i < writes_.size(); ++i) {
+            results.writes[i] = writes_[i].vector<T>();
         }
-        return results;
-    }
-    template <class T>
-    void keep_sums(const ObjectiveResults<T>& results) {
+        gradient(objective_, results);
         std::copy_n(results.sums, kMostTerms, sums_);
     }
 
-    py::tuple rows() const {
-        py::tuple result(rows_.size());
-        for (std::size_t i = 0; i < rows_.size(); ++i) {
-            result[i] = rows_[i].result();
+    py::object result(const Output& gradient) const {
+        py::list writes, sums;
+        for (const Output& out : writes_) {
+            writes.append(out.result());
         }
-        return result;
-    }
-    py::tuple sums() const {
-        std::size_t count = 0;
-        while (count < kMostTerms && names_.sums[count]) {
-            ++count;
+        sums.append(sums_[0]);
+        for (std::size_t i = 0; i + 1 < kMostTerms && declared_.means[i].name; ++i) {
+            sums.append(sums_[i + 1]);
         }
-        py::tuple result(count);
-        for (std::size_t i = 0; i < count; ++i) {
-            result[i] = sums_[i];
-        }
-        return result;
+        return py::make_tuple(gradient.result(), log_prob_.result(), entropy_.result(), py::tuple(writes),
+                              py::tuple(sums));
     }
 
 private:
-    const ObjectiveDeclaration& names_;
+    Output per_sample() const { return {{}, samples_, type_, Form::vector}; }
+
+    const ObjectiveDeclaration& declared_;
     Shape samples_;
     ResultType type_;
     Objective objective_{};
-    std::vector<Weights> numbers_;
-    std::vector<Output> rows_;
+    std::vector<Weights> reads_;
+    Output log_prob_, entropy_;
+    std::vector<Output> writes_;
     double sums_[kMostTerms] = {};
 };
 
-py::object declarations() {
-    py::dict all;
-    for (const ObjectiveDeclaration& o : kObjectives) {
-        const auto names = [](const char* const(&of)[kMostTerms]) {
-            py::list result;
-            for (const char* name : of) {
-                if (name) {
-                    result.append(name);
-                }
-            }
-            return py::tuple(result);
-        };
-        all[o.name] = py::make_tuple(names(o.reals), names(o.options), names(o.rows), names(o.sums));
+template <class Term, std::size_t count, class Make>
+py::tuple tuple_of(const Term (&terms)[count], Make make) {
+    py::list result;
+    for (const Term& term : terms) {
+        if (term.name) {
+            result.append(make(term));
+        }
     }
-    return all;
+    return py::tuple(result);
 }
 
-py::object derivatives(py::handle objective, py::handle log_prob_, py::handle numbers, py::handle options) {
-    // One row of log-probabilities: their shape is that of the samples.
-    RealMatrix log_prob(log_prob_, "log_prob", {"(num_samples,)", false, false});
-    Terms terms(objective, numbers, options, log_prob.shape(), log_prob.result_type());
-    const Output out = terms.per_sample();
-    const Objective& of = terms.objective();
-    compute(log_prob.dtype(), {log_prob.shape(), log_prob.leading()}, [&](auto zero) {
-        using T = decltype(zero);
-        ObjectiveResults<T> results = terms.results<T>();
-        scorefn::derivatives(of, log_prob.row<T>(), out.vector<T>(), results);
-        terms.keep_sums(results);
-    });
-    return py::make_tuple(out.result(), terms.rows(), terms.sums());
+py::object declarations() {
+    py::list all;
+    const auto name_and_doc = [](const auto& term) { return py::make_tuple(term.name, term.doc); };
+    for (const ObjectiveDeclaration& o : DeclaredObjectives::declarations) {
+        const py::tuple options = tuple_of(o.options, [](const ObjectiveOption& option) {
+            return py::make_tuple(option.name, option.doc, option.standard, option.least, option.is_open);
+        });
+        all.append(py::make_tuple(o.name, o.summary, o.details, tuple_of(o.reads, name_and_doc), options,
+                                  tuple_of(o.writes, name_and_doc), tuple_of(o.means, name_and_doc)));
+    }
+    return py::tuple(all);
 }
 
 py::object rows_pass(py::handle objective, py::handle logits_, py::handle actions_, py::handle numbers,
@@ -130,20 +117,17 @@ py::object rows_pass(py::handle objective, py::handle logits_, py::handle action
     RealMatrix logits(logits_, "logits", logits_axes);
     Indices actions(actions_, "actions", logits.leading());
     Where where(where_, logits);
-    Terms terms(objective, numbers, options_, actions.shape(), logits.result_type());
-    const Output out({}, logits.shape(), logits.result_type(), Form::matrix), log_prob = terms.per_sample(),
-                                                                              entropy = terms.per_sample();
+    ObjectiveCall call(objective, numbers, options_, actions.shape(), logits.result_type());
+    const Output out({}, logits.shape(), logits.result_type(), Form::matrix);
     const GradientOptions options = to_gradient_options(entropy_coef, {}, where, {}, out);
-    const Objective& of = terms.objective();
     compute(logits, actions, [&](auto zero) {
         using T = decltype(zero);
-        ObjectiveResults<T> results = terms.results<T>();
-        results.log_prob = log_prob.vector<T>();
-        results.entropy = entropy.vector<T>();
-        scorefn::score_gradient(logits.matrix<T>(), actions.vector(), of, out.matrix<T>(), results, options);
-        terms.keep_sums(results);
+        call.run<T>([&](const Objective& of, ObjectiveResults<T>& results) {
+            scorefn::score_gradient(logits.matrix<T>(), actions.vector(), of, out.matrix<T>(), results,
+                                    options);
+        });
     });
-    return py::make_tuple(out.result(), log_prob.result(), entropy.result(), terms.rows(), terms.sums());
+    return call.result(out);
 }
 
 py::object table_pass(py::handle objective, py::handle table_, py::handle states_, py::handle actions_,
@@ -155,21 +139,17 @@ py::object table_pass(py::handle objective, py::handle table_, py::handle states
         states.repeat(actions.samples_per_row());
     }
     Where where(where_, table);
-    Terms terms(objective, numbers, options_, actions.shape(), table.result_type());
-    const Output out({}, table.shape(), table.result_type(), Form::matrix), log_prob = terms.per_sample(),
-                                                                            entropy = terms.per_sample();
+    ObjectiveCall call(objective, numbers, options_, actions.shape(), table.result_type());
+    const Output out({}, table.shape(), table.result_type(), Form::matrix);
     const GradientOptions options = to_gradient_options(entropy_coef, {}, where, {}, out);
-    const Objective& of = terms.objective();
     compute(table.dtype(), {actions.shape(), table.leading(), 1, &states}, [&](auto zero) {
         using T = decltype(zero);
-        ObjectiveResults<T> results = terms.results<T>();
-        results.log_prob = log_prob.vector<T>();
-        results.entropy = entropy.vector<T>();
-        scorefn::tabular_gradient(table.matrix<T>(), states.vector(), actions.vector(), of, out.matrix<T>(),
-                                  results, options);
-        terms.keep_sums(results);
+        call.run<T>([&](const Objective& of, ObjectiveResults<T>& results) {
+            scorefn::tabular_gradient(table.matrix<T>(), states.vector(), actions.vector(), of,
+                                      out.matrix<T>(), results, options);
+        });
     });
-    return py::make_tuple(out.result(), log_prob.result(), entropy.result(), terms.rows(), terms.sums());
+    return call.result(out);
 }
 
 py::object linear_pass(py::handle objective, py::handle features_, py::handle coef_, py::handle actions_,
@@ -178,32 +158,31 @@ py::object linear_pass(py::handle objective, py::handle features_, py::handle co
     RealMatrix coef(coef_, "coef", coef_axes);
     coef.check_dtype_of(features);
     coef.check_shape({features.shape().back(), coef.shape().back()});
-    Indices actions(actions_, "actions", features.leading());
+    Actions actions(actions_, features.leading());
     Shape logits_shape = features.leading();
     logits_shape.push_back(coef.shape().back());
     Where where(where_, logits_shape, features.axis());
-    Terms terms(objective, numbers, options_, actions.shape(), features.result_type());
-    const Output out({}, coef.shape(), coef.result_type(), Form::matrix), log_prob = terms.per_sample(),
-                                                                          entropy = terms.per_sample();
+    if (actions.have_sample_axis()) {
+        features.repeat(actions.samples_per_row());
+        where.repeat(actions.samples_per_row());
+    }
+    ObjectiveCall call(objective, numbers, options_, actions.shape(), features.result_type());
+    const Output out({}, coef.shape(), coef.result_type(), Form::matrix);
     const GradientOptions options = to_gradient_options(entropy_coef, {}, where, {}, out);
-    const Objective& of = terms.objective();
     compute(features.dtype(), {actions.shape(), features.leading()}, [&](auto zero) {
         using T = decltype(zero);
-        ObjectiveResults<T> results = terms.results<T>();
-        results.log_prob = log_prob.vector<T>();
-        results.entropy = entropy.vector<T>();
-        scorefn::linear_gradient(features.matrix<T>(), coef.matrix<T>(), actions.vector(), of,
-                                 out.matrix<T>(), results, options);
-        terms.keep_sums(results);
+        call.run<T>([&](const Objective& of, ObjectiveResults<T>& results) {
+            scorefn::linear_gradient(features.matrix<T>(), coef.matrix<T>(), actions.vector(), of,
+                                     out.matrix<T>(), results, options);
+        });
     });
-    return py::make_tuple(out.result(), log_prob.result(), entropy.result(), terms.rows(), terms.sums());
+    return call.result(out);
 }
 
 }  // namespace
 
 void bind_objective_passes(py::module_& module) {
     def<&declarations>(module, docs::declarations);
-    def<&derivatives>(module, docs::derivatives);
     def<&rows_pass>(module, docs::rows_pass);
     def<&table_pass>(module, docs::table_pass);
     def<&linear_pass>(module, docs::linear_pass);

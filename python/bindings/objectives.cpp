@@ -16,7 +16,7 @@ py::object result_class(const char* name) {
     PYBIND11_CONSTINIT static py::gil_safe_call_once_and_store<py::module_> objectives;
     const py::module_& module =
         objectives.call_once_and_store_result([] {
-        return py::module_::import("scorefn._steps");
+        return py::module_::import("scorefn.objectives");
     }).get_stored();
     return module.attr(name);
 }

@@ -36,25 +36,14 @@ from ._threads import threads
 from .config import Config, show_config
 from .credit import discounted_returns, gae
 from .estimators import Diagnostics, Estimate, Reinforce
-from .objectives import (
-    ClippedSurrogate,
-    ClippedSurrogateStep,
-    CustomObjective,
-    CustomStep,
-    WeightedLogProb,
-    WeightedLogProbStep,
-)
+from .objectives import *  # noqa: F403
 from .policies import LinearPolicy, LogitsPolicy, TabularPolicy, load_policy
 
 __version__ = version()
 _workers.watch()
 
 __all__ = [
-    "ClippedSurrogate",
-    "ClippedSurrogateStep",
     "Config",
-    "CustomObjective",
-    "CustomStep",
     "Diagnostics",
     "Estimate",
     "LinearPolicy",
@@ -63,8 +52,6 @@ __all__ = [
     "Sample",
     "SampleWithEntropy",
     "TabularPolicy",
-    "WeightedLogProb",
-    "WeightedLogProbStep",
     "clipped_surrogate",
     "credit",
     "discounted_returns",
@@ -90,3 +77,4 @@ __all__ = [
     "tabular_gradient",
     "threads",
 ]
+__all__ += objectives.__all__

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._sample import Sample as Sample
 from ._sample import SampleWithEntropy as SampleWithEntropy
-from ._steps import ClippedSurrogateStep, WeightedLogProbStep
+from .objectives import ClippedSurrogateStep, WeightedLogProbStep
 
 _Float = TypeVar("_Float", bound=np.floating[Any])
 # The gradient, log-probabilities, entropies, rows and sums of an objective.
@@ -271,13 +271,7 @@ def clipped_surrogate(
     out: NDArray[Any] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> ClippedSurrogateStep: ...
-def objective_declarations() -> dict[str, tuple[tuple[str, ...], ...]]: ...
-def objective_derivatives(
-    objective: str,
-    log_prob: NDArray[Any],
-    numbers: tuple[ArrayLike, ...],
-    options: tuple[float, ...],
-) -> tuple[NDArray[Any], tuple[NDArray[Any], ...], tuple[float, ...]]: ...
+def objective_declarations() -> tuple[tuple[Any, ...], ...]: ...
 def objective_of_logits(
     objective: str,
     logits: ArrayLike,

@@ -6,14 +6,14 @@ import os
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from . import _core
 from ._check import to_array, type_name
 from ._files import save_parameters
+from ._objective_pass import FloatArray
 from ._sample import Sample
 
-FloatArray = NDArray[np.floating[Any]]
 Rng = int | np.random.Generator | None
 
 
@@ -34,58 +34,6 @@ class GradientStatistics(NamedTuple):
     gradient: FloatArray
     entropy: float
     root_sum_square: float
-
-
-class Pass(NamedTuple):
-    """What one pass of an objective over the samples of a policy gives."""
-
-    gradient: FloatArray
-    log_prob: FloatArray
-    entropy: FloatArray
-    rows: tuple[FloatArray, ...]  # one number per sample each, as the objective declares
-    sums: tuple[float, ...]  # the first is the objective, with the entropy bonus
-
-
-class Terms(NamedTuple):
-    """A declared objective with its numbers: one per sample, and options."""
-
-    objective: str
-    numbers: tuple[ArrayLike, ...]
-    options: tuple[float, ...]
-    entropy_coef: float
-
-    def of_logits(self, logits: Any, actions: ArrayLike, where: ArrayLike | None) -> Pass:
-        return Pass(
-            *_core.objective_of_logits(
-                self.objective,
-                logits,
-                actions,
-                self.numbers,
-                self.options,
-                entropy_coef=self.entropy_coef,
-                where=where,
-            )
-        )
-
-    def of_log_prob(
-        self, log_prob: FloatArray, entropy: FloatArray
-    ) -> tuple[FloatArray, tuple[FloatArray, ...], tuple[float, ...]]:
-        """The derivatives with respect to log_prob, the rows, and the sums."""
-        numbers = tuple(np.reshape(to_array("numbers", n), -1) for n in self.numbers)
-        derivatives, rows, sums = _core.objective_derivatives(
-            self.objective, log_prob.reshape(-1), numbers, self.options
-        )
-        sums = (sums[0] + entropy_bonus(self.entropy_coef, entropy, log_prob), *sums[1:])
-        shaped = tuple(row.reshape(log_prob.shape) for row in rows)
-        return derivatives.reshape(log_prob.shape), shaped, sums
-
-
-def entropy_bonus(entropy_coef: float, entropy: FloatArray, log_prob: FloatArray) -> float:
-    """entropy_coef times the entropies of the samples. Several samples may share one entropy."""
-    if entropy_coef == 0.0 or log_prob.size == 0:
-        return 0.0
-    samples_per_entropy = log_prob.size // entropy.size
-    return entropy_coef * samples_per_entropy * float(np.sum(entropy, dtype=np.float64))
 
 
 class RowPolicy:
@@ -162,18 +110,6 @@ class RowPolicy:
         """See `Policy.entropy`."""
         mask = self._mask(observations, where)
         return _core.entropy(self.logits(observations), where=mask)
-
-    def objective_pass(
-        self, terms: Terms, observations: Any, actions: ArrayLike, where: ArrayLike | None
-    ) -> Pass:
-        """Log-probabilities first, then the gradient with the derivatives as weights."""
-        log_prob = np.asarray(self.log_prob(observations, actions, where=where))
-        entropy = np.asarray(self.entropy(observations, where=where))
-        w, rows, sums = terms.of_log_prob(log_prob, entropy)
-        gradient = self.gradient(
-            observations, actions, w, entropy_coef=terms.entropy_coef, where=where
-        )
-        return Pass(gradient, log_prob, entropy, rows, sums)
 
     def gradient(
         self,

@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from . import _core
 from ._check import check_bool, check_indices, subscript, type_name
 from ._files import save_parameters
-from ._row_policy import FloatArray, GradientStatistics, Pass, RowPolicy, Terms
+from ._objective_pass import FloatArray, Pass, Terms
+from ._row_policy import GradientStatistics, RowPolicy
 
 
 class TabularPolicy(RowPolicy):
@@ -108,21 +109,7 @@ class TabularPolicy(RowPolicy):
     ) -> Pass:
         """One softmax for each state, and the derivatives of the samples from them."""
         self._refuse(where)
-        done = Pass(
-            *_core.objective_of_table(
-                terms.objective,
-                self.parameters,
-                observations,
-                actions,
-                terms.numbers,
-                terms.options,
-                entropy_coef=terms.entropy_coef,
-                where=self.where,
-            )
-        )
-        if done.entropy.ndim > np.ndim(observations):  # one per state, however many samples it has
-            done = done._replace(entropy=done.entropy[..., 0])
-        return done
+        return terms.of_table(self.parameters, observations, actions, self.where)
 
     def logits(self, observations: Any) -> FloatArray:
         """table[states], shape (..., num_actions)."""

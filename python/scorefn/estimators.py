@@ -23,7 +23,7 @@ from ._check import (
     type_name,
 )
 from ._moments import Moments
-from ._row_policy import FloatArray
+from ._objective_pass import FloatArray
 from .credit import Baseline
 from .policies import Policy
 

@@ -21,7 +21,8 @@ from numpy.typing import ArrayLike
 from . import _core
 from ._check import check_indices, to_array
 from ._files import load_parameters
-from ._row_policy import FloatArray, GradientStatistics, Pass, Rng, RowPolicy, Terms
+from ._objective_pass import FloatArray, Pass, Terms
+from ._row_policy import GradientStatistics, Rng, RowPolicy
 from ._sample import Sample
 from ._tabular_policy import TabularPolicy
 
@@ -140,6 +141,16 @@ class LogitsPolicy(RowPolicy):
         a = check_indices("actions", actions, self.num_actions, "actions")
         return np.asarray(_core.log_softmax(self.parameters, where=where)[a])
 
+    def objective_pass(
+        self, terms: Terms, observations: Any, actions: ArrayLike, where: ArrayLike | None
+    ) -> Pass:
+        """That of a table whose only state all samples are in."""
+        entropy = np.asarray(self.entropy(None, where=where))
+        mask = None if where is None else np.reshape(where, (1, -1))
+        states = np.broadcast_to(np.intp(0), np.shape(actions))
+        done = terms.of_table(self.parameters[np.newaxis], states, actions, mask)
+        return done._replace(gradient=done.gradient[0], entropy=entropy)
+
     def gradient(
         self,
         observations: Any,
@@ -205,21 +216,7 @@ class LinearPolicy(RowPolicy):
         self, terms: Terms, observations: Any, actions: ArrayLike, where: ArrayLike | None
     ) -> Pass:
         """One pass over the features, in memory that does not grow with the number of samples."""
-        x = self._features(observations)
-        if np.ndim(actions) != x.ndim - 1:  # several actions per sample
-            return super().objective_pass(terms, observations, actions, where)
-        return Pass(
-            *_core.objective_of_features(
-                terms.objective,
-                x,
-                self.parameters,
-                actions,
-                terms.numbers,
-                terms.options,
-                entropy_coef=terms.entropy_coef,
-                where=where,
-            )
-        )
+        return terms.of_features(self._features(observations), self.parameters, actions, where)
 
     def _features(self, observations: Any) -> FloatArray:
         features = to_array("features", observations)

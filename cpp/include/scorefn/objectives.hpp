@@ -3,6 +3,7 @@
 #pragma once
 
 #include <scorefn/gradient.hpp>
+#include <scorefn/objective_list.hpp>
 
 namespace scorefn {
 
@@ -57,54 +58,12 @@ ClippedSurrogateSums clipped_surrogate(Matrix<const double> logits, std::int64_t
 
 // ---- Any objective on any policy
 
-constexpr int kMostTerms = 4;
-
-// What is known of an objective beside its formula. An unused name is null.
-struct ObjectiveDeclaration {
-    const char* name;
-    const char* reals[kMostTerms];    // one number per sample, read
-    const char* options[kMostTerms];  // one number per call
-    const char* rows[kMostTerms];     // one number per sample, written
-    const char* sums[kMostTerms];     // over samples; the first is the objective itself
-};
-
-// In the order in which kernels/objectives reads and writes them. `sums` after the first are means for the caller.
-inline constexpr ObjectiveDeclaration kObjectives[] = {
-    {"weighted_log_prob", {"weights"}, {}, {}, {"objective"}},
-    {"clipped_surrogate",
-     {"old_log_prob", "advantages"},
-     {"clip_range"},
-     {"ratio"},
-     {"objective", "approx_kl", "clip_fraction"}},
-};
-enum class ObjectiveKind { weighted_log_prob, clipped_surrogate };
-
-// An objective of log pi(a) with its numbers, as it is declared.
-struct Objective {
-    ObjectiveKind kind;
-    RealVector reals[kMostTerms];
-    double options[kMostTerms];
-};
-struct WeightedLogProb {
-    RealVector weights;
-
-    operator Objective() const { return {ObjectiveKind::weighted_log_prob, {weights}, {}}; }
-};
-struct ClippedSurrogate {
-    RealVector old_log_prob, advantages;
-    double clip_range = 0.2;
-
-    operator Objective() const {
-        return {ObjectiveKind::clipped_surrogate, {old_log_prob, advantages}, {clip_range}};
-    }
-};
-
 // What a pass tells of each sample, where there is data; and the sums, which it sets. The first is the objective, with
 // entropy_coef times the entropies where the pass has them.
 template <class T>
 struct ObjectiveResults {
     Vector<T> log_prob, entropy;
-    Vector<T> rows[kMostTerms];
+    Vector<T> writes[kMostTerms];
     double sums[kMostTerms] = {};
 };
 

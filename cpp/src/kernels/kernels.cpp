@@ -20,8 +20,8 @@
 namespace scorefn {
 namespace {
 
-template <class T>
-constexpr Kernels<T> table() {
+template <class T, class... Objectives>
+constexpr Kernels<T> table(ObjectiveList<Objectives...>) {
     return {has_minus_infinity<T>,
             are_distributions<T>,
             log_softmax<T>,
@@ -33,7 +33,7 @@ constexpr Kernels<T> table() {
             sample<T>,
             weighted_log_prob_gradient<T>,
             objective_gradient<T>,
-            {coefficients<objectives::WeightedLogProb, T>, coefficients<objectives::ClippedSurrogate, T>},
+            {coefficients<Objectives, T>...},
             shared_gradient<T>,
             shared_statistics<T>,
             linear_widen<T>,
@@ -64,7 +64,7 @@ const KernelTable SCOREFN_TABLE(SCOREFN_ISA_NAME) = {SCOREFN_STRING(SCOREFN_ISA_
                                                      scan_steps,
                                                      store_fence,
                                                      sample_moments,
-                                                     table<float>(),
-                                                     table<double>()};
+                                                     table<float>(DeclaredObjectives{}),
+                                                     table<double>(DeclaredObjectives{})};
 
 }  // namespace scorefn

@@ -57,9 +57,9 @@ struct RowObjective {
 // The context of a declared objective (scorefn/objectives.hpp) for some rows.
 template <class T>
 struct ObjectiveContext {
-    RealVector reals[kMostTerms];
+    RealVector reads[kMostTerms];
     double options[kMostTerms] = {};
-    Vector<T> rows[kMostTerms];                    // written if there is data
+    Vector<T> writes[kMostTerms];                  // if there is data
     alignas(64) double sums[kMostTerms][16] = {};  // a lane for each row of a tile
 };
 
@@ -162,7 +162,7 @@ struct Kernels {
                                                void* scratch);
     std::int64_t (*objective_gradient)(const LogitRows<T>&, const RowObjective<T>&, const GradientRows<T>&,
                                        const OutRows<T>&, bool accumulate, void* scratch);
-    Coefficients<T> objectives[sizeof(kObjectives) / sizeof(kObjectives[0])];  // by ObjectiveKind
+    Coefficients<T> objectives[DeclaredObjectives::size];
     // weight_sums: (rows, cols)
     std::int64_t (*shared_gradient)(const LogitRows<T>&, const double* weight_sums, const double* visits,
                                     double entropy_coef, const OutRows<T>&, bool accumulate, void* scratch);

@@ -43,23 +43,25 @@ Vector<T> from(const Vector<T>& v, std::int64_t first) {
     return v.data ? Vector<T>(&v[first], v.size - first, v.stride) : v;
 }
 
+// Throws if the value is outside the option's domain.
+void require_option(const ObjectiveOption& option, double value);
+
 template <class T>
 class ObjectivePass {
 public:
     ObjectivePass(const Objective& objective, ObjectiveResults<T>& results)
         : objective_(objective),
           results_(results),
-          coefficients_(kernels().of<T>().objectives[static_cast<int>(objective.kind)]) {}
+          coefficients_(kernels().of<T>().objectives[objective.place]) {}
 
     // Every array has a number for each sample, and every option a value of its domain.
     void check(std::int64_t samples) const {
-        const ObjectiveDeclaration& names = kObjectives[static_cast<int>(objective_.kind)];
+        const ObjectiveDeclaration& declared = DeclaredObjectives::declarations[objective_.place];
         for (int i = 0; i < kMostTerms; ++i) {
-            if (names.reals[i]) require_size(names.reals[i], objective_.reals[i], samples);
-            if (names.options[i] && !(objective_.options[i] >= 0))
-                throw std::invalid_argument(std::string(names.options[i]) + " must be at least 0, got " +
-                                            std::to_string(objective_.options[i]));
-            if (is_given(results_.rows[i])) require_size(names.rows[i], results_.rows[i], samples);
+            if (declared.reads[i].name) require_size(declared.reads[i].name, objective_.reads[i], samples);
+            if (declared.options[i].name) require_option(declared.options[i], objective_.options[i]);
+            if (is_given(results_.writes[i]))
+                require_size(declared.writes[i].name, results_.writes[i], samples);
         }
         if (is_given(results_.log_prob)) require_size("log_prob", results_.log_prob, samples);
         if (is_given(results_.entropy)) require_size("entropy", results_.entropy, samples);
@@ -68,9 +70,9 @@ public:
     ObjectiveContext<T> context(std::int64_t first) const {
         ObjectiveContext<T> context;
         for (int i = 0; i < kMostTerms; ++i) {
-            context.reals[i] = objective_.reals[i].data ? from(objective_.reals[i], first) : RealVector();
+            context.reads[i] = objective_.reads[i].data ? from(objective_.reads[i], first) : RealVector();
             context.options[i] = objective_.options[i];
-            context.rows[i] = from(results_.rows[i], first);
+            context.writes[i] = from(results_.writes[i], first);
         }
         return context;
     }

@@ -13,15 +13,16 @@ The objectives that the core declares.
 
 Returns
 -------
-dict
-    For each name the names of the numbers per sample, of the options, of the results per sample, and of the
-    sums over samples.
+tuple
+    For each its name, summary and details, then its numbers per sample, options, results per sample, and means over
+    samples: pairs of a name and what it says, for options also the default, the least value, and whether the value
+    must be greater.
 
 Examples
 --------
 >>> from scorefn import _core
->>> _core.objective_declarations()["weighted_log_prob"]
-(('weights',), (), (), ('objective',))
+>>> [name for name, *_ in _core.objective_declarations()][:2]
+['WeightedLogProb', 'ClippedSurrogate']
 )";
 
 #define SCOREFN_DOC_TERMS                                                           \
@@ -44,40 +45,6 @@ Examples
     "entropy_coef : float\n    Weight of the entropies.\n"       \
     "where : bool array, optional\n    Allowed actions (True).\n"
 
-inline constexpr const char* derivatives =
-    R"(objective_derivatives(objective, log_prob, numbers, options)
---
-
-The derivatives of an objective with respect to log pi(a).
-
-Parameters
-----------
-objective : str
-log_prob : (num_samples,) array
-)" SCOREFN_DOC_TERMS R"(
-Returns
--------
-derivatives : array
-    With these as its weights, REINFORCE has the gradient of the objective.
-rows, sums : tuple of arrays, tuple of float
-    In the order of the declaration.
-
-Raises
-------
-TypeError, ValueError
-    A wrong kind, shape or value.
-
-Examples
---------
->>> import numpy as np
->>> from scorefn import _core
->>> numbers = np.array([-1.0, -1.0]), np.array([2.0, 0.0])
->>> w, (ratio,), (objective, kl, clipped) = _core.objective_derivatives(
-...     "clipped_surrogate", np.array([-1.0, -1.0]), numbers, (0.2,))
->>> w, objective
-(array([2., 0.]), 2.0)
-)";
-
 inline constexpr const char* rows_pass =
     R"(objective_of_logits(objective, logits, actions, numbers, options, *, entropy_coef=0.0, where=None)
 --
@@ -94,7 +61,7 @@ Examples
 --------
 >>> import numpy as np
 >>> from scorefn import _core
->>> _core.objective_of_logits("weighted_log_prob", np.zeros((1, 2)), [0], ([2.0],), ())[0]
+>>> _core.objective_of_logits("WeightedLogProb", np.zeros((1, 2)), [0], ([2.0],), ())[0]
 array([[ 1., -1.]])
 )";
 
@@ -116,7 +83,7 @@ Examples
 --------
 >>> import numpy as np
 >>> from scorefn import _core
->>> _core.objective_of_table("weighted_log_prob", np.zeros((2, 2)), [1], [0], ([2.0],), ())[0]
+>>> _core.objective_of_table("WeightedLogProb", np.zeros((2, 2)), [1], [0], ([2.0],), ())[0]
 array([[ 0.,  0.],
        [ 1., -1.]])
 )";
@@ -139,7 +106,7 @@ Examples
 >>> import numpy as np
 >>> from scorefn import _core
 >>> x = np.array([[3.0]])
->>> _core.objective_of_features("weighted_log_prob", x, np.zeros((1, 2)), [0], ([2.0],), ())[0]
+>>> _core.objective_of_features("WeightedLogProb", x, np.zeros((1, 2)), [0], ([2.0],), ())[0]
 array([[ 3., -3.]])
 )";
 

@@ -8,13 +8,12 @@
 
 namespace scorefn {
 namespace {
-namespace objectives {
-
-struct ClippedSurrogate {
+template <>
+struct Formula<ClippedSurrogate> {
     template <class T>
     SCOREFN_OFTEN_INLINE static Lanes<T> derivative(const ObjectiveTile<T>& rows, Lanes<T> log_prob) {
-        const auto advantages = widen(rows.real(1));
-        const Ratio<T> of_rows(log_prob, rows.real(0));
+        const auto advantages = widen(rows.read(1));
+        const Ratio<T> of_rows(log_prob, rows.read(0));
         const double low = 1.0 - rows.option(0), high = 1.0 + rows.option(0);
         Doubles<T> objective, derivative, is_outside;
         for (int p = 0; p < objective.count; ++p) {
@@ -32,6 +31,5 @@ struct ClippedSurrogate {
     }
 };
 
-}  // namespace objectives
 }  // namespace
 }  // namespace scorefn

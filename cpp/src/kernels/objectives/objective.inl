@@ -28,12 +28,12 @@ struct ObjectiveTile {
     std::int64_t first;
     int count;
 
-    // Numbers of the rows, and options, by their places in the declaration.
-    SCOREFN_INLINE Lanes<T> real(int i) const { return load_reals<T>(context.reals[i], first, count); }
+    // All by their places in the declaration.
+    SCOREFN_INLINE Lanes<T> read(int i) const { return load_reals<T>(context.reads[i], first, count); }
     SCOREFN_INLINE double option(int i) const { return context.options[i]; }
 
     SCOREFN_INLINE void write(int i, Lanes<T> values) const {
-        const Vector<T>& out = context.rows[i];
+        const Vector<T>& out = context.writes[i];
         if (out.data) store_rows(values, first, count, out.data, out.stride);
     }
     SCOREFN_INLINE void add(int i, Doubles<T> values) const {
@@ -43,11 +43,15 @@ struct ObjectiveTile {
     }
 };
 
-// Formula::derivative(rows, log pi) as a function for the table of kernels.
-template <class Formula, class T>
+// Formula<Objective>::derivative(rows, log pi) sets the derivatives, writes the numbers of the rows and adds the sums.
+template <class Objective>
+struct Formula;
+
+// The formula as a function for the table of kernels.
+template <class Objective, class T>
 void coefficients(void* context, std::int64_t first, int count, const T* log_prob, T* derivative) {
     const ObjectiveTile<T> rows{*static_cast<ObjectiveContext<T>*>(context), first, count};
-    Formula::derivative(rows, Lanes<T>::load(log_prob)).store(derivative);
+    Formula<Objective>::derivative(rows, Lanes<T>::load(log_prob)).store(derivative);
 }
 
 }  // namespace

@@ -27,19 +27,17 @@ struct KnownWeights {
     SCOREFN_INLINE void finish() const { objective.add_to(total); }
 };
 
-namespace objectives {
-
 // The same as a function of log pi(a), for policies that ask for it.
-struct WeightedLogProb {
+template <>
+struct Formula<WeightedLogProb> {
     template <class T>
     SCOREFN_INLINE static Lanes<T> derivative(const ObjectiveTile<T>& rows, Lanes<T> log_prob) {
-        const Lanes<T> w = rows.real(0);
+        const Lanes<T> w = rows.read(0);
         const auto is_zero = w == T(0);  // times a log-prob of -inf, too
         rows.add(0, widen(select(is_zero, T(0), w)) * widen(select(is_zero, T(0), log_prob)));
         return w;
     }
 };
 
-}  // namespace objectives
 }  // namespace
 }  // namespace scorefn

@@ -1,0 +1,115 @@
+// The objectives of log pi(a) that the library has, each declared once. A declaration says what an objective reads and writes,
+// by name; its formula is kernels/objectives/<name>.inl. Calls, bindings, docs and tests follow from both.
+#pragma once
+
+#include <scorefn/views.hpp>
+#include <type_traits>
+
+namespace scorefn {
+
+// A number of each sample: read, or written as a result. `doc` is a sentence or two.
+struct SampleNumber {
+    const char* name;
+    const char* doc;
+};
+// One number per call, at least `least` or, if that is open, greater.
+struct ObjectiveOption {
+    const char* name;
+    double standard;
+    double least;
+    bool is_open;
+    const char* doc;
+};
+// A sum over the samples beside the objective, which the caller sees as a mean.
+struct SampleMean {
+    const char* name;
+    const char* doc;
+};
+
+// An objective has at most so many of each, and of sums one more: the objective itself.
+constexpr int kMostTerms = 4;
+
+// What is known of an objective beside its formula. A name that is not used is null.
+struct ObjectiveDeclaration {
+    const char* name;
+    const char* summary;  // one line: the formula
+    const char* details;  // and its source
+    SampleNumber reads[kMostTerms];
+    ObjectiveOption options[kMostTerms];
+    SampleNumber writes[kMostTerms];
+    SampleMean means[kMostTerms - 1];
+};
+
+// A name means the same in every objective.
+namespace terms {
+inline constexpr SampleNumber
+    weights{"weights", "The factor of each sample: a return, an advantage, or an importance ratio times either."},
+    old_log_prob{"old_log_prob",
+                 "The log-probability of each action when it was drawn, as `sample` and `log_prob` give it."},
+    advantages{"advantages", "The advantage of each action. One of 0 adds exactly 0."},
+    ratio{"ratio", "r_i = pi(a_i | x_i) / exp(old_log_prob_i)."};
+inline constexpr ObjectiveOption clip_range{"clip_range", 0.2, 0.0, false,
+                                            "Half the width of the interval around 1 that ratios are clipped to."};
+inline constexpr SampleMean
+    approx_kl{"approx_kl", "The mean of (r_i - 1) - log r_i, an estimate of KL(old || pi)."},
+    clip_fraction{"clip_fraction", "The share of the samples whose ratio is outside the clip range."};
+}  // namespace terms
+
+template <class... Objectives>
+struct ObjectiveList {
+    static constexpr int size = sizeof...(Objectives);
+    static constexpr ObjectiveDeclaration declarations[] = {Objectives::declaration...};
+
+    template <class Wanted>
+    static constexpr int place_of() {
+        int place = 0;
+        (void)((std::is_same_v<Objectives, Wanted> || (++place, false)) || ...);
+        return place;
+    }
+};
+
+struct WeightedLogProb;
+struct ClippedSurrogate;
+using DeclaredObjectives = ObjectiveList<WeightedLogProb, ClippedSurrogate>;
+
+// An objective with its numbers: what each of the following converts to.
+struct Objective {
+    int place;  // among the declared ones
+    RealVector reads[kMostTerms];
+    double options[kMostTerms];
+};
+
+struct WeightedLogProb {
+    RealVector weights;
+
+    static constexpr ObjectiveDeclaration declaration = {
+        "WeightedLogProb",
+        "REINFORCE: sum_i w_i log pi(a_i | x_i)",
+        "Williams 1992, \"Simple statistical gradient-following algorithms for connectionist reinforcement "
+        "learning\".",
+        {terms::weights},
+        {},
+        {},
+        {}};
+    operator Objective() const { return {DeclaredObjectives::place_of<WeightedLogProb>(), {weights}, {}}; }
+};
+
+struct ClippedSurrogate {
+    RealVector old_log_prob, advantages;
+    double clip_range = terms::clip_range.standard;
+
+    static constexpr ObjectiveDeclaration declaration = {
+        "ClippedSurrogate",
+        "PPO's clipped surrogate: sum_i min(r_i A_i, clip(r_i) A_i)",
+        "r_i = pi(a_i | x_i) / exp(old_log_prob_i), clipped to [1 - clip_range, 1 + clip_range] (Schulman et al. "
+        "2017, \"Proximal policy optimization algorithms\", equation 7).",
+        {terms::old_log_prob, terms::advantages},
+        {terms::clip_range},
+        {terms::ratio},
+        {terms::approx_kl, terms::clip_fraction}};
+    operator Objective() const {
+        return {DeclaredObjectives::place_of<ClippedSurrogate>(), {old_log_prob, advantages}, {clip_range}};
+    }
+};
+
+}  // namespace scorefn

@@ -1,0 +1,110 @@
+"""A pass of a declared objective over the samples of any policy."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _core
+from ._check import to_array
+
+FloatArray = NDArray[np.floating[Any]]
+
+
+class Pass(NamedTuple):
+    """What one pass of an objective over the samples of a policy gives."""
+
+    gradient: FloatArray
+    log_prob: FloatArray
+    entropy: FloatArray
+    writes: tuple[FloatArray, ...]  # one number per sample each, as the objective declares
+    sums: tuple[float, ...]  # the first is the objective, with the entropy bonus
+
+
+class Terms(NamedTuple):
+    """A declared objective with its numbers, one per sample, and its options."""
+
+    objective: str
+    numbers: tuple[ArrayLike, ...]
+    options: tuple[float, ...]
+    entropy_coef: float
+
+    def of_logits(self, logits: Any, actions: ArrayLike, where: ArrayLike | None) -> Pass:
+        """With respect to the logits of each sample, or of each row of several samples."""
+        if np.ndim(actions) == np.ndim(logits):
+            return self._of_rows_with_samples(to_array("logits", logits), actions, where)
+        return Pass(
+            *_core.objective_of_logits(
+                self.objective,
+                logits,
+                actions,
+                self.numbers,
+                self.options,
+                entropy_coef=self.entropy_coef,
+                where=where,
+            )
+        )
+
+    def _of_rows_with_samples(
+        self, logits: FloatArray, actions: ArrayLike, where: ArrayLike | None
+    ) -> Pass:
+        """Each row of logits is a state of its own, which its samples visit."""
+        leading = logits.shape[:-1]
+        states = np.arange(math.prod(leading)).reshape(leading)
+        rows = logits.reshape(-1, logits.shape[-1])
+        mask = None if where is None else np.broadcast_to(where, logits.shape).reshape(rows.shape)
+        done = self.of_table(rows, states, actions, mask)
+        return done._replace(gradient=done.gradient.reshape(logits.shape))
+
+    def of_table(
+        self, table: Any, states: Any, actions: ArrayLike, where: ArrayLike | None
+    ) -> Pass:
+        """With respect to a table of logits. Several samples of a state share one entropy."""
+        done = Pass(
+            *_core.objective_of_table(
+                self.objective,
+                table,
+                states,
+                actions,
+                self.numbers,
+                self.options,
+                entropy_coef=self.entropy_coef,
+                where=where,
+            )
+        )
+        if done.entropy.ndim > np.ndim(states):
+            done = done._replace(entropy=done.entropy[..., 0])
+        return done
+
+    def of_features(
+        self, features: Any, coef: Any, actions: ArrayLike, where: ArrayLike | None
+    ) -> Pass:
+        """With respect to the coefficients of a linear policy."""
+        return Pass(
+            *_core.objective_of_features(
+                self.objective,
+                features,
+                coef,
+                actions,
+                self.numbers,
+                self.options,
+                entropy_coef=self.entropy_coef,
+                where=where,
+            )
+        )
+
+
+def objective_pass(
+    policy: Any, terms: Terms, observations: Any, actions: ArrayLike, where: ArrayLike | None
+) -> Pass:
+    """By the policy's own pass if it has one, else by its logits and their adjoint."""
+    if hasattr(policy, "objective_pass"):
+        done: Pass = policy.objective_pass(terms, observations, actions, where)
+        return done
+    if not hasattr(policy, "adjoint"):  # an array of logits, which needs no adjoint
+        return terms.of_logits(policy, actions, where)
+    done = terms.of_logits(policy.logits(observations), actions, where)
+    return done._replace(gradient=policy.adjoint(observations, done.gradient))
