@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+import pickle
 from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +15,9 @@ import pytest
 from numpy.typing import NDArray
 
 import scorefn
-from scorefn import _core, testing
+from _objectives import EXAMPLES, Example, Kink
+from scorefn import _objective, _stub, testing
+from scorefn.testing.objectives import FORMULAS
 
 Array = NDArray[Any]
 N = 203  # no multiple of a tile
@@ -79,15 +86,11 @@ def make(kind: str, cols: int, dtype: Any, *, large: bool = False) -> Case:
 KINDS = ["array", "logits", "tabular", "linear", "own"]
 
 
-def numbers(cols: int, logits: Array, dtype: Any) -> tuple[Array, Array, Array]:
-    """Actions, old log-probabilities whose ratios lie on both sides of the kinks, advantages."""
+def samples(case: Case, example: Example, cols: int, dtype: Any) -> tuple[Array, dict[str, Array]]:
+    """Actions, and the numbers of the objective."""
     rng = np.random.default_rng(cols)
-    actions = rng.integers(cols, size=len(logits))
-    shift = rng.choice([-0.5, -0.1, 0.0, 0.1, 0.5], size=len(logits))
-    old = (testing.log_prob(logits, actions) + shift).astype(dtype)
-    advantages = rng.normal(size=len(logits)).astype(dtype)
-    advantages[::9] = 0.0
-    return actions, old, advantages
+    actions = rng.integers(cols, size=len(case.logits))
+    return actions, example.numbers(testing.log_prob(case.logits, actions), rng, dtype)
 
 
 def assert_near(actual: Array, exact: Array, terms: float, dtype: Any) -> None:
@@ -101,68 +104,71 @@ def assert_near(actual: Array, exact: Array, terms: float, dtype: Any) -> None:
     assert (np.abs(actual.astype(np.float64) - exact) <= bound).all()
 
 
-@pytest.mark.parametrize("entropy_coef", [0.0, 0.3])
+ids = [repr(e.objective) for e in EXAMPLES]
+every_objective = pytest.mark.parametrize("example", EXAMPLES, ids=ids)
+with_entropy = pytest.mark.parametrize("entropy_coef", [0.0, 0.3])
+
+
+@every_objective
+@with_entropy
 @pytest.mark.parametrize("large", [False, True], ids=["", "large"])
 @pytest.mark.parametrize("cols", [1, 2, 6, 18, 200])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("kind", KINDS)
-def test_clipped_surrogate(
-    kind: str, dtype: Any, cols: int, large: bool, entropy_coef: float
+def test_step_is_that_of_the_reference(
+    kind: str, dtype: Any, cols: int, large: bool, entropy_coef: float, example: Example
 ) -> None:
     case = make(kind, cols, dtype, large=large)
-    actions, old, advantages = numbers(cols, case.logits, dtype)
-    objective = scorefn.ClippedSurrogate(clip_range=0.2, entropy_coef=entropy_coef)
-    step = objective.gradient(
-        case.policy, case.observations, actions, old_log_prob=old, advantages=advantages
-    )
-    exact = testing.clipped_surrogate(
-        case.logits, actions, old, advantages, entropy_coef=entropy_coef
-    )
+    actions, numbers = samples(case, example, cols, dtype)
+    objective = replace(example.objective, entropy_coef=entropy_coef)
+    step = objective.gradient(case.policy, case.observations, actions, **numbers)
+    exact = testing.objective_gradient(objective, case.logits, actions, **numbers)
     scale = np.abs(exact.gradient).sum() + 1.0
     assert_near(step.gradient, case.adjoint(exact.gradient), scale, dtype)
+    # Of numbers that have the error of a logit's, as in assert_near, up to e^1.5 times.
     eps = float(np.finfo(dtype).eps)
+    entropy = np.broadcast_to(step.entropy, exact.entropy.shape)
     np.testing.assert_allclose(step.log_prob, exact.log_prob, rtol=0, atol=400 * eps)
-    np.testing.assert_allclose(step.ratio, exact.ratio, rtol=400 * eps)
-    np.testing.assert_allclose(
-        np.broadcast_to(step.entropy, exact.entropy.shape), exact.entropy, rtol=0, atol=400 * eps
-    )
+    np.testing.assert_allclose(entropy, exact.entropy, rtol=0, atol=400 * eps)
     assert step.objective == pytest.approx(exact.objective, abs=400 * eps * scale)
-    assert step.approx_kl == pytest.approx(exact.approx_kl, rel=1e-2, abs=400 * eps)
-    assert step.clip_fraction == pytest.approx(exact.clip_fraction, abs=0.02)
+    for number in objective.declaration.writes:
+        written, expected = getattr(step, number.name), getattr(exact, number.name)
+        np.testing.assert_allclose(written, expected, rtol=400 * eps)
+    for number in objective.declaration.means:
+        # A share counts samples at a kink on either side.
+        mean, expected = getattr(step, number.name), getattr(exact, number.name)
+        assert mean == pytest.approx(expected, rel=1e-2, abs=0.02)
 
 
-@pytest.mark.parametrize("entropy_coef", [0.0, 0.3])
-@pytest.mark.parametrize("cols", [1, 2, 6, 18, 200])
+@with_entropy
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("kind", KINDS)
-def test_weighted_log_prob(kind: str, dtype: Any, cols: int, entropy_coef: float) -> None:
-    case = make(kind, cols, dtype)
-    actions, _, weights = numbers(cols, case.logits, dtype)
+@pytest.mark.parametrize("kind", ["logits", "tabular", "linear"])
+def test_weighted_log_prob_is_the_gradient_of_the_policy(
+    kind: str, dtype: Any, entropy_coef: float
+) -> None:
+    """The pass of REINFORCE with these weights, to the bit."""
+    case = make(kind, 6, dtype)
+    actions, numbers = samples(case, EXAMPLES[0], 6, dtype)
     objective = scorefn.WeightedLogProb(entropy_coef=entropy_coef)
-    step = objective.gradient(case.policy, case.observations, actions, weights=weights)
-    exact = testing.policy_gradient(case.logits, actions, weights, entropy_coef=entropy_coef)
-    scale = np.abs(exact.gradient).sum() + 1.0
-    assert_near(step.gradient, case.adjoint(exact.gradient), scale, dtype)
-    eps = float(np.finfo(dtype).eps)
-    assert step.objective == pytest.approx(exact.objective, abs=400 * eps * scale)
-    if kind in ("logits", "tabular", "linear"):
-        # The pass of REINFORCE with these weights, to the bit.
-        short = case.policy.gradient(case.observations, actions, weights, entropy_coef=entropy_coef)
-        np.testing.assert_array_equal(step.gradient, short)
+    step = objective.gradient(case.policy, case.observations, actions, **numbers)
+    short = case.policy.gradient(
+        case.observations, actions, numbers["weights"], entropy_coef=entropy_coef
+    )
+    np.testing.assert_array_equal(step.gradient, short)
 
 
-@pytest.mark.parametrize("entropy_coef", [0.0, 0.3])
+@every_objective
+@with_entropy
 @pytest.mark.parametrize("kind", ["logits", "tabular", "linear", "own"])
-def test_central_differences(kind: str, entropy_coef: float) -> None:
+def test_central_differences(kind: str, entropy_coef: float, example: Example) -> None:
     """The gradient is that of the value, in the interior and on each side of each kink."""
     case = make(kind, 4, np.float64)
-    actions, old, advantages = numbers(4, case.logits, np.float64)
-    objective = scorefn.ClippedSurrogate(clip_range=0.2, entropy_coef=entropy_coef)
+    actions, numbers = samples(case, example, 4, np.float64)
+    near_kinks(numbers, testing.log_prob(case.logits, actions), example.kinks)
+    objective = replace(example.objective, entropy_coef=entropy_coef)
 
-    def step() -> scorefn.ClippedSurrogateStep:
-        return objective.gradient(
-            case.policy, case.observations, actions, old_log_prob=old, advantages=advantages
-        )
+    def step() -> Any:
+        return objective.gradient(case.policy, case.observations, actions, **numbers)
 
     gradient = step().gradient
     parameters, h = case.policy.parameters, 1e-6
@@ -178,6 +184,20 @@ def test_central_differences(kind: str, entropy_coef: float) -> None:
         assert gradient[place] == pytest.approx((above - below) / (2 * h), abs=2e-7)
 
 
+def near_kinks(numbers: dict[str, Array], log_prob: Array, kinks: tuple[Kink, ...]) -> None:
+    """Makes the first samples lie 1e-3 to each side of each kink, in turn.
+
+    No other sample may lie at a kink exactly.
+    """
+    if not kinks:
+        return
+    numbers["old_log_prob"] += 0.01
+    for i in range(40):
+        kink, side = kinks[i % len(kinks)], 1e-3 * (-1) ** (i // len(kinks))
+        numbers["old_log_prob"][i] = log_prob[i] - kink.log_ratio - side
+        numbers["advantages"][i] = kink.advantage
+
+
 def test_a_function_of_ones_own_is_the_built_in_objective() -> None:
     def surrogate(log_prob: Array, old: Array, advantages: Array) -> tuple[Array, Array]:
         ratio = np.exp(log_prob - old)
@@ -186,7 +206,8 @@ def test_a_function_of_ones_own_is_the_built_in_objective() -> None:
 
     for kind in KINDS:
         case = make(kind, 6, np.float64)
-        actions, old, advantages = numbers(6, case.logits, np.float64)
+        actions, numbers = samples(case, EXAMPLES[1], 6, np.float64)
+        old, advantages = numbers["old_log_prob"], numbers["advantages"]
         own = scorefn.CustomObjective(surrogate, entropy_coef=0.1).gradient(
             case.policy, case.observations, actions, old=old, advantages=advantages
         )
@@ -280,12 +301,34 @@ def test_errors_name_the_numbers() -> None:
         )
 
 
-def test_declarations_are_those_of_the_classes() -> None:
-    declared = _core.objective_declarations()
-    assert set(declared) == {"weighted_log_prob", "clipped_surrogate"}
-    assert declared["clipped_surrogate"] == (
-        ("old_log_prob", "advantages"),
-        ("clip_range",),
-        ("ratio",),
-        ("objective", "approx_kl", "clip_fraction"),
-    )
+def test_every_declared_objective_has_an_example_and_a_reference() -> None:
+    declared = {d.name for d in _objective.DECLARATIONS}
+    assert declared == {e.name for e in EXAMPLES} == FORMULAS.keys()
+
+
+def test_stub_is_printed_from_the_declarations() -> None:
+    stub = Path(scorefn.objectives.__file__).with_suffix(".pyi")
+    assert stub.read_text() == _stub.stub(), "run python -m scorefn._stub > objectives.pyi"
+
+
+@every_objective
+def test_declared_names_are_the_signature(example: Example) -> None:
+    declared = example.objective.declaration
+    parameters = inspect.signature(type(example.objective).gradient).parameters
+    assert [n.name for n in declared.reads] == [
+        p.name for p in parameters.values() if p.kind is p.KEYWORD_ONLY and p.name != "where"
+    ]
+    for name in [*parameters][1:]:
+        assert f"{name} : " in inspect.getdoc(type(example.objective).gradient)
+    with pytest.raises(TypeError, match=f"{declared.name}.gradient\\(\\) takes the numbers"):
+        example.objective.gradient(np.zeros((1, 2)), None, [0], others=[1.0])
+
+
+def test_objectives_are_values() -> None:
+    objective = scorefn.ClippedSurrogate(clip_range=0.1, entropy_coef=0.01)
+    assert objective == pickle.loads(pickle.dumps(objective)) != scorefn.ClippedSurrogate()
+    assert repr(objective) == "ClippedSurrogate(clip_range=0.1, entropy_coef=0.01)"
+    step = objective.gradient(np.zeros((1, 2)), None, [0], old_log_prob=[0.0], advantages=[1.0])
+    for copy in (copy_of(step) for copy_of in (lambda x: pickle.loads(pickle.dumps(x)), deepcopy)):
+        assert type(copy) is scorefn.ClippedSurrogateStep
+        assert copy.objective == step.objective

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import textwrap
 from collections import namedtuple
 from typing import Any, ClassVar, NamedTuple
 
@@ -199,7 +200,8 @@ def _signature(gradient: Any, names: list[str]) -> inspect.Signature:
 
 
 def _entry(name: str, kind: str, doc: str) -> str:
-    return f"{name} : {kind}\n    {doc}"
+    text = textwrap.fill(doc, 96, initial_indent="    ", subsequent_indent="    ")
+    return f"{name} : {kind}\n{text}"
 
 
 def _class_doc(declared: Declaration) -> str:
@@ -210,7 +212,8 @@ def _class_doc(declared: Declaration) -> str:
     options.append(_entry(ENTROPY_COEF.name, "float, default 0", ENTROPY_COEF.doc))
     parameters = "\n".join(options)
     return (
-        f"{declared.summary} + entropy_coef sum_i H(pi(. | x_i)).\n\n{declared.details}\n\n"
+        f"{declared.summary} + entropy_coef sum_i H(pi(. | x_i)).\n\n"
+        f"{textwrap.fill(declared.details, 96)}\n\n"
         f"Parameters\n----------\n{parameters}\n"
     )
 

@@ -45,7 +45,7 @@ def stub() -> str:
     names = ["CustomObjective", "CustomStep"]
     for declared in DECLARATIONS:
         names += [declared.name, f"{declared.name}Step"]
-    head = _HEAD.format(names="\n".join(f'    "{name}",' for name in names))
+    head = _HEAD.format(names="\n".join(f'    "{name}",' for name in sorted(names)))
     return head + "".join(_classes(declared) for declared in DECLARATIONS)
 
 

@@ -1,0 +1,63 @@
+# Printed by `python -m scorefn._stub` from what the core declares.
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from numpy.typing import ArrayLike, NDArray
+
+from ._custom_objective import CustomObjective as CustomObjective
+from ._custom_objective import CustomStep as CustomStep
+
+__all__ = [
+    "ClippedSurrogate",
+    "ClippedSurrogateStep",
+    "CustomObjective",
+    "CustomStep",
+    "WeightedLogProb",
+    "WeightedLogProbStep",
+]
+
+class WeightedLogProbStep(NamedTuple):
+    objective: float
+    gradient: NDArray[Any]
+    log_prob: NDArray[Any]
+    entropy: NDArray[Any]
+
+@dataclass(frozen=True)
+class WeightedLogProb:
+    entropy_coef: float = 0.0
+
+    def gradient(
+        self,
+        policy: Any,
+        observations: Any,
+        actions: ArrayLike,
+        *,
+        weights: ArrayLike,
+        where: ArrayLike | None = None,
+    ) -> WeightedLogProbStep: ...
+
+class ClippedSurrogateStep(NamedTuple):
+    objective: float
+    gradient: NDArray[Any]
+    log_prob: NDArray[Any]
+    entropy: NDArray[Any]
+    ratio: NDArray[Any]
+    approx_kl: float
+    clip_fraction: float
+
+@dataclass(frozen=True)
+class ClippedSurrogate:
+    clip_range: float = 0.2
+    entropy_coef: float = 0.0
+
+    def gradient(
+        self,
+        policy: Any,
+        observations: Any,
+        actions: ArrayLike,
+        *,
+        old_log_prob: ArrayLike,
+        advantages: ArrayLike,
+        where: ArrayLike | None = None,
+    ) -> ClippedSurrogateStep: ...

@@ -42,16 +42,16 @@ struct ObjectiveDeclaration {
 
 // A name means the same in every objective.
 namespace terms {
-inline constexpr SampleNumber
-    weights{"weights", "The factor of each sample: a return, an advantage, or an importance ratio times either."},
+inline constexpr SampleNumber weights{
+    "weights", "The factor of each sample: a return, an advantage, or an importance ratio times either."},
     old_log_prob{"old_log_prob",
                  "The log-probability of each action when it was drawn, as `sample` and `log_prob` give it."},
     advantages{"advantages", "The advantage of each action. One of 0 adds exactly 0."},
     ratio{"ratio", "r_i = pi(a_i | x_i) / exp(old_log_prob_i)."};
-inline constexpr ObjectiveOption clip_range{"clip_range", 0.2, 0.0, false,
-                                            "Half the width of the interval around 1 that ratios are clipped to."};
-inline constexpr SampleMean
-    approx_kl{"approx_kl", "The mean of (r_i - 1) - log r_i, an estimate of KL(old || pi)."},
+inline constexpr ObjectiveOption clip_range{
+    "clip_range", 0.2, 0.0, false, "Half the width of the interval around 1 that ratios are clipped to."};
+inline constexpr SampleMean approx_kl{"approx_kl",
+                                      "The mean of (r_i - 1) - log r_i, an estimate of KL(old || pi)."},
     clip_fraction{"clip_fraction", "The share of the samples whose ratio is outside the clip range."};
 }  // namespace terms
 
@@ -101,7 +101,8 @@ struct ClippedSurrogate {
     static constexpr ObjectiveDeclaration declaration = {
         "ClippedSurrogate",
         "PPO's clipped surrogate: sum_i min(r_i A_i, clip(r_i) A_i)",
-        "r_i = pi(a_i | x_i) / exp(old_log_prob_i), clipped to [1 - clip_range, 1 + clip_range] (Schulman et al. "
+        "r_i = pi(a_i | x_i) / exp(old_log_prob_i), clipped to [1 - clip_range, 1 + clip_range] (Schulman et "
+        "al. "
         "2017, \"Proximal policy optimization algorithms\", equation 7).",
         {terms::old_log_prob, terms::advantages},
         {terms::clip_range},

@@ -16,7 +16,7 @@ from .checks import central_difference, ulp_error
 from .credit import discounted_returns, gae
 from .functions import entropy, kl_divergence, log_prob, log_softmax, logsumexp, softmax
 from .gradients import linear_gradient, score, score_gradient, tabular_gradient
-from .objectives import clipped_surrogate, policy_gradient
+from .objectives import clipped_surrogate, objective_gradient, policy_gradient
 from .random import philox4x32, philox_uniforms, sample
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "log_prob",
     "log_softmax",
     "logsumexp",
+    "objective_gradient",
     "philox4x32",
     "philox_uniforms",
     "policy_gradient",

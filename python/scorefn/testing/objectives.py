@@ -1,17 +1,94 @@
-"""References of the objectives: their values, gradients and statistics."""
+"""References of the objectives: a formula of arrays for each, and what all have in common."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._check import check_real
-from .._steps import ClippedSurrogateStep, WeightedLogProbStep
+from ..objectives import (
+    ClippedSurrogate,
+    ClippedSurrogateStep,
+    WeightedLogProb,
+    WeightedLogProbStep,
+)
 from . import rows
 
 Float64 = NDArray[np.float64]
+
+
+class Terms(NamedTuple):
+    """What an objective makes of the log-probabilities of the samples' actions."""
+
+    value: Float64
+    derivative: Float64  # with respect to the log-probability
+    writes: tuple[Float64, ...] = ()
+    means: tuple[Float64, ...] = ()  # of which the step has the means
+
+
+def weighted_log_prob(log_prob: Float64, weights: Float64) -> Terms:
+    """w log pi(a)  (Williams 1992). A weight of 0 adds 0, even to a log-probability of -inf."""
+    return Terms(np.where(weights == 0.0, 0.0, weights * log_prob), weights)
+
+
+def clipped(
+    log_prob: Float64, old_log_prob: Float64, advantages: Float64, clip_range: float
+) -> Terms:
+    """min(r A, clip(r) A)  with r = pi(a) / pi_old(a)  (Schulman et al. 2017, equation 7).
+
+    As dr = r d log pi, the derivative is r A, or 0 where the clipped arm is the smaller. An
+    advantage of 0 adds 0, whatever the ratio.
+    """
+    low, high = 1.0 - clip_range, 1.0 + clip_range
+    ratio, kl = ratio_and_kl(log_prob, old_log_prob)
+    arm, clipped_arm = ratio * advantages, np.clip(ratio, low, high) * advantages
+    is_zero = advantages == 0.0
+    value = np.where(is_zero, 0.0, np.minimum(arm, clipped_arm))
+    derivative = np.where(is_zero | (clipped_arm < arm), 0.0, arm)
+    is_outside = np.where((ratio < low) | (ratio > high), 1.0, 0.0)
+    return Terms(value, derivative, (ratio,), (kl, is_outside))
+
+
+def ratio_and_kl(log_prob: Float64, old_log_prob: Float64) -> tuple[Float64, Float64]:
+    """r = pi(a) / pi_old(a)  and  (r - 1) - log r  (Schulman 2020, "Approximating KL divergence").
+
+    The second is inf where r is.
+    """
+    log_ratio = log_prob - old_log_prob
+    ratio = np.exp(log_ratio)
+    return ratio, np.where(ratio == np.inf, np.inf, np.expm1(log_ratio) - log_ratio)
+
+
+FORMULAS: dict[str, Callable[..., Terms]] = {
+    "WeightedLogProb": weighted_log_prob,
+    "ClippedSurrogate": clipped,
+}
+
+
+def objective_gradient(
+    objective: Any,
+    logits: ArrayLike,
+    actions: ArrayLike,
+    *,
+    where: ArrayLike | None = None,
+    **numbers: ArrayLike,
+) -> Any:
+    """The step of a declared objective on rows of logits, by its formula."""
+    z = rows.allowed(logits, where)
+    a = rows.check_actions(actions, z)
+    log_p, h = rows.log_prob(z, a), rows.entropy(z)
+    declared, entropy_coef = objective.declaration, objective.entropy_coef
+    reads = {n: check_real(n, x, shape=z.shape[:-1]) for n, x in numbers.items()}
+    options = {option.name: getattr(objective, option.name) for option in declared.options}
+    with np.errstate(invalid="ignore", over="ignore"):
+        terms = FORMULAS[declared.name](log_p, **reads, **options)
+        gradient = rows.row_gradients(z, a, terms.derivative, entropy_coef)
+        value = float(terms.value.sum() + _entropy_bonus(h, entropy_coef))
+    means = (_mean(x) for x in terms.means)
+    return objective.step(value, gradient, log_p, h, *terms.writes, *means)
 
 
 def policy_gradient(
@@ -23,15 +100,10 @@ def policy_gradient(
     where: ArrayLike | None = None,
 ) -> WeightedLogProbStep:
     """sum_i w_i log pi_i(a_i) + entropy_coef sum_i H(pi_i)  and its gradient (Williams 1992)."""
-    z = rows.allowed(logits, where)
-    a = rows.check_actions(actions, z)
-    w = check_real("weights", weights, shape=z.shape[:-1])
-    log_p, h = rows.log_prob(z, a), rows.entropy(z)
-    with np.errstate(invalid="ignore"):
-        objective = np.where(w == 0.0, 0.0, w * log_p).sum() + _entropy_bonus(h, entropy_coef)
-    return WeightedLogProbStep(
-        float(objective), rows.row_gradients(z, a, w, entropy_coef), log_p, h
+    step: WeightedLogProbStep = objective_gradient(
+        WeightedLogProb(entropy_coef), logits, actions, weights=weights, where=where
     )
+    return step
 
 
 def clipped_surrogate(
@@ -44,37 +116,16 @@ def clipped_surrogate(
     entropy_coef: float = 0.0,
     where: ArrayLike | None = None,
 ) -> ClippedSurrogateStep:
-    """sum_i min(r_i A_i, clip(r_i) A_i) + entropy_coef sum_i H(pi_i)  and its gradient.
-
-    r_i = pi_i(a_i) / exp(old_log_prob_i), clipped to [1 - clip_range, 1 + clip_range] (Schulman et
-    al. 2017, "Proximal policy optimization algorithms", equation 7). As dr = r d log pi, the
-    gradient of a row is that of log pi times r A, or 0 where the clipped arm is the smaller. An
-    advantage of 0 adds 0, whatever the ratio.
-    """
-    z = rows.allowed(logits, where)
-    a = rows.check_actions(actions, z)
-    old = check_real("old_log_prob", old_log_prob, shape=z.shape[:-1])
-    advantage = check_real("advantages", advantages, shape=z.shape[:-1])
-    log_p, h = rows.log_prob(z, a), rows.entropy(z)
-    low, high = 1.0 - clip_range, 1.0 + clip_range
-    with np.errstate(invalid="ignore", over="ignore"):
-        log_ratio = log_p - old
-        ratio = np.exp(log_ratio)
-        arm, clipped_arm = ratio * advantage, np.clip(ratio, low, high) * advantage
-        terms = np.where(advantage == 0.0, 0.0, np.minimum(arm, clipped_arm))
-        coefficients = np.where((advantage == 0.0) | (clipped_arm < arm), 0.0, arm)
-        # (r - 1) - log r (Schulman 2020, "Approximating KL divergence"), which is inf where r is
-        kl = np.where(ratio == np.inf, np.inf, np.expm1(log_ratio) - log_ratio)
-        gradient = rows.row_gradients(z, a, coefficients, entropy_coef)
-    return ClippedSurrogateStep(
-        objective=float(terms.sum() + _entropy_bonus(h, entropy_coef)),
-        gradient=gradient,
-        log_prob=log_p,
-        entropy=h,
-        ratio=ratio,
-        approx_kl=_mean(kl),
-        clip_fraction=_mean((ratio < low) | (ratio > high)),
+    """sum_i min(r_i A_i, clip(r_i) A_i) + entropy_coef sum_i H(pi_i)  and its gradient."""
+    step: ClippedSurrogateStep = objective_gradient(
+        ClippedSurrogate(clip_range, entropy_coef),
+        logits,
+        actions,
+        old_log_prob=old_log_prob,
+        advantages=advantages,
+        where=where,
     )
+    return step
 
 
 def _entropy_bonus(h: Float64, entropy_coef: float) -> float:
@@ -82,5 +133,5 @@ def _entropy_bonus(h: Float64, entropy_coef: float) -> float:
     return 0.0 if entropy_coef == 0.0 else float(entropy_coef * h.sum())
 
 
-def _mean(x: NDArray[Any]) -> float:
+def _mean(x: Float64) -> float:
     return float(x.mean()) if x.size else np.nan
