@@ -97,9 +97,9 @@ std::vector<T> all_results(const KernelTable& table, std::int64_t num_rows, std:
         keep(matrix), keep(vector), keep(entropies), keep_sum(objective);
         std::vector<T> ratio(n);
         ObjectiveContext<T> context;
-        context.reals[0] = of_old_log_probs, context.reals[1] = of_weights;
+        context.reads[0] = of_old_log_probs, context.reads[1] = of_weights;
         context.options[0] = 0.2;
-        context.rows[0] = {ratio.data(), num_rows, 1};
+        context.writes[0] = {ratio.data(), num_rows, 1};
         for (const Coefficients<T> coefficients : kernels.objectives) {
             CHECK(kernels.objective_gradient(rows, {coefficients, &context}, of_rows, out, false, scratch) ==
                   -1);
