@@ -139,7 +139,7 @@ std::string dtype_name(const py::array& array) { return to_utf8(py::str(array.dt
 
 std::string type_name(py::handle x) {
     const py::handle type = py::type::handle_of(x);
-    const std::string name = to_utf8(type.attr("__name__"));
+    std::string name = to_utf8(type.attr("__name__"));
     const std::string module = to_utf8(py::str(type.attr("__module__")));
     if (module == "builtins") {
         return name;

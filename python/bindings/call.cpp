@@ -16,7 +16,7 @@ std::string describe(const RowFault& fault, const Places& places) {
     std::string indices;
     for (std::size_t axis = shape.size(); axis-- > 0;) {
         const std::string index = std::to_string(row % shape[axis]);
-        indices = indices.empty() ? index : index + ", " + indices;
+        indices.insert(0, indices.empty() ? index : index + ", ");
         row /= shape[axis];
     }
     return fault.subject + (indices.empty() ? "" : "[" + indices + "]") + fault.problem;

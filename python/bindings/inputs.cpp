@@ -69,7 +69,7 @@ std::string subscript(std::int64_t row, std::int64_t col, const Shape& shape, py
         const py::ssize_t size = shape[static_cast<std::size_t>(i)];
         const std::int64_t index = i == axis ? col : row % size;
         row = i == axis ? row : row / size;
-        indices = std::to_string(index) + (indices.empty() ? "" : ", ") + indices;
+        indices.insert(0, std::to_string(index) + (indices.empty() ? "" : ", "));
     }
     return "where[" + indices + "]";
 }

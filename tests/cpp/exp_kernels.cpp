@@ -1,5 +1,7 @@
 // exp as the kernels compute it, compiled with an ISA's flags as cpp/src/kernels/kernels.cpp is, and so with nothing in it
 // that another file may define too.
+#pragma GCC diagnostic ignored "-Wunused-function"  // not every function of the kernels is used here
+
 #include "exp_kernels.hpp"
 
 #include "kernels/math/exp.inl"
