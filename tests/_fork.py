@@ -31,7 +31,7 @@ if __name__ in ("__main__", "__mp_main__"):
 
 import scorefn
 from _backoff import back_off
-from _cases import ARGUMENTS, call, inputs_for
+from _functions import ARGUMENTS, call, inputs_for
 from scorefn import _core
 
 Target = Callable[[], None]

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import scorefn
-from _cases import ARGUMENTS, Array, call, inputs_for, mask_for
+from _functions import ARGUMENTS, Array, call, inputs_for, mask_for
 
 # (samples, actions, dtype of indices, dtype of real numbers)
 SIZES: list[tuple[int, int, Any, Any]] = [

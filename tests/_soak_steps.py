@@ -12,7 +12,16 @@ from typing import Any
 import numpy as np
 
 import scorefn
-from _cases import ARGUMENTS, GRADIENTS, OBJECTIVES, Array, call, inputs_for, mask_for, same_bits
+from _functions import (
+    ARGUMENTS,
+    GRADIENTS,
+    OBJECTIVES,
+    Array,
+    call,
+    inputs_for,
+    mask_for,
+    same_bits,
+)
 from test_functions import NUMERIC, assert_near
 from test_objectives import ASSERT_NEAR
 

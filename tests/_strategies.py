@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from _cases import ARGUMENTS, Array, inputs_for, mask_for
+from _functions import ARGUMENTS, Array, inputs_for, mask_for
 
 
 def examples(number: int) -> settings:
@@ -146,7 +146,7 @@ WHOLE = {"tabular_gradient": ("table", "where"), "linear_gradient": ("coef",)}
 
 
 class Case(NamedTuple):
-    """Arguments of a function, for samples of that shape. `inputs` are flat, as in _cases."""
+    """Arguments of a function, for samples of that shape. `inputs` are flat, as in _functions."""
 
     function: str
     leading: tuple[int, ...]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from _cases import Array, call
+from _functions import Array, call
 from scorefn import testing
 
 

@@ -10,23 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from _calls import FUNCTIONS, GRADIENTS, OBJECTIVES, arguments_of, call, written
+from _functions import FUNCTIONS, INDICES, MATRICES, WEIGHTS, arguments_of, call_with, written
 
 NAN, INF = np.nan, np.inf
 REAL = "float16, bfloat16, float32 or float64"
 WEIGHT = "float16, bfloat16, float32, float64 or integers"
-MATRICES = {
-    **dict.fromkeys(FUNCTIONS, ("logits",)),
-    "kl_divergence": ("logits_p", "logits_q"),
-    "tabular_gradient": ("table",),
-    "linear_gradient": ("features", "coef"),
-}
-SAMPLES = ["log_prob", "score", *GRADIENTS, *OBJECTIVES]  # functions of actions
-INDICES = {**dict.fromkeys(SAMPLES, ("actions",)), "tabular_gradient": ("states", "actions")}
-WEIGHTS = {
-    **dict.fromkeys([*GRADIENTS, "policy_gradient"], ("weights",)),
-    "clipped_surrogate": ("old_log_prob", "advantages"),
-}
+SAMPLES = list(INDICES)  # functions of actions
 # Each row of their first argument is a row of its own.
 ROW_FUNCTIONS = [f for f in FUNCTIONS if f not in ("tabular_gradient", "linear_gradient")]
 NO_ACTION = "has no allowed action: every logit is -inf or masked"
@@ -66,7 +55,7 @@ def good_arguments(function: str) -> dict[str, Any]:
 
 def good_out(function: str) -> Any:
     """What the function could write to, filled with something that no function computes."""
-    result = written(call(function, **good_arguments(function)))
+    result = written(call_with(function, **good_arguments(function)))
     if function == "sample":
         return tuple(np.full_like(array, 77) for array in result)
     return np.full_like(result, 77.0)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from _calls import FUNCTIONS, GRADIENTS, OBJECTIVES
+from _functions import FUNCTIONS, GRADIENTS, OBJECTIVES
 from _wrong_calls import (
     INF,
     MASKED,

@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import scorefn
-from _cases import ARGUMENTS, OBJECTIVES
+from _functions import ARGUMENTS, OBJECTIVES
 
 Array = np.ndarray[Any, Any]
 

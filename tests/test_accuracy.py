@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import scorefn
-from _cases import DTYPES, Array
+from _functions import DTYPES, Array
 from scorefn.testing import ulp_error
 
 INF = np.inf

@@ -12,7 +12,15 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 import scorefn
-from _calls import FUNCTIONS, GRADIENTS, OBJECTIVES, arguments_of, call, written
+from _functions import (
+    FUNCTIONS,
+    GRADIENTS,
+    OBJECTIVES,
+    arguments_of,
+    assert_same,
+    call_with,
+    written,
+)
 
 Array = NDArray[Any]
 DTYPES = [np.float32, np.float64]
@@ -77,20 +85,6 @@ INPUTS = [
 ]
 
 
-def assert_same(actual: Any, expected: Any) -> None:
-    """Equal in type, dtype, shape and every bit."""
-    assert type(actual) is type(expected)
-    if isinstance(expected, tuple):
-        for a, e in zip(actual, expected, strict=True):
-            assert_same(a, e)
-    elif isinstance(expected, float) and not isinstance(expected, np.generic):
-        assert np.array_equal(actual, expected, equal_nan=True)  # -inf + inf, where masked
-    else:
-        assert actual.dtype == expected.dtype
-        assert actual.shape == expected.shape
-        assert actual.tobytes() == expected.tobytes()
-
-
 # --- Inputs ---------------------------------------------------------------------------------------
 
 
@@ -99,10 +93,10 @@ def assert_same(actual: Any, expected: Any) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_layout_of_an_input(function: str, name: str, layout: str, dtype: Any) -> None:
     arguments = arguments_of(function, dtype)
-    expected = call(function, **arguments)
+    expected = call_with(function, **arguments)
     array = LAYOUTS[layout](arguments[name])
     before = array.copy()
-    assert_same(call(function, **{**arguments, name: array}), expected)
+    assert_same(call_with(function, **{**arguments, name: array}), expected)
     assert np.array_equal(array, before)
 
 
@@ -114,7 +108,7 @@ def test_layout_of_all_inputs(function: str, layout: str) -> None:
         name: LAYOUTS[layout](value) if isinstance(value, np.ndarray) else value
         for name, value in arguments.items()
     }
-    assert_same(call(function, **odd), call(function, **arguments))
+    assert_same(call_with(function, **odd), call_with(function, **arguments))
 
 
 @pytest.mark.parametrize(("function", "name"), INPUTS)
@@ -127,15 +121,15 @@ def test_zero_stride_of_an_input(function: str, name: str, axis: int) -> None:
     if name == "where":
         repeated = np.broadcast_to(array[..., 1:2], array.shape)
     arguments[name] = repeated.copy()
-    expected = call(function, **arguments)
-    assert_same(call(function, **{**arguments, name: repeated}), expected)
+    expected = call_with(function, **arguments)
+    assert_same(call_with(function, **{**arguments, name: repeated}), expected)
 
 
 @pytest.mark.parametrize(("function", "name"), INPUTS)
 def test_list_as_an_input(function: str, name: str) -> None:
     arguments = arguments_of(function)
-    expected = call(function, **arguments)
-    assert_same(call(function, **{**arguments, name: arguments[name].tolist()}), expected)
+    expected = call_with(function, **arguments)
+    assert_same(call_with(function, **{**arguments, name: arguments[name].tolist()}), expected)
 
 
 def test_list_of_python_ints_as_logits() -> None:
@@ -153,8 +147,8 @@ class HasArray:
 @pytest.mark.parametrize(("function", "name"), INPUTS)
 def test_object_with_an_array_as_an_input(function: str, name: str) -> None:
     arguments = arguments_of(function, np.float32)
-    expected = call(function, **arguments)
-    assert_same(call(function, **{**arguments, name: HasArray(arguments[name])}), expected)
+    expected = call_with(function, **arguments)
+    assert_same(call_with(function, **{**arguments, name: HasArray(arguments[name])}), expected)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -181,8 +175,8 @@ def test_leading_axes(function: str, shape: tuple[int, ...]) -> None:
         name: fixed[name] if name in fixed else flat[name].reshape(shape + flat[name].shape[1:])
         for name in names
     }
-    expected = call(function, **{name: {**flat, **fixed}[name] for name in names})
-    result = call(function, **n_d)
+    expected = call_with(function, **{name: {**flat, **fixed}[name] for name in names})
+    result = call_with(function, **n_d)
 
     def reshaped(x: Any) -> Any:
         return x.reshape(shape + x.shape[1:]) if isinstance(x, np.ndarray) else x
@@ -200,9 +194,11 @@ def test_leading_axes(function: str, shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("code", np.typecodes["AllInteger"])
 def test_integer_dtypes(function: str, name: str, code: str) -> None:
     arguments = arguments_of(function)
-    expected = call(function, **arguments)
+    expected = call_with(function, **arguments)
     for dtype in (np.dtype(code), np.dtype(code).newbyteorder()):
-        assert_same(call(function, **{**arguments, name: arguments[name].astype(dtype)}), expected)
+        assert_same(
+            call_with(function, **{**arguments, name: arguments[name].astype(dtype)}), expected
+        )
 
 
 @pytest.mark.parametrize(
@@ -215,8 +211,8 @@ def test_dtypes_of_weights(function: str, name: str, code: str, dtype: Any) -> N
     """Their values count, whatever the dtype of the logits."""
     arguments = arguments_of(function, dtype)
     weights = np.array([[0, 1, 2], [3, 4, 5]])
-    expected = call(function, **{**arguments, name: weights.astype(np.float64)})
-    assert_same(call(function, **{**arguments, name: weights.astype(code)}), expected)
+    expected = call_with(function, **{**arguments, name: weights.astype(np.float64)})
+    assert_same(call_with(function, **{**arguments, name: weights.astype(code)}), expected)
 
 
 @pytest.mark.parametrize("function", ["score_gradient", "tabular_gradient"])
@@ -231,8 +227,8 @@ def test_float64_weights_are_not_rounded_for_float32_logits(function: str) -> No
     arguments["weights"] = np.array([1.0 + tiny, -1.0])
     if function == "tabular_gradient":
         arguments["states"] = np.array([2, 2])
-    gradient = call(function, **arguments)
-    unit = call(function, **{**arguments, "weights": np.array([1.0, 0.0])})
+    gradient = call_with(function, **arguments)
+    unit = call_with(function, **{**arguments, "weights": np.array([1.0, 0.0])})
     # float64 rounding of terms near 1, against a result near 2^-40
     assert np.allclose(gradient, tiny * unit.astype(np.float64), rtol=2.0**-10, atol=2.0**-51)
     assert np.any(gradient != 0)
@@ -249,10 +245,10 @@ def test_one_mask_for_all_rows(function: str, dtype: Any, layout: str) -> None:
     row = np.array([True, True, False, True])
     full = np.broadcast_to(row, arguments["where"].shape).copy()
     odd = LAYOUTS[layout](row) if layout != "plain" else row
-    expected = call(function, **{**arguments, "where": full})
-    assert_same(call(function, **{**arguments, "where": odd}), expected)
-    all_allowed = call(function, **{**arguments, "where": np.ones(4, bool)})
-    assert_same(call(function, **{**arguments, "where": None}), all_allowed)
+    expected = call_with(function, **{**arguments, "where": full})
+    assert_same(call_with(function, **{**arguments, "where": odd}), expected)
+    all_allowed = call_with(function, **{**arguments, "where": np.ones(4, bool)})
+    assert_same(call_with(function, **{**arguments, "where": None}), all_allowed)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -262,14 +258,14 @@ def test_masks_of_0_and_1(function: str, dtype: Any, layout: str) -> None:
     """As Gymnasium's are."""
     arguments = arguments_of(function)
     for mask in (arguments["where"], np.array([True, True, False, True])):
-        expected = call(function, **{**arguments, "where": mask})
+        expected = call_with(function, **{**arguments, "where": mask})
         ones = mask.astype(dtype)
         ones = LAYOUTS[layout](ones) if layout != "plain" else ones
-        assert_same(call(function, **{**arguments, "where": ones}), expected)
+        assert_same(call_with(function, **{**arguments, "where": ones}), expected)
         listed = list(
             ones
         )  # of arrays or scalars, which have a dtype, as the ints of a list have not
-        assert_same(call(function, **{**arguments, "where": listed}), expected)
+        assert_same(call_with(function, **{**arguments, "where": listed}), expected)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -287,7 +283,7 @@ def test_a_mask_of_another_value(
     index = ", ".join(map(str, position))
     message = re.escape(f"where[{index}] must be 0 or 1, got {value}")
     with pytest.raises(ValueError, match=f"^{message}$"):
-        call(function, **{**arguments, "where": mask})
+        call_with(function, **{**arguments, "where": mask})
 
 
 @pytest.mark.parametrize("dtype", [np.bool_, np.int8, np.uint8])
@@ -317,12 +313,12 @@ def test_axis(function: str, axis: int, layout: str) -> None:
     odd = LAYOUTS.get(layout, np.array)
 
     last = {"logits": np.moveaxis(logits, axis, -1).copy(), "where": np.moveaxis(where, axis, -1)}
-    expected = call(function, **last)
+    expected = call_with(function, **last)
     if function != "logsumexp":
         expected = np.moveaxis(expected, -1, axis).copy()
-    assert_same(call(function, logits=odd(logits), where=odd(where), axis=axis), expected)
+    assert_same(call_with(function, logits=odd(logits), where=odd(where), axis=axis), expected)
     out = WRITEABLE_LAYOUTS.get(layout, np.array)(np.zeros_like(expected))
-    assert call(function, logits=logits, where=where, axis=axis, out=out) is out
+    assert call_with(function, logits=logits, where=where, axis=axis, out=out) is out
     assert np.array_equal(out, expected)
 
 
@@ -342,8 +338,8 @@ def test_a_mask_of_another_value_along_an_axis(axis: int) -> None:
 def test_axis_with_one_mask_for_all_rows(function: str) -> None:
     logits = np.random.default_rng(0).normal(size=(4, 3))
     row = np.array([True, False, True, True])
-    expected = call(function, logits=logits.T.copy(), where=row)
-    result = call(function, logits=logits, where=row, axis=0)
+    expected = call_with(function, logits=logits.T.copy(), where=row)
+    result = call_with(function, logits=logits, where=row, axis=0)
     assert_same(result, expected.T.copy() if result.ndim == 2 else expected)
 
 
@@ -355,9 +351,9 @@ def test_axis_with_one_mask_for_all_rows(function: str) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_layout_of_out(function: str, layout: str, dtype: Any) -> None:
     arguments = arguments_of(function, dtype)
-    expected = written(call(function, **arguments))
+    expected = written(call_with(function, **arguments))
     out = WRITEABLE_LAYOUTS.get(layout, np.array)(np.full_like(expected, np.nan))
-    assert written(call(function, **arguments, out=out)) is out
+    assert written(call_with(function, **arguments, out=out)) is out
     assert np.array_equal(out, expected)
     assert type(out) is (Plain if layout == "subclass" else np.ndarray)
 
@@ -366,9 +362,9 @@ def test_layout_of_out(function: str, layout: str, dtype: Any) -> None:
 @pytest.mark.parametrize("num_samples", [None, 0, 1, 3])
 def test_layout_of_the_outs_of_sample(layout: str, num_samples: int | None) -> None:
     arguments = {**arguments_of("sample", np.float32), "num_samples": num_samples}
-    expected = call("sample", **arguments)
+    expected = call_with("sample", **arguments)
     out = tuple(WRITEABLE_LAYOUTS.get(layout, np.array)(np.zeros_like(a)) for a in expected)
-    result = call("sample", **arguments, out=out)
+    result = call_with("sample", **arguments, out=out)
     assert type(result) is scorefn.Sample
     assert result.actions is out[0]
     assert result.log_probs is out[1]
@@ -389,12 +385,12 @@ def test_the_outs_of_sample_may_interleave() -> None:
 @pytest.mark.parametrize("layout", ["plain", *WRITEABLE_LAYOUTS])
 def test_accumulate(function: str, layout: str) -> None:
     arguments = arguments_of(function)
-    gradient = written(call(function, **arguments))
+    gradient = written(call_with(function, **arguments))
     out = WRITEABLE_LAYOUTS.get(layout, np.array)(np.ones_like(gradient))
-    assert written(call(function, **arguments, out=out, accumulate=True)) is out
+    assert written(call_with(function, **arguments, out=out, accumulate=True)) is out
     # one rounding to float64, of a sum below 8
     assert np.allclose(out, 1.0 + gradient, rtol=0.0, atol=8 * np.finfo(np.float64).eps)
-    assert_same(written(call(function, **arguments, accumulate=False)), gradient)
+    assert_same(written(call_with(function, **arguments, accumulate=False)), gradient)
 
 
 # --- Overlap --------------------------------------------------------------------------------------
@@ -406,9 +402,9 @@ def test_accumulate(function: str, layout: str) -> None:
 @pytest.mark.parametrize("layout", ["plain", *WRITEABLE_LAYOUTS])
 def test_in_place(function: str, layout: str) -> None:
     arguments = arguments_of(function)
-    expected = call(function, **arguments)
+    expected = call_with(function, **arguments)
     logits = WRITEABLE_LAYOUTS.get(layout, np.array)(arguments.pop("logits"))
-    result = call(function, logits=logits, **arguments, out=logits)
+    result = call_with(function, logits=logits, **arguments, out=logits)
     assert written(result) is logits
     assert np.array_equal(logits, written(expected))
     if function in OBJECTIVES:
@@ -430,9 +426,9 @@ def test_gradient_into_its_parameters(function: str, name: str, accumulate: bool
     """One step of ascent, say."""
     arguments = arguments_of(function)
     out = arguments[name].copy()
-    expected = written(call(function, **arguments, out=out, accumulate=accumulate))
+    expected = written(call_with(function, **arguments, out=out, accumulate=accumulate))
     parameters = arguments.pop(name)
-    call(function, **{name: parameters}, **arguments, out=parameters, accumulate=accumulate)
+    call_with(function, **{name: parameters}, **arguments, out=parameters, accumulate=accumulate)
     assert_same(parameters, expected)
 
 
@@ -469,8 +465,8 @@ def test_out_that_overlaps_the_logits(
         arguments["actions"] = rng.integers(4, size=n)
     if function == "score_gradient":
         arguments["weights"] = rng.normal(size=n)
-    expected = call(function, **arguments)
-    call(function, **{**arguments, "logits": logits}, out=out)
+    expected = call_with(function, **arguments)
+    call_with(function, **{**arguments, "logits": logits}, out=out)
     assert_same(out.copy(), expected)
 
 
@@ -478,11 +474,11 @@ def test_out_that_overlaps_the_logits(
 @pytest.mark.parametrize("column", [0, 3])
 def test_out_in_a_column_of_an_input(function: str, column: int) -> None:
     arguments = {name: a for name, a in arguments_of(function).items() if name != "where"}
-    expected = call(function, **arguments)
+    expected = call_with(function, **arguments)
     for name in ("logits", "logits_p", "logits_q"):
         if name in arguments:
             array = arguments[name].copy()
-            call(function, **{**arguments, name: array}, out=array[..., column])
+            call_with(function, **{**arguments, name: array}, out=array[..., column])
             assert_same(array[..., column].copy(), expected)
 
 
@@ -490,7 +486,7 @@ def test_out_in_a_column_of_an_input(function: str, column: int) -> None:
 def test_out_that_overlaps_any_input(function: str) -> None:
     """Each input in turn lies in the memory of `out`."""
     arguments = arguments_of(function)
-    expected = call(function, **arguments)
+    expected = call_with(function, **arguments)
     for name, value in arguments.items():
         out = np.zeros_like(written(expected))
         bytes_of_out = out.reshape(-1).view(np.uint8)
@@ -498,7 +494,7 @@ def test_out_that_overlaps_any_input(function: str) -> None:
             continue
         overlapping = bytes_of_out[8 : 8 + value.nbytes].view(value.dtype).reshape(value.shape)
         overlapping[...] = value
-        assert_same(call(function, **{**arguments, name: overlapping}, out=out), expected)
+        assert_same(call_with(function, **{**arguments, name: overlapping}, out=out), expected)
         assert_same(out, written(expected))
 
 
@@ -524,12 +520,12 @@ def test_results_without_axes_are_scalars(dtype: Any) -> None:
         "entropy": {},
     }
     for function, rest in calls.items():
-        result = call(function, logits=logits, **rest)
+        result = call_with(function, logits=logits, **rest)
         assert type(result) is dtype
         row = {name: [value] for name, value in rest.items()}
-        assert result == call(function, logits=logits[None], **row)[0]
+        assert result == call_with(function, logits=logits[None], **row)[0]
         out = np.zeros((), dtype=dtype)
-        assert call(function, logits=logits, **rest, out=out) is out
+        assert call_with(function, logits=logits, **rest, out=out) is out
         assert out[()] == result
     result = scorefn.kl_divergence(logits, logits[::-1])
     assert type(result) is dtype
@@ -557,7 +553,7 @@ def test_no_rows(dtype: Any, shape: tuple[int, ...]) -> None:
     actions, weights = np.empty(shape, dtype=int), np.empty(shape)
     for where in (None, np.ones(4, bool), np.ones((*shape, 4), bool)):
         for function in ("log_softmax", "softmax"):
-            result = call(function, logits=logits, where=where)
+            result = call_with(function, logits=logits, where=where)
             assert result.shape == logits.shape
             assert result.dtype == dtype
         for result in (
@@ -637,17 +633,17 @@ def test_no_reference_is_kept_or_lost(function: str, layout: str) -> None:
         for name, value in arguments_of(function).items()
     }
     arrays = [value for value in arguments.values() if isinstance(value, np.ndarray)]
-    result = call(function, **arguments)
+    result = call_with(function, **arguments)
     out = tuple(odd(a) for a in result) if function == "sample" else odd(written(result))
     arrays += list(out) if function == "sample" else [out]
     before = [sys.getrefcount(array) for array in arrays]
     for _ in range(5):
-        call(function, **arguments, out=out)
-        call(function, **arguments)
+        call_with(function, **arguments, out=out)
+        call_with(function, **arguments)
         with pytest.raises(ValueError, match="num_threads"):
-            call(function, **arguments, out=out, num_threads=0)
+            call_with(function, **arguments, out=out, num_threads=0)
         with pytest.raises(ValueError, match="where must have shape"):
-            call(function, **{**arguments, "where": np.ones(7, bool)}, out=out)
+            call_with(function, **{**arguments, "where": np.ones(7, bool)}, out=out)
     assert [sys.getrefcount(array) for array in arrays] == before
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from _cases import ARGUMENTS
+from _functions import ARGUMENTS
 
 SECONDS = "0.3"
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import scorefn
-from _calls import FUNCTIONS, arguments_of, call
+from _functions import FUNCTIONS, arguments_of, call_with
 from scorefn import Reinforce, credit
 
 HUGE = np.array([1e308, -1e308, 1e-310, 0.0, 3.0, -1e-200])
@@ -30,7 +30,7 @@ def test_functions(function, dtype, size):
     if function == "sample" and not np.isfinite(arguments["logits"]).all():
         pytest.skip("no action can be drawn")
     with np.errstate(all="raise"):
-        call(function, **arguments)
+        call_with(function, **arguments)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

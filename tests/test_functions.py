@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import scorefn
-from _cases import (
+from _functions import (
     ARGUMENTS,
     DTYPES,
+    FUNCTIONS,
     GRADIENTS,
     LENGTHS,
     OBJECTIVES,
@@ -26,7 +27,6 @@ from _tolerance import assert_near, row_gradient_scale
 from scorefn import testing
 
 INF, NAN = np.inf, np.nan
-FUNCTIONS = list(ARGUMENTS)
 # All but sample and the objectives, which have files of their own.
 NUMERIC = [function for function in FUNCTIONS if function not in ("sample", *OBJECTIVES)]
 BATCHES = [0, 1, 3, 16, 17, 100]

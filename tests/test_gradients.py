@@ -12,7 +12,7 @@ import pytest
 
 import scorefn
 import scorefn.testing
-from _cases import DTYPES, GRADIENTS, Array, call, inputs_for, mask_for, same_bits
+from _functions import DTYPES, GRADIENTS, Array, call, inputs_for, mask_for, same_bits
 from scorefn.testing import central_difference
 
 INF = np.inf

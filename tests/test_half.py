@@ -11,8 +11,17 @@ import pytest
 from numpy.typing import NDArray
 
 import scorefn
-from _calls import FUNCTIONS, GRADIENTS, OBJECTIVES, arguments_of, call, written
-from _wrong_calls import WEIGHTS
+from _functions import (
+    FUNCTIONS,
+    GRADIENTS,
+    OBJECTIVES,
+    WEIGHTS,
+    arguments_of,
+    assert_same,
+    call_with,
+    same_bits,
+    written,
+)
 
 Array = NDArray[Any]
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
@@ -52,19 +61,6 @@ def floats_of(out: Any) -> Array:
     return out[1] if isinstance(out, tuple) else out
 
 
-def assert_same(actual: Any, expected: Any) -> None:
-    """Equal in dtype, shape and every bit; of tuples, in each member."""
-    if isinstance(expected, tuple):
-        assert type(actual) is type(expected)
-        for a, e in zip(actual, expected, strict=True):
-            assert_same(a, e)
-        return
-    actual, expected = np.asarray(actual), np.asarray(expected)
-    assert actual.dtype == expected.dtype
-    assert actual.shape == expected.shape
-    assert actual.tobytes() == expected.tobytes()
-
-
 # --- Inputs ---------------------------------------------------------------------------------------
 
 
@@ -76,9 +72,9 @@ def test_result_is_that_of_the_float32_call(function: str, half: Any, masked: bo
     if not masked:
         del arguments["where"]
     before = {name: np.copy(a) for name, a in arguments.items()}
-    assert_same(call(function, **arguments), call(function, **to_float32(arguments)))
+    assert_same(call_with(function, **arguments), call_with(function, **to_float32(arguments)))
     for name, array in before.items():
-        assert_same(arguments[name], array)
+        assert same_bits(arguments[name], array)
 
 
 @every_half
@@ -103,7 +99,9 @@ def test_a_single_row(function: str, half: Any, entropy: bool) -> None:
         arguments["entropy_coef"] = 0.5 if entropy else 0.0
     if function == "sample":
         arguments |= {"rng": 0, "num_samples": 5, "entropy": entropy}
-    assert_same(call(function, **arguments), call(function, **to_float32_logits(arguments)))
+    assert_same(
+        call_with(function, **arguments), call_with(function, **to_float32_logits(arguments))
+    )
 
 
 def to_float32_logits(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -151,7 +149,7 @@ LAYOUTS = {**WRITEABLE_LAYOUTS, "read_only": read_only}
 def test_layout_of_the_inputs(function: str, half: Any, layout: str) -> None:
     arguments = half_arguments(function, half)
     odd = {name: LAYOUTS[layout](a) if name in MATRICES else a for name, a in arguments.items()}
-    assert_same(call(function, **odd), call(function, **to_float32(arguments)))
+    assert_same(call_with(function, **odd), call_with(function, **to_float32(arguments)))
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -159,7 +157,7 @@ def test_byte_swapped_inputs(function: str) -> None:
     """float16 alone: NumPy knows no other byte order of bfloat16."""
     arguments = half_arguments(function, np.float16)
     swapped = to_half(arguments, np.dtype(np.float16).newbyteorder())
-    assert_same(call(function, **swapped), call(function, **to_float32(arguments)))
+    assert_same(call_with(function, **swapped), call_with(function, **to_float32(arguments)))
 
 
 @every_half
@@ -182,10 +180,10 @@ def test_no_samples(function: str, half: Any) -> None:
     arguments = {name: a if name in whole else a[:0] for name, a in arguments.items()}
     if function == "tabular_gradient":
         del arguments["where"]
-    expected = call(function, **to_float32(arguments))
-    assert_same(call(function, **arguments), expected)
+    expected = call_with(function, **to_float32(arguments))
+    assert_same(call_with(function, **arguments), expected)
     out = out_for(function, expected, half)
-    call(function, **arguments, out=out)
+    call_with(function, **arguments, out=out)
     assert_same(floats_of(out), floats_of(written(expected)).astype(half))
 
 
@@ -213,14 +211,14 @@ def test_special_values(function: str, half: Any, special: float, to_out: bool) 
     if function == "sample" and special != -np.inf:
         for each in (arguments, to_float32(arguments)):
             with pytest.raises(ValueError, match=r"^logits\[0, 0\] has NaN or \+inf"):
-                call(function, **each)
+                call_with(function, **each)
         return
-    expected = call(function, **to_float32(arguments))
+    expected = call_with(function, **to_float32(arguments))
     if not to_out:
-        assert_same(call(function, **arguments), expected)
+        assert_same(call_with(function, **arguments), expected)
         return
     out = out_for(function, expected, half)
-    call(function, **arguments, out=out)
+    call_with(function, **arguments, out=out)
     got, wanted = floats_of(out), floats_of(written(expected)).astype(half)
     # Which NaN a cast makes is NumPy's affair.
     assert np.array_equal(got.astype(np.float32), wanted.astype(np.float32), equal_nan=True)
@@ -255,11 +253,11 @@ def test_threads_do_not_matter(half: Any) -> None:
 @pytest.mark.parametrize("layout", ["plain", *WRITEABLE_LAYOUTS])
 def test_out_in_half_precision(function: str, half: Any, layout: str) -> None:
     arguments = half_arguments(function, half)
-    expected = call(function, **to_float32(arguments))
+    expected = call_with(function, **to_float32(arguments))
     out = out_for(function, expected, half)
     laid_out = WRITEABLE_LAYOUTS.get(layout, np.array)
     out = tuple(map(laid_out, out)) if isinstance(out, tuple) else laid_out(out)
-    result = written(call(function, **arguments, out=out))
+    result = written(call_with(function, **arguments, out=out))
     if function == "sample":
         assert result.actions is out[0]
         assert result.log_probs is out[1]
@@ -273,9 +271,9 @@ def test_out_in_half_precision(function: str, half: Any, layout: str) -> None:
 @pytest.mark.parametrize("function", OBJECTIVES)
 def test_out_does_not_change_the_other_results(function: str, half: Any) -> None:
     arguments = half_arguments(function, half)
-    expected = call(function, **to_float32(arguments))
+    expected = call_with(function, **to_float32(arguments))
     out = out_for(function, expected, half)
-    result = call(function, **arguments, out=out)
+    result = call_with(function, **arguments, out=out)
     assert_same(result._replace(gradient=expected.gradient), expected)
 
 
@@ -283,9 +281,9 @@ def test_out_does_not_change_the_other_results(function: str, half: Any) -> None
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_float32_out(function: str, half: Any) -> None:
     arguments = half_arguments(function, half)
-    expected = call(function, **to_float32(arguments))
+    expected = call_with(function, **to_float32(arguments))
     out = out_for(function, expected, np.float32)
-    call(function, **arguments, out=out)
+    call_with(function, **arguments, out=out)
     assert_same(floats_of(out), floats_of(written(expected)))
 
 
@@ -293,13 +291,13 @@ def test_float32_out(function: str, half: Any) -> None:
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_out_of_another_dtype(function: str, half: Any) -> None:
     arguments = half_arguments(function, half)
-    expected = call(function, **arguments)
+    expected = call_with(function, **arguments)
     name = "out[1]" if function == "sample" else "out"
     for dtype in ["float64", "int16", "int64", *(other for other in HALVES if other != half)]:
         out = out_for(function, expected, dtype)
         before = floats_of(out).copy()
         with pytest.raises(TypeError) as info:
-            call(function, **arguments, out=out)
+            call_with(function, **arguments, out=out)
         assert str(info.value) == f"{name} must be float32 or {half}, got {np.dtype(dtype)}"
         assert_same(floats_of(out), before)
 
@@ -309,10 +307,10 @@ def test_out_of_another_dtype(function: str, half: Any) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_half_out_for_other_logits(function: str, half: Any, dtype: str) -> None:
     arguments = arguments_of(function, dtype)
-    out = out_for(function, call(function, **arguments), half)
+    out = out_for(function, call_with(function, **arguments), half)
     name = "out[1]" if function == "sample" else "out"
     with pytest.raises(TypeError) as info:
-        call(function, **arguments, out=out)
+        call_with(function, **arguments, out=out)
     assert str(info.value) == f"{name} must be {dtype}, got {half}"
 
 
@@ -322,12 +320,12 @@ def test_half_out_for_other_logits(function: str, half: Any, dtype: str) -> None
 def test_accumulate(function: str, half: Any, layout: str) -> None:
     """In float32, then rounded once."""
     arguments = half_arguments(function, half)
-    start = np.linspace(-3.0, 3.0, 120)[: written(call(function, **arguments)).size]
-    start = start.reshape(written(call(function, **arguments)).shape).astype(half)
+    start = np.linspace(-3.0, 3.0, 120)[: written(call_with(function, **arguments)).size]
+    start = start.reshape(written(call_with(function, **arguments)).shape).astype(half)
     expected = start.astype(np.float32)
-    call(function, **to_float32(arguments), out=expected, accumulate=True)
+    call_with(function, **to_float32(arguments), out=expected, accumulate=True)
     out = WRITEABLE_LAYOUTS.get(layout, np.array)(start)
-    assert written(call(function, **arguments, out=out, accumulate=True)) is out
+    assert written(call_with(function, **arguments, out=out, accumulate=True)) is out
     assert_same(out, expected.astype(half))
 
 
@@ -336,10 +334,10 @@ def test_accumulate(function: str, half: Any, layout: str) -> None:
 @pytest.mark.parametrize("layout", ["plain", *WRITEABLE_LAYOUTS])
 def test_in_place(function: str, half: Any, layout: str) -> None:
     arguments = half_arguments(function, half)
-    expected = written(call(function, **to_float32(arguments)))
+    expected = written(call_with(function, **to_float32(arguments)))
     name = PARAMETERS.get(function, "logits")
     array = WRITEABLE_LAYOUTS.get(layout, np.array)(arguments.pop(name))
-    assert written(call(function, **{name: array}, **arguments, out=array)) is array
+    assert written(call_with(function, **{name: array}, **arguments, out=array)) is array
     assert_same(array, expected.astype(half))
 
 
@@ -350,8 +348,8 @@ def test_accumulate_in_place(function: str, half: Any) -> None:
     arguments = half_arguments(function, half)
     name = PARAMETERS.get(function, "logits")
     expected = arguments[name].astype(np.float32)
-    call(function, **to_float32(arguments), out=expected, accumulate=True)
-    call(function, **arguments, out=arguments[name], accumulate=True)
+    call_with(function, **to_float32(arguments), out=expected, accumulate=True)
+    call_with(function, **arguments, out=arguments[name], accumulate=True)
     assert_same(arguments[name], expected.astype(half))
 
 
@@ -399,7 +397,7 @@ def test_other_small_dtypes_are_refused(function: str, dtype: str) -> None:
     name = next(name for name in arguments if name in MATRICES)
     arguments[name] = np.zeros(arguments[name].shape, narrow)
     with pytest.raises(TypeError) as info:
-        call(function, **arguments)
+        call_with(function, **arguments)
     kinds = "float16, bfloat16, float32 or float64"
     assert str(info.value) == f"{name} must be {kinds}, got {narrow}"
 
@@ -416,9 +414,9 @@ def test_weights_are_read_exactly(
     arguments = arguments_of(function, dtype)
     narrow = arguments[name].astype(half)
     arguments[name] = narrow.astype(np.float64)
-    expected = call(function, **arguments)
+    expected = call_with(function, **arguments)
     arguments[name] = WRITEABLE_LAYOUTS[layout](narrow) if layout != "plain" else narrow
-    assert_same(call(function, **arguments), expected)
+    assert_same(call_with(function, **arguments), expected)
 
 
 @every_half
@@ -430,7 +428,7 @@ def test_half_does_not_go_with_float64(function: str, name: str, first: str, hal
     arguments = half_arguments(function, half)
     arguments[name] = arguments[name].astype(np.float64)
     with pytest.raises(TypeError) as info:
-        call(function, **arguments)
+        call_with(function, **arguments)
     assert str(info.value) == f"{name} must be float32 as {first} is, got float64"
 
 

@@ -14,7 +14,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from _cases import ARGUMENTS, GRADIENTS, OBJECTIVES, Array, call, same_bits
+from _functions import (
+    ARGUMENTS,
+    FUNCTIONS,
+    GRADIENTS,
+    INDICES,
+    OBJECTIVES,
+    Array,
+    assert_same,
+    call,
+    same_bits,
+)
 from _strategies import (
     Case,
     Laid,
@@ -30,7 +40,6 @@ from _strategies import (
 from _tolerance import assert_near
 from scorefn import Sample
 
-FUNCTIONS = list(ARGUMENTS)
 ROWS = [name for name in FUNCTIONS if name not in ("tabular_gradient", "linear_gradient")]
 
 
@@ -51,18 +60,6 @@ def options_of(draw: Any, function: str) -> dict[str, Any]:
 def written(result: Any) -> list[Array]:
     """What `out` takes."""
     return list(result) if isinstance(result, Sample) else [getattr(result, "gradient", result)]
-
-
-def assert_same(actual: Any, expected: Any) -> None:
-    """Same types and bits; of Python floats, which may be NaN, the same value."""
-    assert type(actual) is type(expected)
-    if isinstance(expected, tuple):
-        for a, e in zip(actual, expected, strict=True):
-            assert_same(a, e)
-    elif type(expected) is float:
-        assert np.array_equal(actual, expected, equal_nan=True)
-    else:
-        assert same_bits(actual, expected)
 
 
 def assert_near_the_reference(case: Case, result: Any, options: dict[str, Any]) -> None:
@@ -273,7 +270,7 @@ def subscript(place: tuple[int, ...]) -> str:
     return f"[{', '.join(map(str, place))}]"
 
 
-INDEXED = [(f, name) for f in FUNCTIONS for name in ARGUMENTS[f] if name in ("actions", "states")]
+INDEXED = [(function, name) for function, names in INDICES.items() for name in names]
 
 
 @pytest.mark.parametrize(("function", "name"), INDEXED)

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import scorefn
-from _cases import (
+from _functions import (
     ARGUMENTS,
     DTYPES,
+    FUNCTIONS,
     GRADIENTS,
     OBJECTIVES,
     Array,
@@ -24,7 +25,6 @@ from _cases import (
 )
 
 MANY = 2**31 + 17
-FUNCTIONS = list(ARGUMENTS)
 INPUTS = [(f, name) for f in FUNCTIONS for name in [*dict.fromkeys(ARGUMENTS[f]), "where"]]
 
 

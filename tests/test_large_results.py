@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from _cases import DTYPES, LENGTHS, call, inputs_for, same_bits, take_rows
+from _functions import DTYPES, LENGTHS, call, inputs_for, same_bits, take_rows
 
 COLS = [n for n in LENGTHS if n in (2, 3, 18, 33, 129, 4099)]
 

@@ -10,12 +10,9 @@ import numpy as np
 import pytest
 
 import scorefn
-from _calls import OBJECTIVES
-from _cases import ARGUMENTS, DTYPES, Array, call, inputs_for
+from _functions import ARGUMENTS, DTYPES, INDICES, OBJECTIVES, Array, call, inputs_for
 
-INDICES = [
-    (f, name) for f, names in ARGUMENTS.items() for name in ("actions", "states") if name in names
-]
+INDEXED = [(function, name) for function, names in INDICES.items() for name in names]
 # Whole vectors of 8 integers, one less and one more; several tiles of 16 rows.
 LENGTHS = [7, 8, 9, 16, 17, 41]
 
@@ -34,7 +31,7 @@ def is_untouched(out: Any) -> bool:
     return all((array == 77).all() for array in (out if isinstance(out, tuple) else (out,)))
 
 
-@pytest.mark.parametrize(("function", "name"), INDICES)
+@pytest.mark.parametrize(("function", "name"), INDEXED)
 @pytest.mark.parametrize("length", LENGTHS)
 @pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint64])
 def test_an_index_out_of_range_at_any_place(function, name, length, dtype):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import scorefn
-from _cases import (
+from _functions import (
     DTYPES,
     LENGTHS,
     OBJECTIVES,

@@ -19,7 +19,7 @@ import pytest
 
 import scorefn
 from _backoff import back_off, regions_alone
-from _cases import (
+from _functions import (
     ARGUMENTS,
     DTYPES,
     GRADIENTS,

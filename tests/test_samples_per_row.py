@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 import scorefn
-from _calls import GRADIENTS, OBJECTIVES, arguments_of, call, written
-from _cases import same_bits
+from _functions import GRADIENTS, OBJECTIVES, arguments_of, call_with, same_bits, written
 from scorefn import LinearPolicy, LogitsPolicy, TabularPolicy
 
 DTYPES = [np.float32, np.float64]
@@ -44,7 +43,7 @@ def one_by_one(function: str, arguments: dict[str, Any]) -> list[Any]:
     """The results of a call for each sample of a row."""
     num_samples = arguments["actions"].shape[-1]
     return [
-        call(
+        call_with(
             function,
             **{name: x[..., s] if name in PER_SAMPLE else x for name, x in arguments.items()},
         )
@@ -83,7 +82,7 @@ def test_one_result_per_sample(function: str, num_samples: int, masked: bool, dt
         del arguments["where"]
     axis = 2 if function == "score" else -1
     expected = np.stack(one_by_one(function, arguments), axis=axis)
-    assert same_bits(call(function, **arguments), expected)
+    assert same_bits(call_with(function, **arguments), expected)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -99,7 +98,7 @@ def test_gradients(
         del arguments["where"]
     parts = one_by_one(function, arguments)
     # Up to 6 samples share a state, all share the coefficients.
-    assert_is_sum(call(function, **arguments), parts, dtype, 6 * num_samples)
+    assert_is_sum(call_with(function, **arguments), parts, dtype, 6 * num_samples)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -113,7 +112,7 @@ def test_objectives(
     arguments = several(function, num_samples, dtype, entropy_coef=entropy_coef)
     if not masked:
         del arguments["where"]
-    result, parts = call(function, **arguments), one_by_one(function, arguments)
+    result, parts = call_with(function, **arguments), one_by_one(function, arguments)
     assert_is_sum(result.gradient, parts, dtype, num_samples)
     assert same_bits(result.log_prob, np.stack([part.log_prob for part in parts], axis=-1))
     assert result.entropy.shape == (2, 3)  # one per row, as `sample` has it
@@ -167,9 +166,9 @@ def test_sums_over_samples_are_taken_in_float64(function: str) -> None:
     z, actions, ones = np.array([0.3, -0.2, 1.1], np.float32), np.zeros(n, int), np.full(n, 0.1)
     old = {} if function == "policy_gradient" else {"old_log_prob": np.full(n, -1.5)}
     names = ("actions", "weights" if function == "policy_gradient" else "advantages")
-    many = call(function, logits=z, **dict(zip(names, (actions, ones), strict=True)), **old)
+    many = call_with(function, logits=z, **dict(zip(names, (actions, ones), strict=True)), **old)
     one = {name: x[0] for name, x in old.items()}
-    row = call(function, logits=z, **dict(zip(names, (0, 0.1), strict=True)), **one).gradient
+    row = call_with(function, logits=z, **dict(zip(names, (0, 0.1), strict=True)), **one).gradient
     assert same_bits(many.gradient, (n * row.astype(np.float64)).astype(np.float32))
 
 
@@ -177,12 +176,12 @@ def test_sums_over_samples_are_taken_in_float64(function: str) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_out_and_accumulate(function: str, dtype: Any) -> None:
     arguments = several(function, 3, dtype, entropy_coef=0.2)
-    expected = written(call(function, **arguments))
+    expected = written(call_with(function, **arguments))
     out = np.full_like(expected, 2.0)
-    assert written(call(function, **arguments, out=out)) is out
+    assert written(call_with(function, **arguments, out=out)) is out
     assert same_bits(out, expected)
     out[...] = 2.0
-    call(function, **arguments, out=out, accumulate=True)
+    call_with(function, **arguments, out=out, accumulate=True)
     # One rounding of a number of up to 2 + 6 * 3 weights near 1.
     np.testing.assert_allclose(out - 2.0, expected, atol=32 * np.finfo(dtype).eps)
     # Into the very logits, as a step that is taken in place does it.
@@ -190,33 +189,33 @@ def test_out_and_accumulate(function: str, dtype: Any) -> None:
     for accumulate in (False, True):
         own = arguments[name].copy()
         wanted = own.copy() if accumulate else np.zeros_like(own)
-        call(function, **arguments, out=wanted, accumulate=accumulate)
-        call(function, **{**arguments, name: own}, out=own, accumulate=accumulate)
+        call_with(function, **arguments, out=wanted, accumulate=accumulate)
+        call_with(function, **{**arguments, name: own}, out=own, accumulate=accumulate)
         assert same_bits(own, wanted)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_layouts_and_kinds_of_masks(function: str) -> None:
     arguments = several(function, 3)
-    expected = call(function, **arguments)
+    expected = call_with(function, **arguments)
     turned = {
         name: np.moveaxis(np.ascontiguousarray(np.moveaxis(x, -1, 0)), 0, -1)
         if name in PER_SAMPLE
         else np.asfortranarray(x)
         for name, x in arguments.items()
     }
-    assert same_bits(call(function, **turned), expected)
+    assert same_bits(call_with(function, **turned), expected)
     small = {**arguments, "actions": arguments["actions"].astype(np.int8)}
     small["where"] = arguments["where"].astype(np.int8)
-    assert same_bits(call(function, **small), expected)
+    assert same_bits(call_with(function, **small), expected)
     row = {**arguments, "where": np.array([True, True, False, True])}
     full = {**row, "where": np.broadcast_to(row["where"], arguments["where"].shape)}
-    assert same_bits(call(function, **row), call(function, **full))
+    assert same_bits(call_with(function, **row), call_with(function, **full))
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_no_samples(function: str) -> None:
-    result = call(function, **several(function, 0))
+    result = call_with(function, **several(function, 0))
     if function in ("log_prob", "score"):
         assert result.shape == ((2, 3, 0) if function == "log_prob" else (2, 3, 0, 4))
         return
@@ -233,7 +232,7 @@ def test_a_single_row(function: str) -> None:
     whole = ("table", "coef", "where") if function == "tabular_gradient" else ("coef",)
     one = {name: x if name in whole else x[1, 2] for name, x in arguments.items()}
     row = {name: x if name in whole else x[1:2, 2] for name, x in arguments.items()}
-    result, expected = call(function, **one), call(function, **row)
+    result, expected = call_with(function, **one), call_with(function, **row)
     if function in OBJECTIVES:
         assert result.log_prob.shape == (5,)
         assert result.entropy.shape == ()
@@ -247,15 +246,15 @@ def test_nothing_is_broadcast_where_n_is_s(function: str) -> None:
     arguments = {**arguments_of(function), "where": None}
     for name in set(arguments) & set(PER_SAMPLE):
         arguments[name] = np.zeros((2, 3, 3), int)
-    call(function, **arguments)
+    call_with(function, **arguments)
     for name in sorted(set(arguments) & {*PER_SAMPLE} - {"actions"}):
         for shape in ((2, 3), (3, 3), (2, 3, 1), (3,), ()):
             with pytest.raises(ValueError, match=rf"^{name} must have shape \(2, 3, 3\), got"):
-                call(function, **{**arguments, name: np.zeros(shape)})
+                call_with(function, **{**arguments, name: np.zeros(shape)})
     for shape in ((3, 3), (3, 2, 3), (2, 3, 3, 1), (3, 2)):
         message = r"^actions must have shape \(2, 3\) or \(2, 3, num_samples\), got"
         with pytest.raises(ValueError, match=message):
-            call(function, **{**arguments, "actions": np.zeros(shape, int)})
+            call_with(function, **{**arguments, "actions": np.zeros(shape, int)})
 
 
 @pytest.mark.parametrize("function", OBJECTIVES)
@@ -263,9 +262,9 @@ def test_nothing_is_broadcast_where_n_is_s(function: str) -> None:
 def test_a_bad_row_is_nan_and_harms_no_other(function: str, bad: float) -> None:
     arguments = several(function, 3, entropy_coef=0.1)
     del arguments["where"]
-    good = call(function, **arguments)
+    good = call_with(function, **arguments)
     arguments["logits"][1, 0, 2] = bad
-    result = call(function, **arguments)
+    result = call_with(function, **arguments)
     assert np.isnan(result.gradient[1, 0]).all()
     assert np.isnan(result.log_prob[1, 0]).all()
     others = np.ones((2, 3), bool)

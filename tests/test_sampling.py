@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import scorefn
-from _cases import DTYPES, LENGTHS, Array, call, inputs_for, mask_for, same_bits
+from _functions import DTYPES, LENGTHS, Array, call, inputs_for, mask_for, same_bits
 from scorefn import testing
 
 INF, NAN = np.inf, np.nan

@@ -13,9 +13,7 @@ import numpy as np
 import pytest
 
 import scorefn
-from _calls import FUNCTIONS, arguments_of, call
-from _cases import same_bits
-from _wrong_calls import INDICES, MATRICES, WEIGHTS
+from _functions import FUNCTIONS, INDICES, MATRICES, WEIGHTS, arguments_of, call_with, same_bits
 from scorefn import _check
 
 torch = pytest.importorskip("torch")
@@ -37,9 +35,9 @@ def tensors(arguments: dict[str, Any], **dtypes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_tensors_are_arrays(function: str, dtype: Any) -> None:
     arguments = arguments_of(function, dtype)
-    assert same_bits(call(function, **tensors(arguments)), call(function, **arguments))
+    assert same_bits(call_with(function, **tensors(arguments)), call_with(function, **arguments))
     masks = tensors(arguments, where=torch.int8)
-    assert same_bits(call(function, **masks), call(function, **arguments))
+    assert same_bits(call_with(function, **masks), call_with(function, **arguments))
 
 
 @pytest.mark.parametrize(("function", "name"), INPUTS)
@@ -49,9 +47,9 @@ def test_bfloat16_is_read_as_float32(function: str, name: str) -> None:
     half = tensors(arguments, **{name: torch.bfloat16})
     exact = {**arguments, name: half[name].float().numpy()}
     assert not np.array_equal(exact[name], arguments[name])
-    assert same_bits(call(function, **half), call(function, **exact))
+    assert same_bits(call_with(function, **half), call_with(function, **exact))
     strided = torch.stack([half[name], half[name]], dim=-1)[..., 0]
-    assert same_bits(call(function, **{**half, name: strided}), call(function, **exact))
+    assert same_bits(call_with(function, **{**half, name: strided}), call_with(function, **exact))
 
 
 def test_bfloat16_in_policies_and_credit() -> None:
@@ -115,7 +113,7 @@ def test_what_numpy_cannot_read_says_what_to_call(function: str, name: str, way:
     bad = make(torch.from_numpy(arguments[name]))
     message = f"^{name} must be an array, {message}"
     with pytest.raises(TypeError, match=message):
-        call(function, **{**arguments, name: bad})
+        call_with(function, **{**arguments, name: bad})
     with pytest.raises(TypeError, match=message):
         _check.to_array(name, bad)
 
@@ -126,7 +124,7 @@ def test_actions_on_another_device(function: str, names: tuple[str, ...]) -> Non
     for name in names:
         bad = torch.from_numpy(arguments[name]).to("meta")
         with pytest.raises(TypeError, match=rf"^{name} must be an array, got torch\.Tensor: .*cpu"):
-            call(function, **{**arguments, name: bad})
+            call_with(function, **{**arguments, name: bad})
 
 
 def test_other_objects_of_torch() -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import scorefn
-from _calls import FUNCTIONS, GRADIENTS, OBJECTIVES, call, written
+from _functions import FUNCTIONS, GRADIENTS, OBJECTIVES, call_with, written
 from _wrong_calls import NO_ACTION, WrongCall, good_arguments, good_out, wrong_arrays
 from _wrong_options import wrong_options
 from scorefn import _core
@@ -79,7 +79,7 @@ def test_the_table_is_long_and_says_nothing_twice() -> None:
 def test_the_good_calls_are_good(function: str) -> None:
     """So what fails above fails because of the change."""
     out = good_out(function)
-    result = call(function, **good_arguments(function), out=out)
+    result = call_with(function, **good_arguments(function), out=out)
     if function == "sample":
         assert result.actions is out[0]
         assert result.log_probs is out[1]

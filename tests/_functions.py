@@ -1,4 +1,4 @@
-"""Inputs that the numerical tests share."""
+"""Every function: what it takes, good calls of it, and how its results are compared."""
 
 from __future__ import annotations
 
@@ -32,6 +32,10 @@ ARGUMENTS = {
     "policy_gradient": ("logits", "actions", "weights"),
     "clipped_surrogate": ("logits", "actions", "old_log_prob", "weights"),
 }
+FUNCTIONS = list(ARGUMENTS)
+GRADIENTS = ["score_gradient", "tabular_gradient", "linear_gradient"]
+# Their results are tuples, of which `out` takes the gradient.
+OBJECTIVES = ["policy_gradient", "clipped_surrogate"]
 # A result of their row i depends on row i of the inputs alone.
 ROW_FUNCTIONS = [
     "log_softmax",
@@ -43,9 +47,33 @@ ROW_FUNCTIONS = [
     "score",
     "score_gradient",
 ]
-GRADIENTS = ["score_gradient", "tabular_gradient", "linear_gradient"]
-# Their results are tuples, of which `out` takes the gradient.
-OBJECTIVES = ["policy_gradient", "clipped_surrogate"]
+# The names above are those of `inputs_for`; these parameters have others.
+_PARAMETERS = {
+    ("kl_divergence", "logits"): "logits_p",
+    ("clipped_surrogate", "weights"): "advantages",
+}
+
+
+def parameters(function: str) -> dict[str, str]:
+    """The array parameters of a function, and what `inputs_for` calls what they take."""
+    return {_PARAMETERS.get((function, name), name): name for name in ARGUMENTS[function]}
+
+
+def _parameters_of(*inputs: str) -> dict[str, tuple[str, ...]]:
+    """Those of each function that take one of these inputs."""
+    found = {
+        function: tuple(name for name, of in parameters(function).items() if of in inputs)
+        for function in FUNCTIONS
+    }
+    return {function: names for function, names in found.items() if names}
+
+
+MATRICES = _parameters_of("logits", "logits_q", "table", "features", "coef")
+INDICES = _parameters_of("states", "actions")
+WEIGHTS = _parameters_of("weights", "old_log_prob")
+
+
+NOT_OF_SAMPLES = ("table", "coef")
 
 
 def inputs_for(
@@ -95,10 +123,33 @@ def call(
     return getattr(module, function)(*arguments, **options)
 
 
+def arguments_of(function: str, dtype: Any = np.float64) -> dict[str, Any]:
+    """By their names: of 2 x 3 samples, 4 actions, 6 states, 5 features. All allow action 1."""
+    inputs = inputs_for(6, 4, dtype, states=6, features=5)
+    arguments: dict[str, Any] = {}
+    for parameter, name in parameters(function).items():
+        x = inputs[name]
+        arguments[parameter] = x if name in NOT_OF_SAMPLES else x.reshape(2, 3, *x.shape[1:])
+    if function == "sample":
+        arguments["rng"] = 1
+    where = mask_for(function, inputs)
+    where[:, 1] = True
+    shape = (6, 4) if function == "tabular_gradient" else (2, 3, 4)
+    return {**arguments, "where": where.reshape(shape)}
+
+
+def call_with(function: str, **arguments: Any) -> Any:
+    return getattr(scorefn, function)(**arguments)
+
+
+def written(result: Any) -> Any:
+    """What `out` takes: a result, both arrays of a sample, the gradient of an objective."""
+    return getattr(result, "gradient", result)
+
+
 def take_rows(inputs: dict[str, Array], rows: Any) -> dict[str, Array]:
     """The inputs of some of the samples."""
-    whole = ("table", "coef")
-    return {name: x if name in whole else x[rows] for name, x in inputs.items()}
+    return {name: x if name in NOT_OF_SAMPLES else x[rows] for name, x in inputs.items()}
 
 
 def same_bits(actual: Any, expected: Any) -> bool:
@@ -111,3 +162,15 @@ def same_bits(actual: Any, expected: Any) -> bool:
         expected.shape,
         expected.tobytes(),
     )
+
+
+def assert_same(actual: Any, expected: Any) -> None:
+    """Same types and bits; of Python floats, which may be NaN, the same value."""
+    assert type(actual) is type(expected)
+    if isinstance(expected, tuple):
+        for a, e in zip(actual, expected, strict=True):
+            assert_same(a, e)
+    elif type(expected) is float:
+        assert np.array_equal(actual, expected, equal_nan=True)
+    else:
+        assert same_bits(actual, expected)
