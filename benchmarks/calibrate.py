@@ -58,7 +58,7 @@ CONSTANTS = {
     "shortest_shared_row": Constant(
         (1 << 14, 1 << 15, 1 << 16, 1 << 17, 1 << 18), (), CORES, entries=(1,)
     ),
-    "least_streamed_bytes": Constant(
+    "least_nontemporal_bytes": Constant(
         (1 << 23, 1 << 24, 1 << 25, 1 << 26, 1 << 27),
         (64,),
         CORES,

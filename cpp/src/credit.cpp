@@ -54,8 +54,8 @@ void discounted_returns(const EpisodeSteps<T>& steps, const Matrix<const T>& nex
     if (is_given(next_values)) require_shape("next_values", next_values, out.rows, out.cols);
     require_fraction("discount", discount);
     scan<T, Returns>(steps,
-                     {{"rewards", steps.rewards, &StepTile::rewards, &StepRow<T>::rewards},
-                      {"next_values", next_values, &StepTile::next_values, &StepRow<T>::next_values}},
+                     {{"rewards", steps.rewards, &StepBuffer::rewards, &StepRow<T>::rewards},
+                      {"next_values", next_values, &StepBuffer::next_values, &StepRow<T>::next_values}},
                      Returns(discount), out, options);
 }
 
@@ -71,9 +71,9 @@ void generalized_advantages(const EpisodeSteps<T>& steps, const Matrix<const T>&
     require_fraction("gae_lambda", lambda);
     scan<T, GeneralizedAdvantages>(
         steps,
-        {{"rewards", steps.rewards, &StepTile::rewards, &StepRow<T>::rewards},
-         {"values", values, &StepTile::values, &StepRow<T>::values},
-         {"next_values", next_values, &StepTile::next_values, &StepRow<T>::next_values}},
+        {{"rewards", steps.rewards, &StepBuffer::rewards, &StepRow<T>::rewards},
+         {"values", values, &StepBuffer::values, &StepRow<T>::values},
+         {"next_values", next_values, &StepBuffer::next_values, &StepRow<T>::next_values}},
         GeneralizedAdvantages(discount, lambda), out, options);
 }
 

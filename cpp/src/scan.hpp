@@ -16,12 +16,12 @@
 
 namespace scorefn {
 
-// A number that a formula reads of each step, and its place in a tile. No data: 0.
+// A number that a formula reads of each step, and its place in a buffer. No data: 0.
 template <class T>
 struct StepInput {
     const char* name;
     Matrix<const T> values;
-    double (StepTile::*place)[StepTile::size];
+    double (StepBuffer::*place)[StepBuffer::size];
     const T* StepRow<T>::* pointer;
 };
 
@@ -66,7 +66,7 @@ private:
         Environments(std::int64_t first, std::int64_t count)
             : first(first), count(count), num_without_valid(count), x(count), has_valid(count) {}
     };
-    // Where a tile lies.
+    // Where a buffer lies.
     struct Place {
         std::int64_t time, times, environment, width;
 
@@ -75,25 +75,25 @@ private:
 
     void scan_environments(std::int64_t first, std::int64_t count) {
         Environments environments(first, count);
-        const Array<StepTile> memory(1);
-        StepTile& tile = memory[0];
+        const Array<StepBuffer> memory(1);
+        StepBuffer& buffer = memory[0];
         for (const auto& input : inputs_)
-            if (!input.values) std::fill_n(tile.*input.place, StepTile::size, 0.0);
-        if (!steps_.terminated) std::fill_n(tile.terminated, StepTile::size, 0.0);
-        if (!steps_.truncated) std::fill_n(tile.truncated, StepTile::size, 0.0);
-        if (!steps_.valid) std::fill_n(tile.valid, StepTile::size, 1.0);
+            if (!input.values) std::fill_n(buffer.*input.place, StepBuffer::size, 0.0);
+        if (!steps_.terminated) std::fill_n(buffer.terminated, StepBuffer::size, 0.0);
+        if (!steps_.truncated) std::fill_n(buffer.truncated, StepBuffer::size, 0.0);
+        if (!steps_.valid) std::fill_n(buffer.valid, StepBuffer::size, 1.0);
         const bool is_row = count >= kShortestRow && have_rows();
-        const std::int64_t width = std::min(count, StepTile::size),
-                           times = is_row ? 1 : StepTile::size / width;
+        const std::int64_t width = std::min(count, StepBuffer::size),
+                           times = is_row ? 1 : StepBuffer::size / width;
         for (std::int64_t end = num_steps_; end > 0; end -= times) {
             if (end / times % 64 == 0) check_interrupt();
             const std::int64_t begin = std::max<std::int64_t>(0, end - times);
             const std::int64_t together = is_row && !needs_flags(environments) ? count : width;
             for (std::int64_t e = 0; e < count; e += together)
-                scan_tile(tile, {begin, end - begin, first + e, std::min(together, count - e)}, environments,
-                          is_row);
+                scan_buffer(buffer, {begin, end - begin, first + e, std::min(together, count - e)},
+                            environments, is_row);
         }
-        table_.fence_streamed();
+        table_.store_fence();
     }
 
     // Whether the numbers of neighbouring environments lie one after the other.
@@ -110,50 +110,50 @@ private:
         return steps_.terminated || steps_.truncated || steps_.valid || marks_last(environments);
     }
 
-    // Without flags a row may be longer than the tile.
-    void scan_tile(StepTile& tile, const Place& at, Environments& environments, bool is_row) {
-        if (steps_.terminated) load(steps_.terminated, at, tile.terminated);
-        if (steps_.truncated) load(steps_.truncated, at, tile.truncated);
-        if (steps_.valid) load(steps_.valid, at, tile.valid);
-        const StepTile* const flags = needs_flags(environments) ? &tile : nullptr;
+    // Without flags a row may be longer than the buffer.
+    void scan_buffer(StepBuffer& buffer, const Place& at, Environments& environments, bool is_row) {
+        if (steps_.terminated) load(steps_.terminated, at, buffer.terminated);
+        if (steps_.truncated) load(steps_.truncated, at, buffer.truncated);
+        if (steps_.valid) load(steps_.valid, at, buffer.valid);
+        const StepBuffer* const flags = needs_flags(environments) ? &buffer : nullptr;
         const bool has_marks = marks_last(environments);
-        if (has_marks) truncate_last(tile, at, environments);
+        if (has_marks) truncate_last(buffer, at, environments);
         double* const x = environments.x.data() + at.environment - environments.first;
         // An input that is not finite makes u so; the reverse need not hold, as u may overflow.
-        if (!(is_row ? scan_row(flags, at, x) : scan_steps(tile, at, x))) find_bad(tile, at);
-        if (has_marks && !steps_.truncated) std::fill_n(tile.truncated, at.count(), 0.0);
+        if (!(is_row ? scan_row(flags, at, x) : scan_steps(buffer, at, x))) find_bad(buffer, at);
+        if (has_marks && !steps_.truncated) std::fill_n(buffer.truncated, at.count(), 0.0);
     }
 
-    bool scan_row(const StepTile* flags, const Place& at, double* x) const {
+    bool scan_row(const StepBuffer* flags, const Place& at, double* x) const {
         StepRow<T> row{
             nullptr, nullptr, nullptr, flags, &out_(at.time, at.environment), goes_past_caches(out_)};
         for (const auto& input : inputs_)
             if (input.values) row.*input.pointer = &input.values(at.time, at.environment);
         return numbers_.scan_row(row, at.width, formula_.kernel, x);
     }
-    bool scan_steps(StepTile& tile, const Place& at, double* x) const {
+    bool scan_steps(StepBuffer& buffer, const Place& at, double* x) const {
         for (const auto& input : inputs_)
-            if (input.values) load(input.values, at, tile.*input.place);
-        table_.set_terms(tile, at.count(), formula_.kernel);
-        const bool is_finite = table_.scan_steps(tile, at.times, at.width, x);
-        if (out_) store(tile.u, at);
+            if (input.values) load(input.values, at, buffer.*input.place);
+        table_.set_terms(buffer, at.count(), formula_.kernel);
+        const bool is_finite = table_.scan_steps(buffer, at.times, at.width, x);
+        if (out_) store(buffer.u, at);
         return is_finite;
     }
 
-    static void truncate_last(StepTile& tile, const Place& at, Environments& environments) {
+    static void truncate_last(StepBuffer& buffer, const Place& at, Environments& environments) {
         bool* const has_valid = environments.has_valid.data() + at.environment - environments.first;
         for (std::int64_t t = at.times - 1; t >= 0; --t) {
             for (std::int64_t e = 0; e < at.width; ++e) {
                 const std::int64_t i = t * at.width + e;
-                if (has_valid[e] || tile.valid[i] == 0) continue;
+                if (has_valid[e] || buffer.valid[i] == 0) continue;
                 has_valid[e] = true;
                 --environments.num_without_valid;
-                tile.truncated[i] = 1.0;
+                buffer.truncated[i] = 1.0;
             }
         }
     }
 
-    // visit(first element of the array, its stride, first element of the tile, how many), for runs of equal stride.
+    // visit(first element of the array, its stride, first element of the buffer, how many), for runs of equal stride.
     template <class Element, class Visit>
     static void for_each_run(const Matrix<Element>& x, const Place& at, Visit visit) {
         const std::int64_t start = at.time * x.row_stride + at.environment * x.col_stride;
@@ -190,21 +190,21 @@ private:
         });
     }
 
-    void find_bad(StepTile& tile, const Place& at) {
-        if (at.count() > StepTile::size) {
-            for (std::int64_t e = 0; e < at.width; e += StepTile::size)
-                find_bad(tile, {at.time, 1, at.environment + e, std::min(StepTile::size, at.width - e)});
+    void find_bad(StepBuffer& buffer, const Place& at) {
+        if (at.count() > StepBuffer::size) {
+            for (std::int64_t e = 0; e < at.width; e += StepBuffer::size)
+                find_bad(buffer, {at.time, 1, at.environment + e, std::min(StepBuffer::size, at.width - e)});
             return;
         }
         for (const auto& input : inputs_)
-            if (input.values) load(input.values, at, tile.*input.place);
+            if (input.values) load(input.values, at, buffer.*input.place);
         for (std::int64_t i = 0; i < at.count(); ++i) {
-            if (tile.valid[i] == 0) continue;
+            if (buffer.valid[i] == 0) continue;
             const std::int64_t step =
                 (at.time + i / at.width) * num_environments_ + at.environment + i % at.width;
             for (int k = 0; k < Formula::num_inputs; ++k)
-                if (!std::isfinite((tile.*inputs_[k].place)[i]) &&
-                    Formula::reads(k, tile.terminated[i] != 0, tile.truncated[i] != 0))
+                if (!std::isfinite((buffer.*inputs_[k].place)[i]) &&
+                    Formula::reads(k, buffer.terminated[i] != 0, buffer.truncated[i] != 0))
                     lower(first_bad_[k], step);
         }
     }

@@ -11,29 +11,30 @@ namespace {
 
 template <class T>
 bool within(const T* z, std::int64_t count, T* e) {
-    Window<T> window;
+    SafeRange<T> range;
     for (std::int64_t i = 0; i < count; i += kExpStep)
         for (int k = 0; k < kExpStep; k += kLockstep * Lanes<T>::size)
-            exp_within(Lanes<T, kLockstep>::load(z + i + k), window).store(e + i + k);
-    return window.holds();
+            exp_within(Lanes<T, kLockstep>::load(z + i + k), range).store(e + i + k);
+    return range.holds();
 }
 template <class T>
-void from(const T* z, T max, std::int64_t count, T* e, T& shift, int& power) {
+void shifted(const T* z, T max, std::int64_t count, T* e, T& shift, int& power) {
     using C = ExpConstants<T>;
     using Int = typename IntegerOf<T>::type;
-    const Origin<T> origin(max);
-    shift = origin.shift;
-    power = static_cast<int>(static_cast<Int>(origin.bias - C::bias + C::bits_of_round));
+    const Shift<T> of_row(max);
+    shift = of_row.by;
+    power = static_cast<int>(static_cast<Int>(of_row.bias - C::bias + C::bits_of_round));
     for (std::int64_t i = 0; i < count; i += kExpStep)
         for (int k = 0; k < kExpStep; k += kLockstep * Lanes<T>::size)
-            exp_from(Lanes<T, kLockstep>::load(z + i + k), origin).store(e + i + k);
+            exp_shifted(Lanes<T, kLockstep>::load(z + i + k), of_row).store(e + i + k);
 }
 template <class T>
 constexpr ExpOf<T> exp_of() {
     using C = ExpConstants<T>;
     constexpr T ln2 = C::ln2_high + C::ln2_low;
     // A little inside: n is z / ln 2, rounded.
-    return {within<T>, from<T>, -(C::window + T(0.499)) * ln2, (C::window - T(0.501)) * ln2, C::nothing};
+    return {within<T>, shifted<T>, -(C::safe_range + T(0.499)) * ln2, (C::safe_range - T(0.501)) * ln2,
+            C::negligible};
 }
 
 }  // namespace

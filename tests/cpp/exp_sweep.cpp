@@ -3,7 +3,7 @@
 //     exp_sweep ISA float STRIDE [MAX ...]     every STRIDE-th float
 //     exp_sweep ISA double COUNT [MAX ...]     so many random doubles
 //
-// Within the window, which is there without MAX: exp(z). Beyond it, with respect to the largest logit of the row:
+// Within the safe range, which is there without MAX: exp(z). Beyond it, shifted by the largest logit of the row:
 // exp(z - max) for z from max - 104 (double: - 745.2) to max. Without MAX: a list of them, near 0, far from it, and where
 // the kernel changes its way. 77 says that the CPU does not have the ISA.
 #include <algorithm>
@@ -97,7 +97,7 @@ float float_of(std::int64_t index) {
                                   : static_cast<std::uint32_t>(-1 - index) | 0x80000000u);
 }
 
-// Which exponentials: those within the window, or those with respect to a largest logit.
+// Which exponentials: those within the safe range, or those that are shifted by a largest logit.
 template <class T>
 struct Way {
     const ExpOf<T>& exp;
@@ -108,7 +108,7 @@ struct Way {
     bool run(const T* z, std::int64_t count, T* e, T& shift, int& power) const {
         shift = T(0), power = 0;
         if (is_within) return exp.within(z, count, e);
-        exp.from(z, max, count, e, shift, power);
+        exp.shifted(z, max, count, e, shift, power);
         return true;
     }
     T lowest(double depth) const {
@@ -212,12 +212,12 @@ void report(const char* isa, const Way<T>& way, const Errors<T>& errors) {
 constexpr double kInf = std::numeric_limits<double>::infinity(),
                  kNan = std::numeric_limits<double>::quiet_NaN();
 
-// Within the window: exp(0) is 1, all far below is 0, and what is not in the window is seen.
+// Within the safe range: exp(0) is 1, all far below is 0, and what is not in the range is seen.
 template <class T>
 void test_special_values_within(const ExpOf<T>& exp) {
     const T inf = static_cast<T>(kInf), nan = static_cast<T>(kNan), largest = std::numeric_limits<T>::max();
     T z[kExpStep], e[kExpStep];
-    const T inside[] = {0, -T(0), -inf, exp.nothing, -largest, exp.lowest, exp.highest};
+    const T inside[] = {0, -T(0), -inf, exp.negligible, -largest, exp.lowest, exp.highest};
     for (int i = 0; i < kExpStep; ++i) z[i] = inside[i % 7];
     CHECK(exp.within(z, kExpStep, e));
     for (int i = 0; i < kExpStep; ++i) {
@@ -226,7 +226,7 @@ void test_special_values_within(const ExpOf<T>& exp) {
         if (i % 7 >= 5) CHECK(e[i] > 0 && std::isnormal(e[i]));
     }
     const T beyond = T(1.01) * exp.lowest;
-    for (const T x : {inf, nan, largest, T(1.01) * exp.highest, beyond, std::nextafter(exp.nothing, T(0))})
+    for (const T x : {inf, nan, largest, T(1.01) * exp.highest, beyond, std::nextafter(exp.negligible, T(0))})
         for (int at = 0; at < kExpStep; ++at) {
             z[at] = x;
             CHECK(!exp.within(z, kExpStep, e));
@@ -234,7 +234,7 @@ void test_special_values_within(const ExpOf<T>& exp) {
         }
     // Every number between the two ends of what is left out.
     std::mt19937_64 random(5);
-    std::uniform_real_distribution<T> gap(std::nextafter(exp.nothing, T(0)), beyond);
+    std::uniform_real_distribution<T> gap(std::nextafter(exp.negligible, T(0)), beyond);
     for (int i = 0; i < 100000; ++i) {
         z[i % kExpStep] = gap(random);
         CHECK(!exp.within(z, kExpStep, e));
@@ -242,7 +242,7 @@ void test_special_values_within(const ExpOf<T>& exp) {
     }
 }
 
-// With respect to the largest: that itself is at most a factor sqrt(2) from the power of two, exp(-inf) is 0 and nothing
+// Shifted by the largest: that itself is at most a factor sqrt(2) from the power of two, exp(-inf) is 0 and nothing
 // else is, and NaN stays NaN.
 template <class T>
 void test_special_values_from(const ExpOf<T>& exp) {
@@ -258,7 +258,7 @@ void test_special_values_from(const ExpOf<T>& exp) {
         for (int k = 0; k < kExpStep; ++k)
             z[k] = k % 4 == 0 ? max : k % 4 == 1 ? -inf : k % 4 == 2 ? nan : -largest;
         int power;
-        exp.from(z, max, kExpStep, e, shift, power);
+        exp.shifted(z, max, kExpStep, e, shift, power);
         const T one = std::ldexp(T(1), sizeof(T) == 4 ? 64 : 128);
         for (int k = 0; k < kExpStep; ++k) {
             if (k % 4 == 0) is_near_one = is_near_one && e[k] > T(0.7) * one && e[k] < T(1.42) * one;

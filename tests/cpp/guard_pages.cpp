@@ -482,7 +482,7 @@ template <class T>
 void test_all() {
     std::vector<std::int64_t> lengths;
     for (std::int64_t n = 1; n <= 67; ++n) lengths.push_back(n);
-    // Around the longest row in one part, of doubles and of floats.
+    // Around the longest row in one split, of doubles and of floats.
     for (const int n : {127, 128, 129, 1023, 1024, 1025, 2047, 2048, 2049, 4097}) lengths.push_back(n);
     for (const std::int64_t cols : lengths) test_rows_of<T>(cols);
     for (const std::int64_t features : lengths)

@@ -9,20 +9,20 @@
 namespace scorefn {
 namespace {
 
-// A group of copies of the row, or of the row alone, over and over.
+// A tile of copies of the row, or of the row alone, over and over.
 template <class T>
 void invert(const T* logits, std::int64_t cols, const double* u, std::int64_t count, std::int64_t* actions,
             bool alone, void* scratch) {
     constexpr int size = Lanes<T>::size;
     const LogitRows<T> copies{logits, is_short(cols) && !alone ? size : 1, cols, 0, 1, nullptr, 0, 0};
-    double* const up_to = reinterpret_cast<double*>(Buffers<T>(scratch, cols).more);
-    for_each_group(copies, false, scratch, [&](auto& rows) SCOREFN_INLINE_LAMBDA {
-        const Doubles<T> total = rows.sum_in_order(up_to).total();
+    double* const cdf = reinterpret_cast<double*>(Buffers<T>(scratch, cols).more);
+    for_each_tile(copies, false, scratch, [&](auto& rows) SCOREFN_INLINE_LAMBDA {
+        const Widened<T> total = rows.cumulative_sums(cdf).total();
         for (std::int64_t i = 0; i < count; i += rows.count) {
             double us[size] = {};
             for (int r = 0; r < rows.count && i + r < count; ++r) us[r] = u[i + r];
             Actions<T> drawn;
-            draw(rows, up_to, total, Doubles<T>::load(us), drawn.index);
+            draw(rows, cdf, total, Widened<T>::load(us), drawn.index);
             for (int r = 0; r < rows.count && i + r < count; ++r) actions[i + r] = drawn.index[r];
         }
     });

@@ -16,7 +16,7 @@ using namespace scorefn;
 namespace {
 
 // Rows of several tasks, long rows that threads share out, a table in one piece and in ranges, and linear policies whose
-// sums are those of chunks of samples and those of groups of actions.
+// sums are those of chunks of samples and those of ranges of actions.
 struct Shape {
     std::int64_t rows, cols, features;
 };

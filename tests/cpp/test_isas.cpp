@@ -108,24 +108,24 @@ std::vector<T> all_results(const KernelTable& table, std::int64_t num_rows, std:
         }
         for (const auto& sums : context.sums)
             for (const double lane : sums) keep_sum(lane);
-        CHECK(kernels.shared_gradient(rows, weight_sums.data(), visits.data(), entropy_coef, out, true,
-                                      scratch) == -1);
+        CHECK(kernels.state_gradient(rows, weight_sums.data(), visits.data(), entropy_coef, out, true,
+                                     scratch) == -1);
         keep(matrix);
         double totals[2] = {};
         bool all_possible = true;
         std::vector<double> squares(weight_sums);
         for (double& x : squares) x *= x;
-        CHECK(kernels.shared_statistics(rows, weight_sums.data(), squares.data(), visits.data(),
-                                        {0.5, entropy_coef}, totals, &all_possible, scratch) == -1);
+        CHECK(kernels.state_statistics(rows, weight_sums.data(), squares.data(), visits.data(),
+                                       {0.5, entropy_coef}, totals, &all_possible, scratch) == -1);
         for (const double total : totals) keep_sum(total);
     }
     free(scratch);
 
     // The rows as times of environments, the last of which has flags.
     std::vector<double> carried(static_cast<std::size_t>(cols));
-    const auto flags = std::make_unique<StepTile>();
-    const std::int64_t width = std::min(cols, StepTile::size);
-    for (std::int64_t i = 0; i < StepTile::size; ++i) {
+    const auto flags = std::make_unique<StepBuffer>();
+    const std::int64_t width = std::min(cols, StepBuffer::size);
+    for (std::int64_t i = 0; i < StepBuffer::size; ++i) {
         flags->terminated[i] = i % 3 == 1, flags->truncated[i] = i % 5 == 2, flags->valid[i] = i % 7 != 3;
         flags->rewards[i] = static_cast<double>(q[static_cast<std::size_t>(i % width)]);
         flags->values[i] = flags->next_values[i] = 0.25 * static_cast<double>(i % 9);
@@ -138,10 +138,10 @@ std::vector<T> all_results(const KernelTable& table, std::int64_t num_rows, std:
             CHECK(kernels.scan_row(row, has_flags ? width : cols, by, carried.data()));
             keep(matrix);
             for (const double x : carried) all.push_back(static_cast<T>(x));
-            StepTile tile = *flags;
-            table.set_terms(tile, width, by);
-            CHECK(table.scan_steps(tile, 1, width, carried.data()));
-            for (std::int64_t i = 0; i < width; ++i) all.push_back(static_cast<T>(tile.u[i]));
+            StepBuffer buffer = *flags;
+            table.set_terms(buffer, width, by);
+            CHECK(table.scan_steps(buffer, 1, width, carried.data()));
+            for (std::int64_t i = 0; i < width; ++i) all.push_back(static_cast<T>(buffer.u[i]));
         }
     SampleMoments of;
     table.sample_moments(weight_sums.data(), cols, 0.5, 2, of);
@@ -149,32 +149,35 @@ std::vector<T> all_results(const KernelTable& table, std::int64_t num_rows, std:
         all.push_back(static_cast<T>(x));
 
     // Rows as features: (rows, cols) @ (cols, 3), and 3 columns of gradient, transposed, times them. Features lie in
-    // strips of 8 and columns in panels, each with zeros to fill them up; results have room for whole tiles.
-    const std::int64_t panel = kernels.linear_panel_width, stride = 8;
-    const std::int64_t strips = (cols + 7) / 8, strip_size = (num_rows + 7) / 8 * 8 * 8;
+    // panels of 8 and columns of coef in panels, each with zeros to fill them up; results have room for whole tiles.
+    const std::int64_t coef_panel = kernels.linear_coef_panel_width, stride = 8;
+    const std::int64_t feature_panels = (cols + 7) / 8, feature_panel_size = (num_rows + 7) / 8 * 8 * 8;
     const auto zeros = [](std::int64_t count) {
         const auto bytes = static_cast<std::size_t>(count * std::int64_t{sizeof(double)} + 63) / 64 * 64;
         void* const memory = aligned_alloc(64, bytes);
         std::memset(memory, 0, bytes);
         return std::unique_ptr<double, decltype(&free)>(static_cast<double*>(memory), free);
     };
-    const auto x = zeros(strips * strip_size), panels = zeros(3 * cols * panel), g = zeros(num_rows * stride);
-    const auto sums = zeros(4 * strips * 8);
-    std::vector<T> coef(static_cast<std::size_t>(cols) * 3), logits(static_cast<std::size_t>(strip_size));
+    const auto x = zeros(feature_panels * feature_panel_size), coef_panels = zeros(3 * cols * coef_panel),
+               g = zeros(num_rows * stride);
+    const auto sums = zeros(4 * feature_panels * 8);
+    std::vector<T> coef(static_cast<std::size_t>(cols) * 3),
+        logits(static_cast<std::size_t>(feature_panel_size));
     for (T& c : coef) c = logit(random);
-    for (std::int64_t s = 0; s < strips; ++s)
+    for (std::int64_t s = 0; s < feature_panels; ++s)
         kernels.linear_widen(q.data() + s * 8, cols, num_rows, std::min<std::int64_t>(8, cols - s * 8),
-                             x.get() + s * strip_size, 8);
-    for (std::int64_t k = 0; k < 3; k += panel) {
-        kernels.linear_widen(coef.data() + k, 3, cols, std::min(panel, 3 - k), panels.get(), panel);
-        kernels.linear_logits(x.get(), strip_size, num_rows, cols, panels.get(), std::min(panel, 3 - k),
-                              logits.data() + k, stride, nullptr);
+                             x.get() + s * feature_panel_size, 8);
+    for (std::int64_t k = 0; k < 3; k += coef_panel) {
+        kernels.linear_widen(coef.data() + k, 3, cols, std::min(coef_panel, 3 - k), coef_panels.get(),
+                             coef_panel);
+        kernels.linear_logits(x.get(), feature_panel_size, num_rows, cols, coef_panels.get(),
+                              std::min(coef_panel, 3 - k), logits.data() + k, stride, nullptr);
     }
     keep(logits);
     kernels.linear_widen(logits.data(), stride, num_rows, 3, g.get(), stride);
-    kernels.linear_accumulate(x.get(), strip_size, strips, g.get(), stride, num_rows, 4, sums.get(),
-                              strips * 8);
-    all.insert(all.end(), sums.get(), sums.get() + 4 * strips * 8);
+    kernels.linear_accumulate(x.get(), feature_panel_size, feature_panels, g.get(), stride, num_rows, 4,
+                              sums.get(), feature_panels * 8);
+    all.insert(all.end(), sums.get(), sums.get() + 4 * feature_panels * 8);
 
     // The same by columns.
     const std::int64_t column_size = (num_rows + 15) / 16 * 16;

@@ -53,15 +53,15 @@ struct Row {
 
 // Of each action the probability, and of each boundary after one the cumulative probability.
 struct Distribution {
-    std::vector<long double> p, up_to;
+    std::vector<long double> p, cdf;
 
     template <class T>
-    explicit Distribution(const Row<T>& row) : p(row.logits.size()), up_to(row.logits.size()) {
+    explicit Distribution(const Row<T>& row) : p(row.logits.size()), cdf(row.logits.size()) {
         const T max = *std::max_element(row.logits.begin(), row.logits.end());
         long double total = 0;
         for (std::size_t a = 0; a < p.size(); ++a)
-            total += p[a] = std::exp(static_cast<long double>(row.logits[a]) - max), up_to[a] = total;
-        for (std::size_t a = 0; a < p.size(); ++a) p[a] /= total, up_to[a] /= total;
+            total += p[a] = std::exp(static_cast<long double>(row.logits[a]) - max), cdf[a] = total;
+        for (std::size_t a = 0; a < p.size(); ++a) p[a] /= total, cdf[a] /= total;
     }
 };
 // How far what is p exactly may be from it by the errors of exponentials.
@@ -69,8 +69,8 @@ template <class T>
 long double error_of_exps(long double p) {
     return 2 * kExpUlp * std::numeric_limits<T>::epsilon() * p * (1 - p);
 }
-// In a short row a boundary takes an addition for each entry before it; in a long one, one for each chunk of 64 and 12 within
-// a chunk. Twice, for the total takes as many; two more are the product with u and the grid.
+// In a short row a boundary takes an addition for each entry before it; in a long one, one for each step of 64 and 12 within
+// a step. Twice, for the total takes as many; two more are the product with u and the grid.
 template <class T>
 long double error_of_sums(const Row<T>& row) {
     const std::int64_t cols = row.cols();
@@ -177,18 +177,18 @@ void test_boundaries(const SampleKernels& kernels, const SampleKernels& baseline
     std::int64_t start = 0;
     std::vector<double> near;  // the boundaries and the numbers before and after them
     for (std::size_t a = 0; a < ends.size(); start = ends[a], ++a) {
-        const long double p = exact.p[a], up_to = exact.up_to[a], end = ends[a];
+        const long double p = exact.p[a], cdf = exact.cdf[a], end = ends[a];
         const long double rounding = 1 + kGrid * error_of_sums(row);
         const auto require = [&](bool passed, const char* name, long double got, long double expected) {
             check(passed, __FILE__, __LINE__, row.text() + numbers(name, a, got, expected));
         };
-        require(std::abs(end - kGrid * up_to) <= rounding + kGrid * error_of_exps<T>(up_to), "the end of",
-                end / kGrid, up_to);
+        require(std::abs(end - kGrid * cdf) <= rounding + kGrid * error_of_exps<T>(cdf), "the end of",
+                end / kGrid, cdf);
         // No action loses its share, however small it is: not even to rounding in float.
         const long double share = static_cast<long double>(ends[a] - start);
         require(std::abs(share - kGrid * p) <= rounding + kGrid * error_of_exps<T>(p), "the share of",
                 share / kGrid, p);
-        if (row.is_exact) require(end == kGrid * up_to, "the exact end of", end / kGrid, up_to);
+        if (row.is_exact) require(end == kGrid * cdf, "the exact end of", end / kGrid, cdf);
         const double u = static_cast<double>(ends[a]) / kGrid;
         for (const double x : {std::nextafter(u, 0.0), u, std::nextafter(u, 1.0)})
             if (x < 1) near.push_back(x);
@@ -205,7 +205,7 @@ void test_boundaries(const SampleKernels& kernels, const SampleKernels& baseline
         const auto a = static_cast<std::size_t>(drawn[i]);
         check(near[i] * kGrid < static_cast<double>(ends[a]) &&
                   (a == 0 || near[i] * kGrid > static_cast<double>(ends[a - 1] - 1)),
-              __FILE__, __LINE__, row.text() + numbers("u beyond the range of", a, near[i], exact.up_to[a]));
+              __FILE__, __LINE__, row.text() + numbers("u beyond the range of", a, near[i], exact.cdf[a]));
     }
 }
 
@@ -261,7 +261,7 @@ void test_below_the_grid(const SampleKernels& kernels) {
 
 template <class T>
 void test_rows(const SampleKernels& kernels, const SampleKernels& baseline) {
-    // Each kind of tile, a row in parts of a tile, and a long one.
+    // Each layout, a row in several slices, and a long one.
     for (const Row<T>& row : {random_row<T>(2, T(0), false), equal_row<T>(3, 1, T(0)), skewed_row<T>(6, true),
                               random_row<T>(18, T(0), true), random_row<T>(100, T(0), false),
                               skewed_row<T>(129, false), random_row<T>(1000, T(0), true)})

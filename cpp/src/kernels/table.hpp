@@ -30,7 +30,7 @@ template <class T>
 struct OutRows {
     T* data;
     std::int64_t cols, row_stride, col_stride;
-    bool is_streamed = false;  // so large that no cache should hold it
+    bool is_nontemporal = false;  // so large that no cache should hold it
 };
 
 // What the gradient of any objective takes and gives for each row, and the sum over all rows that it adds to.
@@ -65,7 +65,7 @@ struct ObjectiveContext {
 
 // Some steps of some environments as doubles, one time after the other: what a scan's formula reads and writes. Flags are 0
 // or 1.
-struct StepTile {
+struct StepBuffer {
     static constexpr std::int64_t size = 512;
     alignas(64) double rewards[size], values[size], next_values[size];
     alignas(64) double terminated[size], truncated[size], valid[size];
@@ -77,9 +77,9 @@ struct StepTile {
 template <class T>
 struct StepRow {
     const T *rewards, *values, *next_values;
-    const StepTile* flags;
+    const StepBuffer* flags;
     T* out;
-    bool is_streamed;
+    bool is_nontemporal;
 };
 
 // Which u and v a scan has, and its factors.
@@ -101,7 +101,7 @@ struct StatisticsScale {
 
 using tuning::kBlockBytes, tuning::kLongestShortRow, tuning::kMostBlockRows;
 
-// Rows of a tile.
+// Rows that have to be in one block: those of a tile of short rows, or a long row.
 template <class T>
 constexpr std::int64_t tile_rows(std::int64_t cols) {
     return cols <= kLongestShortRow ? 64 / sizeof(T) : 1;
@@ -115,26 +115,27 @@ constexpr std::int64_t block_rows(std::int64_t cols) {
     return rows < tile ? tile : rows < kMostBlockRows ? rows : kMostBlockRows;
 }
 
-// Rows longer than this many entries are worked through in parts of that size.
+// Rows longer than this many entries are worked through in splits of that size.
 template <class T>
-constexpr std::int64_t kPartSize = kBlockBytes / static_cast<std::int64_t>(sizeof(T));
+constexpr std::int64_t kSplitSize = kBlockBytes / static_cast<std::int64_t>(sizeof(T));
 
-// Scratch memory of a kernel, aligned to 64 bytes: the logits of a block, what becomes of them, where in a tile the entries
-// of each row are, and what is known of the parts of a row; all that twice.
-constexpr std::int64_t kPartBytes = 64;
+// Scratch memory of a kernel, aligned to 64 bytes: the logits of a block, what becomes of them, where in a tile the
+// entries of each row are, and what is known of the splits of a row; all that twice, because kl_divergence and sample
+// need a second set.
+constexpr std::int64_t kSplitBytes = 64;
 constexpr std::int64_t block_bytes(std::int64_t cols) {
-    // Short rows fill that at most, and a small call has no time to divide. A line more, lest the two buffers fall on the same
-    // sets of the cache.
+    // Short rows fill that at most, and a small call has no time to divide. A line more, lest the two buffers fall on
+    // the same sets of the cache.
     constexpr std::int64_t least = 64 * kLongestShortRow;
     if (cols <= kLongestShortRow) return (kBlockBytes < least ? least : kBlockBytes) + 64;
     const std::int64_t floats = block_rows<float>(cols) * cols, doubles = block_rows<double>(cols) * cols;
     return (floats > 2 * doubles ? floats + 15 : 2 * doubles + 15) / 16 * 64;
 }
-constexpr std::int64_t spread_bytes(std::int64_t cols) {
+constexpr std::int64_t broadcast_bytes(std::int64_t cols) {
     return cols <= kLongestShortRow ? (cols * 80 + 63) / 64 * 64 : 0;
 }
 constexpr std::int64_t buffer_bytes(std::int64_t cols) {
-    return 2 * block_bytes(cols) + spread_bytes(cols) + (cols / kPartSize<double> + 1) * kPartBytes;
+    return 2 * block_bytes(cols) + broadcast_bytes(cols) + (cols / kSplitSize<double> + 1) * kSplitBytes;
 }
 constexpr std::int64_t scratch_bytes(std::int64_t cols) { return 2 * buffer_bytes(cols); }
 
@@ -164,22 +165,22 @@ struct Kernels {
                                        const OutRows<T>&, bool accumulate, void* scratch);
     Coefficients<T> objectives[DeclaredObjectives::size];
     // weight_sums: (rows, cols)
-    std::int64_t (*shared_gradient)(const LogitRows<T>&, const double* weight_sums, const double* visits,
-                                    double entropy_coef, const OutRows<T>&, bool accumulate, void* scratch);
+    std::int64_t (*state_gradient)(const LogitRows<T>&, const double* weight_sums, const double* visits,
+                                   double entropy_coef, const OutRows<T>&, bool accumulate, void* scratch);
     // Adds to totals[0] the entropies and to totals[1] the squared norms of the samples' gradients, from the sums of their
     // weights and of the squared weights times the scale. Clears *all_possible if one with a weight has probability 0.
-    std::int64_t (*shared_statistics)(const LogitRows<T>&, const double* weight_sums,
-                                      const double* square_sums, const double* visits,
-                                      const StatisticsScale& by, double* totals, bool* all_possible,
-                                      void* scratch);
+    std::int64_t (*state_statistics)(const LogitRows<T>&, const double* weight_sums,
+                                     const double* square_sums, const double* visits,
+                                     const StatisticsScale& by, double* totals, bool* all_possible,
+                                     void* scratch);
     void (*linear_widen)(const T* x, std::int64_t row_stride, std::int64_t rows, std::int64_t cols,
                          double* to, std::int64_t to_stride);
-    void (*linear_logits)(const double* x, std::int64_t strip_size, std::int64_t rows, std::int64_t features,
-                          const double* panel, std::int64_t cols, T* logits, std::int64_t row_stride,
-                          const T* next);
-    void (*linear_accumulate)(const double* x, std::int64_t strip_size, std::int64_t strips, const double* g,
-                              std::int64_t g_stride, std::int64_t rows, std::int64_t cols, double* sums,
-                              std::int64_t row_stride);
+    void (*linear_logits)(const double* x, std::int64_t feature_panel_size, std::int64_t rows,
+                          std::int64_t features, const double* coef_panel, std::int64_t cols, T* logits,
+                          std::int64_t row_stride, const T* next);
+    void (*linear_accumulate)(const double* x, std::int64_t feature_panel_size, std::int64_t feature_panels,
+                              const double* g, std::int64_t g_stride, std::int64_t rows, std::int64_t cols,
+                              double* sums, std::int64_t row_stride);
     void (*linear_columns)(const T* x, std::int64_t row_stride, std::int64_t col_stride, std::int64_t rows,
                            std::int64_t cols, double* to, std::int64_t column_size);
     void (*linear_logits_of_columns)(const double* x, std::int64_t column_size, std::int64_t rows,
@@ -187,11 +188,11 @@ struct Kernels {
     void (*linear_accumulate_columns)(const double* x, const double* g, std::int64_t column_size,
                                       std::int64_t rows, std::int64_t features, std::int64_t cols,
                                       double* sums, std::int64_t row_stride);
-    std::int64_t linear_panel_width;
+    std::int64_t linear_coef_panel_width;
     void (*load_numbers)(const T* x, std::int64_t count, double* to);
     void (*store_numbers)(const double* x, std::int64_t count, T* to);
     // One time of neighbouring environments: load, set_terms, scan_steps and store in one.
-    // The caller ends with fence_streamed.
+    // The caller ends with store_fence.
     bool (*scan_row)(const StepRow<T>& row, std::int64_t count, const ScanFormula& by, double* x);
 };
 
@@ -205,11 +206,12 @@ struct KernelTable {
                                  std::int64_t bound);
     void (*load_flags)(const unsigned char* x, std::int64_t count, double* to);
     // Sets u and v.
-    void (*set_terms)(StepTile& steps, std::int64_t count, const ScanFormula& by);
+    void (*set_terms)(StepBuffer& steps, std::int64_t count, const ScanFormula& by);
     // u = u + v x with x the result of the next time, which is carried on. Whether u was finite at every valid step.
-    bool (*scan_steps)(StepTile& steps, std::int64_t times, std::int64_t width, double* x);
-    // What this thread has streamed is seen by whoever sees what it writes next. It takes as long as some hundred results.
-    void (*fence_streamed)();
+    bool (*scan_steps)(StepBuffer& steps, std::int64_t times, std::int64_t width, double* x);
+    // Non-temporal stores of this thread are seen by whoever sees what it writes next. It takes as long as some
+    // hundred results.
+    void (*store_fence)();
     // Of one number at least; `scale` is a power of 2.
     void (*sample_moments)(const double* x, std::int64_t count, double pivot, double scale,
                            SampleMoments& to);

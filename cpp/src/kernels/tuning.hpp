@@ -1,5 +1,5 @@
 // Every tuned constant of the core. Those with a macro are measured by benchmarks/calibrate.py, which builds other values.
-// A constant that changes bits is part of what is reproducible: it changes with a new minor version only. Tile sizes that
+// A constant that changes bits is part of what is reproducible: it changes with a new minor version only. Micro-tiles that
 // fit the registers of an instruction set are in simd/isa.inl; they change no bit.
 #pragma once
 
@@ -17,8 +17,8 @@
 #ifndef SCOREFN_SHORTEST_SHARED_ROW
 #define SCOREFN_SHORTEST_SHARED_ROW (1 << 16)
 #endif
-#ifndef SCOREFN_LEAST_STREAMED_BYTES
-#define SCOREFN_LEAST_STREAMED_BYTES (1 << 24)
+#ifndef SCOREFN_LEAST_NONTEMPORAL_BYTES
+#define SCOREFN_LEAST_NONTEMPORAL_BYTES (1 << 24)
 #endif
 
 namespace scorefn::tuning {
@@ -41,7 +41,7 @@ constexpr std::int64_t kFewRows = 16;
 // are asleep take 10 us and more to wake. No bit.
 constexpr std::int64_t kShortestSharedRow = SCOREFN_SHORTEST_SHARED_ROW;
 // A result as large as most caches or larger is stored past them. No bit.
-constexpr std::int64_t kLeastStreamedBytes = SCOREFN_LEAST_STREAMED_BYTES;
+constexpr std::int64_t kLeastNontemporalBytes = SCOREFN_LEAST_NONTEMPORAL_BYTES;
 
 // ---- Tables: the sums of a small table or of a bucket stay in a second-level cache, and placing samples in buckets takes
 // no more pages than a TLB knows. All of these change bits, as sums over samples are accumulated piece by piece.

@@ -1,4 +1,4 @@
-// Features are streamed in blocks of samples: logits = x @ coef, then g = the gradient with respect to them, then
+// Features are read in blocks of samples: logits = x @ coef, then g = the gradient with respect to them, then
 // sums += g^T @ x. The products and sums are in double; only the blocks at work exist at a time.
 
 #include <limits>
@@ -38,28 +38,31 @@ private:
 
 // otherwise lane = action, and then lane = feature.
 template <class T>
-class ByStrips {
+class ByPanels {
 public:
-    explicit ByStrips(LinearGradient<T>& gradient)
+    explicit ByPanels(LinearGradient<T>& gradient)
         : gradient_(gradient),
-          panels_((gradient.num_actions + width_ - 1) / width_ * gradient.num_features * width_) {
-        for (std::int64_t k = 0; k < gradient.num_actions; k += width_) gradient.load_panel(k, panel(k));
+          coef_panels_((gradient.num_actions + width_ - 1) / width_ * gradient.num_features * width_) {
+        for (std::int64_t k = 0; k < gradient.num_actions; k += width_)
+            gradient.load_coef_panel(k, coef_panel(k));
     }
     void add(LinearBlock<T>& block, double* g, double* sums, std::int64_t stride) const {
-        gradient_.load_strips(block);
+        gradient_.load_feature_panels(block);
         for (std::int64_t k = 0; k < gradient_.num_actions; k += width_)
-            gradient_.multiply(block, 0, block.rows, k, panel(k));
+            gradient_.multiply(block, 0, block.rows, k, coef_panel(k));
         gradient_.score_rows(block, 0, block.rows);
         gradient_.load_gradient(block, 0, gradient_.num_actions, g);
-        gradient_.accumulate(block, g, gradient_.num_actions, 0, gradient_.strips, sums, stride);
+        gradient_.accumulate(block, g, gradient_.num_actions, 0, gradient_.feature_panels, sums, stride);
     }
 
 private:
-    double* panel(std::int64_t action) const { return panels_.data() + action * gradient_.num_features; }
+    double* coef_panel(std::int64_t action) const {
+        return coef_panels_.data() + action * gradient_.num_features;
+    }
 
     LinearGradient<T>& gradient_;
-    const std::int64_t width_ = gradient_.kernel.linear_panel_width;
-    Zeros<double> panels_;
+    const std::int64_t width_ = gradient_.kernel.linear_coef_panel_width;
+    Zeros<double> coef_panels_;
 };
 
 // Few parameters: chunks of samples in parallel, each with sums of its own, merged in a fixed tree. A chunk has no
@@ -67,8 +70,10 @@ private:
 template <class T, class Blocks>
 void sum_over_chunks(LinearGradient<T>& gradient, const Blocks& blocks, std::int64_t per_chunk,
                      const Matrix<T>& out, const GradientOptions& options) {
-    const std::int64_t stride = gradient.strips * kStrip, g_stride = round_up(gradient.num_actions, kStrip);
-    const std::int64_t num_sums = stride * g_stride, size = num_sums + kStrip;  // statistics, objective
+    const std::int64_t stride = gradient.feature_panels * kFeaturePanel,
+                       g_stride = round_up(gradient.num_actions, kFeaturePanel);
+    const std::int64_t num_sums = stride * g_stride,
+                       size = num_sums + kFeaturePanel;  // statistics, objective
     const std::int64_t chunks = std::max<std::int64_t>(1, (gradient.num_samples + per_chunk - 1) / per_chunk);
     const Zeros<double> sums(chunks * size);
     parallel_for(chunks, options.num_threads, [&](std::int64_t chunk) {
@@ -95,39 +100,41 @@ void sum_over_chunks(LinearGradient<T>& gradient, const Blocks& blocks, std::int
 // actions again.
 template <class T, class Sum>
 void sum_over_blocks(LinearGradient<T>& gradient, const Matrix<Sum>& sums, int num_threads) {
-    // What a thread goes through again and again stays in its second-level cache, 1 MiB or more: the panels of a group of
-    // actions, a group of rows, and the strips of a part of the features.
-    constexpr std::int64_t kPanelBytes = 1 << 20, kRowBytes = 1 << 19, kTileStrips = 16;
+    // What a thread goes through again and again stays in its second-level cache, 1 MiB or more: the coef
+    // panels of a range of actions, a range of rows, and the feature panels of a share of the features.
+    constexpr std::int64_t kPanelBytes = 1 << 20, kRowBytes = 1 << 19, kBufferPanels = 16;
     constexpr std::int64_t kWholePanels = 24, kMostActions = 5 * kWholePanels;  // whole ones on every ISA
     constexpr std::int64_t kRowsScored = 4;
     const std::int64_t feature_bytes = gradient.num_features * 8;
-    const std::int64_t group_size = std::clamp<std::int64_t>(
+    const std::int64_t range_actions = std::clamp<std::int64_t>(
         kPanelBytes / feature_bytes / kWholePanels * kWholePanels, kWholePanels, kMostActions);
-    const std::int64_t group_rows = std::max<std::int64_t>(8, kRowBytes / feature_bytes / 8 * 8);
-    const std::int64_t groups = (gradient.num_actions + group_size - 1) / group_size;
-    // Rows and features are cut in parts, too, where there are few groups of actions to share out.
-    const std::int64_t parts = groups < 16 ? 16 : 1;
-    const std::int64_t width = gradient.kernel.linear_panel_width;
-    const std::int64_t part_rows = round_up((gradient.block_rows + parts - 1) / parts, 8);
-    const std::int64_t part_strips = (gradient.strips + parts - 1) / parts;
-    const std::int64_t tile_strips = std::min(part_strips, kTileStrips);
+    const std::int64_t range_rows = std::max<std::int64_t>(8, kRowBytes / feature_bytes / 8 * 8);
+    const std::int64_t ranges = (gradient.num_actions + range_actions - 1) / range_actions;
+    // Rows and features are cut in shares, too, where there are few ranges of actions to hand out.
+    const std::int64_t shares = ranges < 16 ? 16 : 1;
+    const std::int64_t width = gradient.kernel.linear_coef_panel_width;
+    const std::int64_t share_rows = round_up((gradient.block_rows + shares - 1) / shares, 8);
+    const std::int64_t share_panels = (gradient.feature_panels + shares - 1) / shares;
+    const std::int64_t buffer_panels = std::min(share_panels, kBufferPanels);
 
     LinearBlock<T> block = gradient.make_block();
     double statistics[kStatistics] = {}, objective[kMostTerms] = {};
     for (std::int64_t first = 0; first == 0 || first < gradient.num_samples; first += gradient.block_rows) {
         gradient.load_samples(block, first, gradient.num_samples);
-        gradient.load_strips(block);
-        parallel_for(groups * parts, num_threads, [&](std::int64_t task) {
-            const std::int64_t action = task / parts * group_size, begin = task % parts * part_rows;
-            const std::int64_t last = std::min(action + group_size, gradient.num_actions);
-            const std::int64_t end = std::min(block.rows, begin + part_rows);
-            auto* const panels = static_cast<double*>(thread_scratch(feature_bytes * group_size));
-            const auto panel = [&](std::int64_t k) { return panels + (k - action) * gradient.num_features; };
-            for (std::int64_t k = action; k < last; k += width) gradient.load_panel(k, panel(k));
-            for (std::int64_t r = begin; r < end; r += group_rows) {
+        gradient.load_feature_panels(block);
+        parallel_for(ranges * shares, num_threads, [&](std::int64_t task) {
+            const std::int64_t action = task / shares * range_actions, begin = task % shares * share_rows;
+            const std::int64_t last = std::min(action + range_actions, gradient.num_actions);
+            const std::int64_t end = std::min(block.rows, begin + share_rows);
+            auto* const coef_panels = static_cast<double*>(thread_scratch(feature_bytes * range_actions));
+            const auto coef_panel = [&](std::int64_t k) {
+                return coef_panels + (k - action) * gradient.num_features;
+            };
+            for (std::int64_t k = action; k < last; k += width) gradient.load_coef_panel(k, coef_panel(k));
+            for (std::int64_t r = begin; r < end; r += range_rows) {
                 check_interrupt();
                 for (std::int64_t k = action; k < last; k += width)
-                    gradient.multiply(block, r, std::min(end, r + group_rows), k, panel(k));
+                    gradient.multiply(block, r, std::min(end, r + range_rows), k, coef_panel(k));
             }
         });
         parallel_for((block.rows + kRowsScored - 1) / kRowsScored, num_threads, [&](std::int64_t i) {
@@ -135,25 +142,27 @@ void sum_over_blocks(LinearGradient<T>& gradient, const Matrix<Sum>& sums, int n
         });
         gradient.add_statistics(block, statistics);
         gradient.add_objective(block, objective);
-        parallel_for(groups * parts, num_threads, [&](std::int64_t task) {
-            const std::int64_t action = task / parts * group_size, strip = task % parts * part_strips;
-            const std::int64_t cols = std::min(group_size, gradient.num_actions - action);
-            const std::int64_t end = std::min(gradient.strips, strip + part_strips);
-            // One strip more, lest the entries of a feature fall on few sets of a cache.
-            const std::int64_t stride = (tile_strips + 1) * kStrip;
-            auto* const tile =
-                static_cast<double*>(thread_scratch(group_size * (stride + gradient.block_rows) * 8));
-            double* const g = tile + group_size * stride;
+        parallel_for(ranges * shares, num_threads, [&](std::int64_t task) {
+            const std::int64_t action = task / shares * range_actions,
+                               first_panel = task % shares * share_panels;
+            const std::int64_t cols = std::min(range_actions, gradient.num_actions - action);
+            const std::int64_t end = std::min(gradient.feature_panels, first_panel + share_panels);
+            // One panel more, lest the entries of a feature fall on few sets of a cache.
+            const std::int64_t stride = (buffer_panels + 1) * kFeaturePanel;
+            auto* const buffer =
+                static_cast<double*>(thread_scratch(range_actions * (stride + gradient.block_rows) * 8));
+            double* const g = buffer + range_actions * stride;
             gradient.load_gradient(block, action, cols, g);
-            for (std::int64_t s = strip; s < end; s += tile_strips) {
+            for (std::int64_t s = first_panel; s < end; s += buffer_panels) {
                 check_interrupt();
-                const std::int64_t last = std::min(end, s + tile_strips);
-                const std::int64_t features = std::min(last * kStrip, gradient.num_features) - s * kStrip;
-                std::fill_n(tile, group_size * stride, 0.0);
-                gradient.accumulate(block, g, cols, s, last, tile, stride);
+                const std::int64_t last = std::min(end, s + buffer_panels);
+                const std::int64_t features =
+                    std::min(last * kFeaturePanel, gradient.num_features) - s * kFeaturePanel;
+                std::fill_n(buffer, range_actions * stride, 0.0);
+                gradient.accumulate(block, g, cols, s, last, buffer, stride);
                 for (std::int64_t f = 0; f < features; ++f)
                     for (std::int64_t k = 0; k < cols; ++k)
-                        add(sums(s * kStrip + f, action + k), tile[k * stride + f], first > 0);
+                        add(sums(s * kFeaturePanel + f, action + k), buffer[k * stride + f], first > 0);
             }
         });
     }
@@ -194,24 +203,25 @@ void linear_gradient(Matrix<const T> features, Matrix<const T> coef, const Index
 
     // All choices depend on the shapes alone, so the bits do not depend on the number of threads.
     using namespace tuning;
-    const std::int64_t row = round_up(coef.rows, kStrip) + round_up(coef.cols, kStrip);
+    const std::int64_t row = round_up(coef.rows, kFeaturePanel) + round_up(coef.cols, kFeaturePanel);
     const auto rows_of = [&](std::int64_t block) {
         return std::clamp<std::int64_t>(block / row / 16 * 16, 16, kMostSamplesPerBlock);
     };
-    const std::int64_t parameters = round_up(coef.rows, kStrip) * round_up(coef.cols, kStrip);
+    const std::int64_t parameters = round_up(coef.rows, kFeaturePanel) * round_up(coef.cols, kFeaturePanel);
     if (parameters <= std::max(kSmallestLinearChunk, features.rows)) {
         // Rows of so few logits follow each other, as the kernels like them: what is written or read beyond one is of the
         // next. Elsewhere they are whole vectors: threads share out the rows.
-        const bool are_few = coef.rows <= kStrip && coef.rows * coef.cols <= 4 * kStrip;
-        const std::int64_t row_stride = are_few || coef.cols < 4 ? coef.cols : round_up(coef.cols, kStrip);
+        const bool are_few = coef.rows <= kFeaturePanel && coef.rows * coef.cols <= 4 * kFeaturePanel;
+        const std::int64_t row_stride =
+            are_few || coef.cols < 4 ? coef.cols : round_up(coef.cols, kFeaturePanel);
         LinearGradient<T> gradient(features, coef, actions, weights, objective, options, rows_of(kOwnBlock),
                                    row_stride);
         const std::int64_t per_chunk = std::max(kSmallestLinearChunk, parameters);
         if (are_few) return sum_over_chunks(gradient, ByColumns<T>(gradient), per_chunk, out, options);
-        return sum_over_chunks(gradient, ByStrips<T>(gradient), per_chunk, out, options);
+        return sum_over_chunks(gradient, ByPanels<T>(gradient), per_chunk, out, options);
     }
     LinearGradient<T> gradient(features, coef, actions, weights, objective, options, rows_of(kSharedBlock),
-                               round_up(coef.cols, kStrip));
+                               round_up(coef.cols, kFeaturePanel));
     if (features.rows > kMostRoundings * gradient.block_rows)
         sum_over_blocks<T, double>(gradient, out, options);
     else if (options.may_write_on_error && !options.accumulate)

@@ -1,5 +1,5 @@
-// How a linear policy brings rows of logits and takes rows of gradients, a block of samples at a time: logits = x @ coef, then
-// g = the gradient with respect to them, then sums += g^T @ x. The products and sums are in double.
+// How a linear policy brings rows of logits and takes rows of gradients, a block of samples at a time: logits = x @
+// coef, then g = the gradient with respect to them, then sums += g^T @ x. The products and sums are in double.
 #pragma once
 
 #include <limits>
@@ -13,9 +13,9 @@ namespace scorefn {
 inline constexpr std::int64_t round_up(std::int64_t n, std::int64_t step) {
     return (n + step - 1) / step * step;
 }
-constexpr std::int64_t kStrip = 8;  // as in kernels/linear.inl
+constexpr std::int64_t kFeaturePanel = 8;  // as in kernels/linear.inl
 
-// One block of samples: x in strips, x[f / 8][sample][f % 8], or in columns, x[f][sample], and the logits, whose place the
+// One block of samples: x in panels, x[f / 8][sample][f % 8], or in columns, x[f][sample], and the logits, whose place the
 // gradient takes.
 template <class T>
 struct LinearBlock {
@@ -31,7 +31,7 @@ struct LinearBlock {
 
     LinearBlock(std::int64_t rows, std::int64_t features, std::int64_t stride, bool has_statistics)
         : x(rows * features),
-          logits(rows * stride + kStrip),
+          logits(rows * stride + kFeaturePanel),
           action(rows),
           weight(rows),
           log_prob(has_statistics ? rows : 0),
@@ -44,7 +44,7 @@ template <class T>
 class LinearGradient {
 public:
     const std::int64_t num_samples, num_features, num_actions;
-    const std::int64_t strips, row_stride;  // of logits
+    const std::int64_t feature_panels, row_stride;  // of logits
     const std::int64_t block_rows;
     const Kernels<T>& kernel = kernels().of<T>();
 
@@ -54,7 +54,7 @@ public:
         : num_samples(features.rows),
           num_features(coef.rows),
           num_actions(coef.cols),
-          strips((coef.rows + kStrip - 1) / kStrip),
+          feature_panels((coef.rows + kFeaturePanel - 1) / kFeaturePanel),
           row_stride(row_stride),
           block_rows(block_rows),
           features_(features),
@@ -67,9 +67,9 @@ public:
     }
 
     bool has_statistics() const { return options_.statistics != nullptr; }
-    std::int64_t strip_size() const { return block_rows * kStrip; }
+    std::int64_t feature_panel_size() const { return block_rows * kFeaturePanel; }
     LinearBlock<T> make_block() const {
-        return LinearBlock<T>(block_rows, strips * kStrip, row_stride, has_statistics());
+        return LinearBlock<T>(block_rows, feature_panels * kFeaturePanel, row_stride, has_statistics());
     }
 
     // The block of the samples from `first` on, up to `end`, without their features.
@@ -83,25 +83,27 @@ public:
         }
     }
 
-    void load_strips(LinearBlock<T>& block) const {
-        for (std::int64_t s = 0; s < strips; ++s)
-            widen(features_, block.first, block.rows, s * kStrip, kStrip, block.x.data() + s * strip_size(),
-                  kStrip);
+    void load_feature_panels(LinearBlock<T>& block) const {
+        for (std::int64_t s = 0; s < feature_panels; ++s)
+            widen(features_, block.first, block.rows, s * kFeaturePanel, kFeaturePanel,
+                  block.x.data() + s * feature_panel_size(), kFeaturePanel);
     }
 
     // The panel of coef that starts with this action.
-    void load_panel(std::int64_t action, double* panel) const {
-        widen(coef_, 0, num_features, action, kernel.linear_panel_width, panel, kernel.linear_panel_width);
+    void load_coef_panel(std::int64_t action, double* coef_panel) const {
+        widen(coef_, 0, num_features, action, kernel.linear_coef_panel_width, coef_panel,
+              kernel.linear_coef_panel_width);
     }
 
-    // The logits of the block's rows begin .. end - 1, begin a multiple of 8, for the actions of a panel.
+    // The logits of the block's rows begin .. end - 1, begin a multiple of 8, for the actions of a panel of coef.
     void multiply(const LinearBlock<T>& block, std::int64_t begin, std::int64_t end, std::int64_t action,
-                  const double* panel) const {
+                  const double* coef_panel) const {
         const std::int64_t next = block.first + begin + block_rows;
         const bool is_ahead = action == 0 && next + end - begin <= num_samples &&
                               features_.row_stride == num_features && features_.col_stride == 1;
-        kernel.linear_logits(block.x.data() + begin * kStrip, strip_size(), end - begin, num_features, panel,
-                             std::min(kernel.linear_panel_width, num_actions - action),
+        kernel.linear_logits(block.x.data() + begin * kFeaturePanel, feature_panel_size(), end - begin,
+                             num_features, coef_panel,
+                             std::min(kernel.linear_coef_panel_width, num_actions - action),
                              block.logits.data() + begin * row_stride + action, row_stride,
                              is_ahead ? features_.data + next * num_features : nullptr);
     }
@@ -164,15 +166,15 @@ public:
 
     // g of the block for `cols` actions from `action` on, (block_rows, cols rounded up to 8).
     void load_gradient(const LinearBlock<T>& block, std::int64_t action, std::int64_t cols, double* g) const {
-        const std::int64_t stride = round_up(cols, kStrip);
+        const std::int64_t stride = round_up(cols, kFeaturePanel);
         kernel.linear_widen(block.logits.data() + action, row_stride, block.rows, stride, g, stride);
     }
 
-    // sums[k, f] += sum_r g[r, k] x[r, f] over the block, for a range of strips.
-    void accumulate(const LinearBlock<T>& block, const double* g, std::int64_t cols, std::int64_t first_strip,
-                    std::int64_t last_strip, double* sums, std::int64_t sums_stride) const {
-        kernel.linear_accumulate(block.x.data() + first_strip * strip_size(), strip_size(),
-                                 last_strip - first_strip, g, round_up(cols, kStrip), block.rows,
+    // sums[k, f] += sum_r g[r, k] x[r, f] over the block, for a range of panels.
+    void accumulate(const LinearBlock<T>& block, const double* g, std::int64_t cols, std::int64_t first_panel,
+                    std::int64_t last_panel, double* sums, std::int64_t sums_stride) const {
+        kernel.linear_accumulate(block.x.data() + first_panel * feature_panel_size(), feature_panel_size(),
+                                 last_panel - first_panel, g, round_up(cols, kFeaturePanel), block.rows,
                                  round_up(cols, 2), sums, sums_stride);
     }
 
@@ -251,8 +253,9 @@ private:
     }
 
     double& feature(const LinearBlock<T>& block, std::int64_t r, std::int64_t f) const {
-        return block
-            .x[block.in_columns ? f * block_rows + r : f / kStrip * strip_size() + r * kStrip + f % kStrip];
+        return block.x[block.in_columns ? f * block_rows + r
+                                        : f / kFeaturePanel * feature_panel_size() + r * kFeaturePanel +
+                                              f % kFeaturePanel];
     }
 
     // x[first_row + i, first_col + j] as doubles, for as many of `cols` columns as there are.

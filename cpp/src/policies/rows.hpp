@@ -98,7 +98,7 @@ inline RealVector from(RealVector v, std::int64_t first) {
 // A result as large as most caches or larger goes past them.
 template <class T>
 bool goes_past_caches(const Matrix<T>& out) {
-    return out.rows * out.cols >= tuning::kLeastStreamedBytes / static_cast<std::int64_t>(sizeof(T));
+    return out.rows * out.cols >= tuning::kLeastNontemporalBytes / static_cast<std::int64_t>(sizeof(T));
 }
 template <class T>
 OutRows<T> out_rows(const Matrix<T>& out, std::int64_t first) {

@@ -22,11 +22,11 @@ constexpr int log2(std::int64_t power_of_2) { return power_of_2 == 1 ? 0 : 1 + l
 // weight 0 contributes nothing, and so is no visit, unless there is an entropy to count. For statistics, each sum of weights
 // is followed by that of their squares, and each number of visits by the number of all samples: a sample then adds a pair
 // to one cache line.
-struct Layout {
+struct SumPlaces {
     const std::int64_t tile_rows, cols, tiles, width;  // tile_rows is a power of 2
     const int log2_tile_rows = log2(tile_rows);
 
-    Layout(std::int64_t tile_rows, std::int64_t cols, std::int64_t states, bool has_statistics)
+    SumPlaces(std::int64_t tile_rows, std::int64_t cols, std::int64_t states, bool has_statistics)
         : tile_rows(tile_rows),
           cols(cols),
           tiles(ceil_div(states, tile_rows)),
@@ -58,13 +58,13 @@ public:
     }
 
     bool has_statistics() const { return options.statistics != nullptr; }
-    Layout layout(std::int64_t states) const { return {tile_rows, table.cols, states, has_statistics()}; }
+    SumPlaces places(std::int64_t states) const { return {tile_rows, table.cols, states, has_statistics()}; }
 
     // f(what adds a sample to the sums): with or without statistics, which is not asked for each sample.
     template <class F>
-    auto with_adder(const Layout& layout, double* sums, F f) const {
-        const std::int64_t cols = layout.cols;
-        double* const visits = sums + layout.visits(0);
+    auto with_adder(const SumPlaces& places, double* sums, F f) const {
+        const std::int64_t cols = places.cols;
+        double* const visits = sums + places.visits(0);
         const bool all_are_visits = options.entropy_coef != 0;
         if (!has_statistics())
             return f([=](std::int64_t state, std::int64_t action, double weight) {
@@ -84,10 +84,10 @@ public:
 
     bool is_visit(double weight) const { return weight != 0 || options.entropy_coef != 0; }
 
-    // The gradient of the tiles begin .. end - 1 of a layout whose first state is `origin`. The sums of a tile are there
+    // The gradient of the tiles begin .. end - 1 of places whose first state is `origin`. The sums of a tile are there
     // if is_visited(tile); else its gradient is 0, which costs no look at the table.
     template <class IsVisited>
-    void write(std::int64_t origin, std::int64_t begin, std::int64_t end, const Layout& layout,
+    void write(std::int64_t origin, std::int64_t begin, std::int64_t end, const SumPlaces& places,
                const double* sums, IsVisited is_visited, double* statistics, void* scratch) {
         const std::int64_t most =
             has_statistics() ? std::max<std::int64_t>(1, kApart / (tile_rows * table.cols)) : end;
@@ -98,7 +98,7 @@ public:
             }
             const std::int64_t state = begin * tile_rows, first = origin + state;
             const std::int64_t count = std::min((last - begin) * tile_rows, table.rows - first);
-            const double *weights = sums + layout.weight(state, 0), *visits = sums + layout.visits(state);
+            const double *weights = sums + places.weight(state, 0), *visits = sums + places.visits(state);
             if (visited && has_statistics()) {
                 const double* const squares = take_apart(weights, count * table.cols, apart.data());
                 double* const rest = apart.data() + 2 * count * table.cols;
@@ -139,7 +139,7 @@ private:
     void add_statistics(std::int64_t first, std::int64_t count, const double* weights, const double* squares,
                         const double* num_samples, double* statistics, void* scratch) {
         bool all_possible = true;
-        const std::int64_t bad = kernels().of<T>().shared_statistics(
+        const std::int64_t bad = kernels().of<T>().state_statistics(
             logit_rows(table, options.where, first, count), weights, squares, num_samples, scale_, statistics,
             &all_possible, scratch);
         if (bad >= 0) lower(first_bad_, first + bad);
@@ -160,7 +160,7 @@ private:
     }
     void run_kernel(std::int64_t first, std::int64_t count, const double* weights, const double* visits,
                     void* scratch) {
-        const std::int64_t bad = kernels().of<T>().shared_gradient(
+        const std::int64_t bad = kernels().of<T>().state_gradient(
             logit_rows(table, options.where, first, count), weights, visits, options.entropy_coef,
             out_rows(out, first), options.accumulate, scratch);
         if (bad >= 0) lower(first_bad_, first + bad);
@@ -185,25 +185,25 @@ template <class T>
 void sum_over_chunks(TabularGradient<T>& gradient) {
     const Samples& samples = gradient.samples;
     const int num_threads = gradient.options.num_threads;
-    const Layout layout = gradient.layout(gradient.table.rows);
-    const std::int64_t per_chunk = std::max(tuning::kSmallestTableChunk, layout.size() / layout.width);
+    const SumPlaces places = gradient.places(gradient.table.rows);
+    const std::int64_t per_chunk = std::max(tuning::kSmallestTableChunk, places.size() / places.width);
     const std::int64_t chunks = std::max<std::int64_t>(1, ceil_div(samples.size, per_chunk));
-    const std::int64_t num_sums = layout.size();
+    const std::int64_t num_sums = places.size();
     const Zeros<double> sums(chunks * num_sums);
     std::atomic<bool> good{true};
     parallel_for(chunks, num_threads, [&](std::int64_t chunk) {
         const auto add_all = [&](auto add) {
             return samples.for_each(chunk * per_chunk, (chunk + 1) * per_chunk, add);
         };
-        if (!gradient.with_adder(layout, sums.data() + chunk * num_sums, add_all)) good = false;
+        if (!gradient.with_adder(places, sums.data() + chunk * num_sums, add_all)) good = false;
     });
     if (!good) samples.throw_out_of_range(num_threads);
     merge_tree(sums.data(), chunks, num_sums, num_threads);
 
     // Without statistics the numbers of visits, with them those of the samples, too.
     const auto is_visited = [&](std::int64_t first, std::int64_t count) {
-        const double* const begin = sums.data() + layout.visits(first);
-        return std::any_of(begin, begin + count * layout.width, [](double n) { return n != 0; });
+        const double* const begin = sums.data() + places.visits(first);
+        return std::any_of(begin, begin + count * places.width, [](double n) { return n != 0; });
     };
     if (!gradient.options.may_write_on_error) {
         for (std::int64_t state = 0; state < gradient.table.rows; ++state)
@@ -212,14 +212,14 @@ void sum_over_chunks(TabularGradient<T>& gradient) {
     }
     const Uninterruptible to_the_end(gradient.options.accumulate);
     const std::int64_t tiles = tuning::kStatesPerTask / gradient.tile_rows,
-                       tasks = ceil_div(layout.tiles, tiles);
+                       tasks = ceil_div(places.tiles, tiles);
     const Zeros<double> statistics(tasks * kStatistics);
     parallel_for(tasks, num_threads, [&](std::int64_t i) {
-        gradient.write(0, i * tiles, std::min(layout.tiles, (i + 1) * tiles), layout, sums.data(),
+        gradient.write(0, i * tiles, std::min(places.tiles, (i + 1) * tiles), places, sums.data(),
                        [&](std::int64_t tile) {
-            return is_visited(tile * layout.tile_rows, layout.tile_rows);
-        }, statistics.data() + i * kStatistics, thread_scratch(scratch_bytes(layout.cols)));
-    }, scratch_bytes(layout.cols));
+            return is_visited(tile * places.tile_rows, places.tile_rows);
+        }, statistics.data() + i * kStatistics, thread_scratch(scratch_bytes(places.cols)));
+    }, scratch_bytes(places.cols));
     gradient.throw_if_bad();
     gradient.set_statistics(statistics, tasks);
 }
@@ -302,31 +302,31 @@ void sum_over_buckets(TabularGradient<T>& gradient, int log2_states) {
         gradient.throw_if_bad();
     }
     const Uninterruptible to_the_end(gradient.options.accumulate);
-    const Layout largest = gradient.layout(states);
+    const SumPlaces largest = gradient.places(states);
     const std::int64_t bytes =
         scratch_bytes(cols) + largest.size() * std::int64_t{sizeof(double)} + largest.tiles;
     const Zeros<double> statistics(buckets.count * kStatistics);
     parallel_for(buckets.count, num_threads, [&](std::int64_t bucket) {
         const std::int64_t first = bucket * states;
-        const Layout layout = gradient.layout(std::min(states, gradient.table.rows - first));
+        const SumPlaces places = gradient.places(std::min(states, gradient.table.rows - first));
         auto* const scratch = static_cast<double*>(thread_scratch(bytes));
         double* const sums = scratch + scratch_bytes(cols) / std::int64_t{sizeof(double)};
-        bool* const is_visited = reinterpret_cast<bool*>(sums + layout.size());
-        std::fill_n(is_visited, layout.tiles, false);
+        bool* const is_visited = reinterpret_cast<bool*>(sums + places.size());
+        std::fill_n(is_visited, places.tiles, false);
         const auto clear_tile = [&](std::int64_t tile) {
             is_visited[tile] = true;
             const std::int64_t row = tile * gradient.tile_rows;
-            std::fill_n(sums + layout.weight(row, 0), gradient.tile_rows * cols * layout.width, 0.0);
-            std::fill_n(sums + layout.visits(row), gradient.tile_rows * layout.width, 0.0);
+            std::fill_n(sums + places.weight(row, 0), gradient.tile_rows * cols * places.width, 0.0);
+            std::fill_n(sums + places.visits(row), gradient.tile_rows * places.width, 0.0);
         };
-        gradient.with_adder(layout, sums, [&](auto add) {
+        gradient.with_adder(places, sums, [&](auto add) {
             buckets.for_each(bucket, [&](const Buckets::Sample& s) {
-                const std::int64_t tile = layout.tile_of(s.state);
+                const std::int64_t tile = places.tile_of(s.state);
                 if (!is_visited[tile]) clear_tile(tile);
                 add(s.state, s.action, s.weight);
             });
         });
-        gradient.write(first, 0, layout.tiles, layout, sums, [&](std::int64_t tile) {
+        gradient.write(first, 0, places.tiles, places, sums, [&](std::int64_t tile) {
             return is_visited[tile];
         }, statistics.data() + bucket * kStatistics, scratch);
     }, bytes);

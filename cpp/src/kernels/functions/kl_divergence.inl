@@ -13,27 +13,27 @@
 namespace scorefn {
 namespace {
 
-// What the terms need to know of each row of a group.
+// What the terms need to know of each row of a tile.
 template <class T>
 struct KlRows {
     // What is taken from the logits before anything else, without an error: the largest, where that is far from 0, or 0.
     Lanes<T> shift_p, shift_q;
     Lanes<T> c, c_low;          // of what is left
     Lanes<T> scale_p, scale_q;  // of exponentials: to p total and q total
-    Doubles<T> total;           // from 1 to 2
+    Widened<T> total;           // from 1 to 2
 
-    SCOREFN_INLINE KlRows(const Peak<T>& p, const Peak<T>& q)
-        : shift_p(far_part(p.max)), shift_q(far_part(q.max)) {
+    SCOREFN_INLINE KlRows(const MaxAndRest<T>& p, const MaxAndRest<T>& q)
+        : shift_p(shift_of(p.max)), shift_q(shift_of(q.max)) {
         using Bits = std::uint64_t;
         const auto max_p = widen(p.max - shift_p), minus_max_q = widen(shift_q - q.max);
         const auto log_quotient = p.log_total() - q.log_total();
-        Doubles<T> sum, lost;
+        Widened<T> sum, lost;
         for (int i = 0; i < sum.count; ++i) {
-            const auto a = max_p.part[i], b = minus_max_q.part[i], max = a + b;
-            sum.part[i] = max + log_quotient.part[i];
-            lost.part[i] = lost_in(max, a, b) + lost_in(sum.part[i], max, log_quotient.part[i]);
-            const auto mantissa = bits<Bits>(p.total().part[i]) & Bits(0x000fffffffffffff);
-            total.part[i] = bits<double>(mantissa | Bits(0x3ff0000000000000));
+            const auto a = max_p.lanes[i], b = minus_max_q.lanes[i], max = a + b;
+            sum.lanes[i] = max + log_quotient.lanes[i];
+            lost.lanes[i] = lost_in(max, a, b) + lost_in(sum.lanes[i], max, log_quotient.lanes[i]);
+            const auto mantissa = bits<Bits>(p.total().lanes[i]) & Bits(0x000fffffffffffff);
+            total.lanes[i] = bits<double>(mantissa | Bits(0x3ff0000000000000));
         }
         c = narrow(sum);
         c_low = narrow((sum - widen(c)) + lost);
@@ -41,7 +41,7 @@ struct KlRows {
     }
 
 private:
-    SCOREFN_INLINE static Lanes<T> far_part(Lanes<T> max) {
+    SCOREFN_INLINE static Lanes<T> shift_of(Lanes<T> max) {
         using C = ExpConstants<T>;
         return select(max * max < C::shift_from * C::shift_from, T(0), max);
     }
@@ -65,26 +65,26 @@ struct KlTerms {
     }
 };
 
-// The sums over both, of the rows of two groups.
+// The sums over both, of the rows of two tiles.
 template <class T>
 struct KlSums {
-    Doubles<T> terms, products;
+    Widened<T> terms, products;
 };
 
-template <class T, class Tile>
-SCOREFN_NO_INLINE KlSums<T> kl_sums(const TileRows<T, Tile>& p, const TileRows<T, Tile>& q,
+template <class T, class Layout>
+SCOREFN_NO_INLINE KlSums<T> kl_sums(const LaidOutTile<T, Layout>& p, const LaidOutTile<T, Layout>& q,
                                     const KlRows<T>& rows) {
-    constexpr int width = Tile::width;
-    const Tile& tile = p.tile;
+    constexpr int width = Layout::width;
+    const Layout& layout = p.layout;
     Lanes<T> shift_p[width], shift_q[width], c[width], c_low[width], scale_p[width], scale_q[width];
-    tile.spread(rows.shift_p, shift_p), tile.spread(rows.shift_q, shift_q);
-    tile.spread(rows.c, c), tile.spread(rows.c_low, c_low);
-    tile.spread(rows.scale_p, scale_p), tile.spread(rows.scale_q, scale_q);
+    layout.broadcast(rows.shift_p, shift_p), layout.broadcast(rows.shift_q, shift_q);
+    layout.broadcast(rows.c, c), layout.broadcast(rows.c_low, c_low);
+    layout.broadcast(rows.scale_p, scale_p), layout.broadcast(rows.scale_q, scale_q);
     Sum<T> sums[2];
-    sum_slices<T>(tile, sums, [&](std::int64_t slice, auto& x) SCOREFN_INLINE_LAMBDA {
+    sum_slices<T>(layout, sums, [&](std::int64_t slice, auto& x) SCOREFN_INLINE_LAMBDA {
         Lanes<T> z_p[width], z_q[width], e_p[width], e_q[width];
-        tile.load(p.z(), slice, -kInfinity<T>, z_p), tile.load(q.z(), slice, -kInfinity<T>, z_q);
-        tile.load(p.e(), slice, T(0), e_p), tile.load(q.e(), slice, T(0), e_q);
+        layout.load(p.z(), slice, -kInfinity<T>, z_p), layout.load(q.z(), slice, -kInfinity<T>, z_q);
+        layout.load(p.e(), slice, T(0), e_p), layout.load(q.e(), slice, T(0), e_q);
         for (int i = 0; i < width; ++i)
             KlTerms<T>{shift_p[i], shift_q[i], c[i], c_low[i], scale_p[i], scale_q[i]}.of(
                 z_p[i], z_q[i], e_p[i], e_q[i], x[0][i], x[1][i]);
@@ -103,7 +103,7 @@ SCOREFN_NO_INLINE void kl_sums_of_row(const T* z_p, const T* z_q, const T* e_p, 
     terms = fold_sum(sums[0].total()), products = fold_sum(sums[1].total());
 }
 template <class T>
-SCOREFN_NO_INLINE KlSums<T> kl_sums(const LongRows<T>& p, const LongRows<T>& q, const KlRows<T>& rows) {
+SCOREFN_NO_INLINE KlSums<T> kl_sums(const LongTile<T>& p, const LongTile<T>& q, const KlRows<T>& rows) {
     const std::int64_t cols = p.block.cols;
     double terms[Lanes<T>::size] = {}, products[Lanes<T>::size] = {};
     for (int r = 0; r < p.count; ++r) {
@@ -114,22 +114,22 @@ SCOREFN_NO_INLINE KlSums<T> kl_sums(const LongRows<T>& p, const LongRows<T>& q, 
         const std::int64_t start = r * cols;
         const T *const z_p = p.z() + start, *const z_q = q.z() + start, *const e_p = p.e() + start,
                        *const e_q = q.e() + start;
-        if (!has_parts<T>(cols)) {
+        if (!has_splits<T>(cols)) {
             kl_sums_of_row(z_p, z_q, e_p, e_q, cols, row, terms[r], products[r]);
             continue;
         }
-        // What the parts held is no longer needed.
-        PartOfRow<T>* const parts = p.block.buffers.parts;
-        for_each_part(p.block.in.team, cols, parts, [&](PartOfRow<T>& part, std::int64_t i, std::int64_t n) {
-            kl_sums_of_row(z_p + i, z_q + i, e_p + i, e_q + i, n, row, part.sums.below,
-                           part.sums.differences);
+        // What the splits held is no longer needed.
+        Split<T>* const splits = p.block.buffers.splits;
+        for_each_split(p.block.in.team, cols, splits, [&](Split<T>& split, std::int64_t i, std::int64_t n) {
+            kl_sums_of_row(z_p + i, z_q + i, e_p + i, e_q + i, n, row, split.sums.below,
+                           split.sums.differences);
         });
         Compensated<double> all_terms, all_products;
-        for (std::int64_t i = 0; i < number_of_parts<T>(cols); ++i)
-            all_terms.add(parts[i].sums.below), all_products.add(parts[i].sums.differences);
+        for (std::int64_t i = 0; i < number_of_splits<T>(cols); ++i)
+            all_terms.add(splits[i].sums.below), all_products.add(splits[i].sums.differences);
         terms[r] = all_terms.total(), products[r] = all_products.total();
     }
-    return {Doubles<T>::load(terms), Doubles<T>::load(products)};
+    return {Widened<T>::load(terms), Widened<T>::load(products)};
 }
 
 // The divergence from the two sums, each divided by the total: epsilon is what rounding leaves of 1 - sum_j q_j.
@@ -142,7 +142,7 @@ SCOREFN_INLINE D divergence(D sum, D epsilon) {
 template <class T, class Rows>
 SCOREFN_NO_INLINE Lanes<T> corrected_divergences(const Rows& p, const Rows& q, KlRows<T> rows) {
     constexpr int most_tries = 5, size = Lanes<T>::size;
-    constexpr T unspare = ExpConstants<T>::unspare;
+    constexpr T inverse_headroom = ExpConstants<T>::inverse_headroom;
     T out[size] = {};
     for (int tries = 0; tries < most_tries; ++tries) {
         const KlSums<T> sums = kl_sums(p, q, rows);
@@ -157,7 +157,8 @@ SCOREFN_NO_INLINE Lanes<T> corrected_divergences(const Rows& p, const Rows& q, K
                 out[r] = kInfinity<T>;
                 if (total[r] < 1.0) continue;
                 // It may have overflowed in T.
-                scale_p[r] *= unspare, scale_q[r] *= unspare, total[r] *= static_cast<double>(unspare);
+                scale_p[r] *= inverse_headroom, scale_q[r] *= inverse_headroom,
+                    total[r] *= static_cast<double>(inverse_headroom);
                 again = true;
                 continue;
             }
@@ -167,7 +168,7 @@ SCOREFN_NO_INLINE Lanes<T> corrected_divergences(const Rows& p, const Rows& q, K
             again = true;
         }
         if (!again) break;
-        rows.c_low = Lanes<T>::load(c_low), rows.total = Doubles<T>::load(total);
+        rows.c_low = Lanes<T>::load(c_low), rows.total = Widened<T>::load(total);
         rows.scale_p = Lanes<T>::load(scale_p), rows.scale_q = Lanes<T>::load(scale_q);
     }
     return Lanes<T>::load(out);
@@ -178,8 +179,8 @@ SCOREFN_INLINE Lanes<T> divergences(const Rows& p, const Rows& q, const KlRows<T
     const auto sum = sums.terms / rows.total, epsilon = sums.products / rows.total - sum;
     auto is_rough = Mask<double>::splat(0);
     for (int i = 0; i < sum.count; ++i)
-        is_rough = is_rough | (sum.part[i] == kInfinity<double>) |
-                   (sum.part[i] < 8.0 * epsilon.part[i] * epsilon.part[i]);
+        is_rough = is_rough | (sum.lanes[i] == kInfinity<double>) |
+                   (sum.lanes[i] < 8.0 * epsilon.lanes[i] * epsilon.lanes[i]);
     return any(is_rough) ? corrected_divergences(p, q, rows) : narrow(divergence(sum, epsilon));
 }
 
@@ -188,13 +189,14 @@ std::int64_t kl_divergence(const LogitRows<T>& in_p, const LogitRows<T>& in_q, T
                            void* scratch) {
     const std::int64_t cols = in_p.cols, most = block_rows<T>(cols);
     Block<T> p(in_p, scratch), q(in_q, Buffers<T>(scratch, cols).more);
-    const auto run = [&](auto group_at) SCOREFN_NO_INLINE_LAMBDA -> std::int64_t {
+    const auto run = [&](auto tile_at) SCOREFN_NO_INLINE_LAMBDA -> std::int64_t {
         for (std::int64_t first = 0; first < in_p.rows; first += most) {
             const int count = static_cast<int>(in_p.rows - first < most ? in_p.rows - first : most);
             p.load(first, count, true), q.load(first, count, true);
             for (int row = 0; row < count; row += Lanes<T>::size) {
-                auto rows_p = group_at(p, row), rows_q = group_at(q, row);
-                const KlRows<T> rows(rows_p.template peak<false>(), rows_q.template peak<false>());
+                auto rows_p = tile_at(p, row), rows_q = tile_at(q, row);
+                const KlRows<T> rows(rows_p.template max_and_rest<kNoDifferences>(),
+                                     rows_q.template max_and_rest<kNoDifferences>());
                 if (p.stopped_at != -1) return p.stopped_at;
                 if (q.stopped_at != -1) return q.stopped_at;
                 const Lanes<T> kl = rows_q.with_nan(rows_p.with_nan(divergences(rows_p, rows_q, rows)));
@@ -203,7 +205,7 @@ std::int64_t kl_divergence(const LogitRows<T>& in_p, const LogitRows<T>& in_q, T
         }
         return -1;
     };
-    return with_groups<T>(cols, run);
+    return with_tiles<T>(cols, run);
 }
 
 }  // namespace

@@ -7,12 +7,12 @@
 namespace scorefn {
 namespace {
 
-SCOREFN_INLINE Lanes<double> keep(Lanes<double> x, Whole<1>) { return x; }
-// 0 beyond the part.
-SCOREFN_INLINE Lanes<double> keep(Lanes<double> x, Part part) {
+SCOREFN_INLINE Lanes<double> keep(Lanes<double> x, Full<1>) { return x; }
+// 0 beyond the tail.
+SCOREFN_INLINE Lanes<double> keep(Lanes<double> x, Tail tail) {
     double lanes[Lanes<double>::size];
     x.store(lanes);
-    return load(static_cast<const double*>(lanes), part, 0.0);
+    return load(static_cast<const double*>(lanes), tail, 0.0);
 }
 
 void sample_moments(const double* x, std::int64_t count, double pivot, double scale, SampleMoments& to) {

@@ -13,7 +13,7 @@ namespace {
 
 // Which of the actions are forbidden: those of e = 0, if they are not just far below all others.
 template <class T>
-SCOREFN_NO_INLINE Lanes<T> zero_where_forbidden(const Group<T>& rows, const Actions<T>& actions,
+SCOREFN_NO_INLINE Lanes<T> zero_where_forbidden(const Tile<T>& rows, const Actions<T>& actions,
                                                 Lanes<T> at_action) {
     return select(rows.at(actions, rows.z()) == -kInfinity<T>, T(0), at_action);
 }
@@ -31,20 +31,20 @@ SCOREFN_INLINE Mask<T> is_extreme(Lanes<T> w) {
 // what is left of w / total.
 template <class T, class Rows>
 SCOREFN_NO_INLINE void extreme_weighted_scores(Rows& rows, const Actions<T>& actions, Lanes<T> at_action,
-                                               Lanes<T> w, Doubles<T> inverse, Lanes<T> scale) {
+                                               Lanes<T> w, Widened<T> inverse, Lanes<T> scale) {
     using Bits = std::uint64_t;
     const auto weight = widen(w);
-    Doubles<T> root;
+    Widened<T> root;
     for (int p = 0; p < root.count; ++p) {
         const auto exponents = [](Lanes<double> x) SCOREFN_INLINE_LAMBDA {
             return (bits<Bits>(x) & Bits(0x7ff0000000000000)) >> Bits(1);
         };
-        const auto half = exponents(weight.part[p]) + exponents(inverse.part[p]);
-        root.part[p] = bits<double>(half & Bits(0x7ff0000000000000));
+        const auto half = exponents(weight.lanes[p]) + exponents(inverse.lanes[p]);
+        root.lanes[p] = bits<double>(half & Bits(0x7ff0000000000000));
     }
-    const auto apart = is_extreme(w);
-    const auto first = select(apart, narrow(root), T(1));
-    const auto second = select(apart, narrow(weight / root * inverse), scale);
+    const auto extreme = is_extreme(w);
+    const auto first = select(extreme, narrow(root), T(1));
+    const auto second = select(extreme, narrow(weight / root * inverse), scale);
     const T* const exps = rows.e();
     rows.map({first, second}, actions, at_action,
              [&](std::int64_t i, auto extent, auto& v) SCOREFN_INLINE_LAMBDA {
@@ -55,12 +55,12 @@ SCOREFN_NO_INLINE void extreme_weighted_scores(Rows& rows, const Actions<T>& act
 
 // w (onehot(a) - p)
 template <class T, class Rows>
-SCOREFN_OFTEN_INLINE void weighted_scores(Rows& rows, const Actions<T>& actions, const Others<T>& exps,
+SCOREFN_OFTEN_INLINE void weighted_scores(Rows& rows, const Actions<T>& actions, const TermAndRest<T>& exps,
                                           Lanes<T> w) {
     const auto inverse = 1.0 / exps.total();
     const auto scale = narrow(widen(w) * inverse);
-    auto at_action = narrow(exps.sum * inverse * widen(w));
-    if (any_zero(exps.e_a)) at_action = zero_where_forbidden(rows, actions, at_action);
+    auto at_action = narrow(exps.rest * inverse * widen(w));
+    if (any_zero(exps.term)) at_action = zero_where_forbidden(rows, actions, at_action);
     if (any(is_extreme(w))) return extreme_weighted_scores(rows, actions, at_action, w, inverse, scale);
     const T* const e = rows.e();
     rows.map({scale}, actions, at_action, [&](std::int64_t i, auto extent, auto& v) SCOREFN_INLINE_LAMBDA {
@@ -68,8 +68,8 @@ SCOREFN_OFTEN_INLINE void weighted_scores(Rows& rows, const Actions<T>& actions,
     });
 }
 
-// A power of 2 that p is multiplied and w and c are divided by, exactly: however large w and c are, p may be no normal number
-// although its products are.
+// A power of 2 that p is multiplied and w and c are divided by, exactly: however large w and c are, p may be no normal
+// number although its products are.
 template <class T>
 SCOREFN_INLINE Lanes<T> weight_unit(Lanes<T> w, T c) {
     using C = ExpConstants<T>;
@@ -86,25 +86,25 @@ SCOREFN_INLINE Lanes<T> weight_unit(Lanes<T> w, T c) {
 // where it should be, as log p_j + H from two roundings would not. Far below the largest logit p_j is 0.
 template <class T, class Rows>
 SCOREFN_OFTEN_INLINE void weighted_scores_and_entropy(Rows& rows, const Actions<T>& actions,
-                                                      const Others<T>& exps, const Peak<T>& peak, Lanes<T> w,
-                                                      T c) {
-    const auto is_nothing = [](Lanes<T> e, Lanes<T> below_max) SCOREFN_INLINE_LAMBDA {
+                                                      const TermAndRest<T>& exps, const MaxAndRest<T>& sums,
+                                                      Lanes<T> w, T c) {
+    const auto is_zero = [](Lanes<T> e, Lanes<T> below_max) SCOREFN_INLINE_LAMBDA {
         return (e == T(0)) | (below_max < ExpConstants<T>::lowest);
     };
     const auto unit = weight_unit(w, c);
     const auto inverse = 1.0 / exps.total();
-    const auto scale = narrow(inverse) * unit, m = narrow(peak.differences / peak.total());
-    const auto p_a = narrow(widen(exps.e_a) * inverse * widen(unit));
+    const auto scale = narrow(inverse) * unit, m = narrow(sums.differences / sums.total());
+    const auto p_a = narrow(widen(exps.term) * inverse * widen(unit));
     const auto weight = w / unit, coef = c / unit;
-    const auto score = narrow(exps.sum * inverse * widen(w));
-    const auto below_max = rows.at(actions, rows.z()) - peak.max;
-    auto at_action = select(is_nothing(exps.e_a, below_max), score, score - p_a * (coef * (below_max - m)));
-    if (any_zero(exps.e_a)) at_action = zero_where_forbidden(rows, actions, at_action);
+    const auto score = narrow(exps.rest * inverse * widen(w));
+    const auto below_max = rows.at(actions, rows.z()) - sums.max;
+    auto at_action = select(is_zero(exps.term, below_max), score, score - p_a * (coef * (below_max - m)));
+    if (any_zero(exps.term)) at_action = zero_where_forbidden(rows, actions, at_action);
     const T *const e_of = rows.e(), *const z_of = rows.z();
-    rows.map({scale, weight, coef, peak.max, m}, actions, at_action,
+    rows.map({scale, weight, coef, sums.max, m}, actions, at_action,
              [&](std::int64_t i, auto extent, auto& v) SCOREFN_INLINE_LAMBDA {
         const auto e = load(e_of + i, extent, T(0)), below = load(z_of + i, extent, T(0)) - v[3];
-        return select(is_nothing(e, below), T(0), T(0) - e * v[0] * (v[1] + v[2] * (below - v[4])));
+        return select(is_zero(e, below), T(0), T(0) - e * v[0] * (v[1] + v[2] * (below - v[4])));
     });
 }
 
@@ -112,11 +112,11 @@ SCOREFN_OFTEN_INLINE void weighted_scores_and_entropy(Rows& rows, const Actions<
 template <class Objective, class T>
 std::int64_t gradient_rows(const LogitRows<T>& in, Objective objective, const GradientRows<T>& given,
                            const OutRows<T>& out, bool accumulate, void* scratch) {
-    return map_groups(in, &out, accumulate, false, scratch, [&](auto& rows) SCOREFN_INLINE_LAMBDA {
+    return for_each_tile(in, &out, accumulate, false, scratch, [&](auto& rows) SCOREFN_INLINE_LAMBDA {
         Actions<T> actions;
         if (!rows.load(actions, given.actions)) return;
         const Lanes<T> w = objective.coefficients(rows);
-        weighted_scores(rows.results(), actions, rows.without(actions), w);
+        weighted_scores(rows.results(), actions, rows.term_and_rest(actions), w);
         rows.for_each_bad_row([&](int r) { rows.fill_row(r, lane(w, r) == 0 ? T(0) : kNaN<T>); });
     });
 }
@@ -127,12 +127,12 @@ std::int64_t gradient_rows_with_entropies(const LogitRows<T>& in, Objective obje
     const T c = static_cast<T>(given.entropy_coef);
     SumOfRows<T> entropies;
     const std::int64_t stopped_at =
-        map_groups(in, &out, accumulate, true, scratch, [&](auto& rows) SCOREFN_INLINE_LAMBDA {
+        for_each_tile(in, &out, accumulate, true, scratch, [&](auto& rows) SCOREFN_INLINE_LAMBDA {
         Actions<T> actions;
         if (!rows.load(actions, given.actions)) return;
-        const Peak<T> peak = rows.template peak<true>();
-        const Others<T> exps = rows.without(actions);
-        const Lanes<T> h = entropy(rows, peak), log_p = log_prob(rows, actions, exps);
+        const MaxAndRest<T> sums = rows.template max_and_rest<kWithDifferences>();
+        const TermAndRest<T> exps = rows.term_and_rest(actions);
+        const Lanes<T> h = entropy(rows, sums), log_p = log_prob(rows, actions, exps);
         if (given.entropy.data)
             store_rows(h, rows.first(), rows.count, given.entropy.data, given.entropy.stride);
         if (given.log_prob.data)
@@ -140,7 +140,7 @@ std::int64_t gradient_rows_with_entropies(const LogitRows<T>& in, Objective obje
         const Lanes<T> w = objective.coefficients(rows, log_p);
         if (c != 0) {
             entropies.add(widen(h), rows.count);
-            weighted_scores_and_entropy(rows.results(), actions, exps, peak, w, c);
+            weighted_scores_and_entropy(rows.results(), actions, exps, sums, w, c);
         } else {
             weighted_scores(rows.results(), actions, exps, w);
         }

@@ -11,51 +11,51 @@ namespace scorefn {
 namespace {
 
 template <class T>
-SCOREFN_INLINE std::int64_t draw_from_long_row(const T* e, std::int64_t cols, const double* up_to, double u) {
-    const std::int64_t last = number_of_chunks(cols) - 1;
-    const double threshold = u * up_to[last];
-    std::int64_t c = 0;
-    while (c < last && up_to[c] <= threshold) ++c;
-    return c * kChunk + place_in_chunk(e + c * kChunk, c < last ? kChunk : cols - last * kChunk,
-                                       c > 0 ? up_to[c - 1] : 0.0, threshold);
+SCOREFN_INLINE std::int64_t draw_from_long_row(const T* e, std::int64_t cols, const double* cdf, double u) {
+    const std::int64_t last = number_of_cdf_steps(cols) - 1;
+    const double threshold = u * cdf[last];
+    std::int64_t i = 0;
+    while (i < last && cdf[i] <= threshold) ++i;
+    return i * kCdfStep + find_in_cdf_step(e + i * kCdfStep, i < last ? kCdfStep : cols - last * kCdfStep,
+                                           i > 0 ? cdf[i - 1] : 0.0, threshold);
 }
 
 template <class T>
-SCOREFN_INLINE void draw(const LongRows<T>& rows, const double* up_to, Doubles<T>, Doubles<T> u,
+SCOREFN_INLINE void draw(const LongTile<T>& rows, const double* cdf, Widened<T>, Widened<T> u,
                          std::int64_t* actions) {
     const std::int64_t cols = rows.block.cols;
     double us[Lanes<T>::size];
     u.store(us);
     for (int r = 0; r < Lanes<T>::size; ++r)
         actions[r] = r < rows.count ? draw_from_long_row(rows.e() + r * cols, cols,
-                                                         up_to + r * number_of_chunks(cols), us[r])
+                                                         cdf + r * number_of_cdf_steps(cols), us[r])
                                     : 0;
 }
 
 // In every lane, over the rows of a tile.
-template <class T, class Tile>
-SCOREFN_INLINE void draw(const TileRows<T, Tile>& rows, const double*, Doubles<T> total, Doubles<T> u,
+template <class T, class Layout>
+SCOREFN_INLINE void draw(const LaidOutTile<T, Layout>& rows, const double*, Widened<T> total, Widened<T> u,
                          std::int64_t* actions) {
-    const Doubles<T> threshold = u * total;
+    const Widened<T> threshold = u * total;
     const std::int64_t cols = rows.block.cols;
     if (rows.is_one_row()) {
-        const double up_to = threshold.part[0].part[0][0];
+        const double bound = threshold.lanes[0].reg[0][0];
         const T* const e = rows.e();
         double sum = static_cast<double>(e[0]);
         std::int64_t action = 0;
-        while (sum <= up_to && action < cols - 1) sum += static_cast<double>(e[++action]);
+        while (sum <= bound && action < cols - 1) sum += static_cast<double>(e[++action]);
         auto all = Lanes<std::int64_t>::splat(0);
         for (int p = 1; p < u.count; ++p) all.store(actions + 8 * p);
-        all.part[0][0] = action;
+        all.reg[0][0] = action;
         return all.store(actions);
     }
-    Doubles<T> sum = Doubles<T>::splat(0);
-    Lanes<std::int64_t> passed[Doubles<T>::count];
+    Widened<T> sum = Widened<T>::splat(0);
+    Lanes<std::int64_t> passed[Widened<T>::count];
     for (auto& p : passed) p = Lanes<std::int64_t>::splat(0);
-    rows.for_each_column([&](Doubles<T> e) SCOREFN_INLINE_LAMBDA {
+    rows.for_each_column([&](Widened<T> e) SCOREFN_INLINE_LAMBDA {
         sum = sum + e;
         for (int p = 0; p < sum.count; ++p)
-            passed[p] = select(sum.part[p] <= threshold.part[p], passed[p] + std::int64_t{1}, passed[p]);
+            passed[p] = select(sum.lanes[p] <= threshold.lanes[p], passed[p] + std::int64_t{1}, passed[p]);
     });
     // All of them were passed in a row that is not there, or where another mode of rounding has been set.
     for (int p = 0; p < u.count; ++p) select(passed[p] == cols, cols - 1, passed[p]).store(actions + 8 * p);
@@ -66,26 +66,26 @@ template <bool Entropies, class T>
 std::int64_t sample_rows(const LogitRows<T>& in, const DrawKey& key, std::int64_t row_offset,
                          const OutRows<std::int64_t>& actions, const OutRows<T>& log_probs, T* entropies,
                          std::int64_t entropy_stride, void* scratch) {
-    double* const up_to = reinterpret_cast<double*>(Buffers<T>(scratch, in.cols).more);
-    return for_each_group(in, Entropies, scratch, [&](auto& rows) SCOREFN_INLINE_LAMBDA {
+    double* const cdf = reinterpret_cast<double*>(Buffers<T>(scratch, in.cols).more);
+    return for_each_tile(in, Entropies, scratch, [&](auto& rows) SCOREFN_INLINE_LAMBDA {
         rows.block.needs_numbers = true;
-        const Doubles<T> total = rows.sum_in_order(up_to).total();
+        const Widened<T> total = rows.cumulative_sums(cdf).total();
         if (rows.any_bad) return;
         if constexpr (Entropies) {
-            const Peak<T> peak = rows.template peak<true>();
-            store_rows(entropy(rows, peak), rows.first(), rows.count, entropies, entropy_stride);
+            const MaxAndRest<T> sums = rows.template max_and_rest<kWithDifferences>();
+            store_rows(entropy(rows, sums), rows.first(), rows.count, entropies, entropy_stride);
         }
         for (std::int64_t d = 0; d < actions.cols; ++d) {
-            Doubles<T> u = Doubles<T>::splat(0);
+            Widened<T> u = Widened<T>::splat(0);
             for (int p = 0; p < u.count && 8 * p < rows.count; ++p)
-                u.part[p] = uniforms(key, static_cast<std::uint64_t>(row_offset + rows.first() + 8 * p),
-                                     static_cast<std::uint64_t>(d));
+                u.lanes[p] = uniforms(key, static_cast<std::uint64_t>(row_offset + rows.first() + 8 * p),
+                                      static_cast<std::uint64_t>(d));
             Actions<T> drawn;
-            draw(rows, up_to, total, u, drawn.index);
+            draw(rows, cdf, total, u, drawn.index);
             std::int64_t* const a = actions.data + rows.first() * actions.row_stride + d * actions.col_stride;
             for (int r = 0; r < rows.count; ++r) a[r * actions.row_stride] = drawn.index[r];
             if (!log_probs.data) continue;
-            const Lanes<T> log_p = log_prob(rows, drawn, rows.without(drawn));
+            const Lanes<T> log_p = log_prob(rows, drawn, rows.term_and_rest(drawn));
             store_rows(log_p, rows.first(), rows.count, log_probs.data + d * log_probs.col_stride,
                        log_probs.row_stride);
         }

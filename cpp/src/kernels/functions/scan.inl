@@ -1,4 +1,4 @@
-// What a backward scan does with a tile of steps, lane = step or environment: see scan.hpp.
+// What a backward scan does with a buffer of steps, lane = step or environment: see scan.hpp.
 #pragma once
 
 #include "kernels/rows/inputs.inl"
@@ -43,7 +43,7 @@ SCOREFN_INLINE auto with_formula(const ScanFormula& by, F f) {
                  SCOREFN_INLINE_LAMBDA { return terms_of_advantages(x, by); });
 }
 
-void set_terms(StepTile& steps, std::int64_t count, const ScanFormula& by) {
+void set_terms(StepBuffer& steps, std::int64_t count, const ScanFormula& by) {
     with_formula(by, [&](auto terms_of) SCOREFN_INLINE_LAMBDA {
         for_each_vector<double, 1>(count, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
             const auto at = [&](const double* x) SCOREFN_INLINE_LAMBDA { return load(x + i, extent, 0.0); };
@@ -68,7 +68,7 @@ struct ScanStep {
 };
 
 // The results take the place of u; x is carried on. Whether u is finite at every valid step.
-bool scan_steps(StepTile& steps, std::int64_t times, std::int64_t width, double* x) {
+bool scan_steps(StepBuffer& steps, std::int64_t times, std::int64_t width, double* x) {
     auto bad = Mask<double>::splat(0);
     for_each_vector<double, 1>(times * width, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
         const auto u = load(steps.u + i, extent, 0.0);
@@ -109,16 +109,16 @@ void store_numbers(const double* x, std::int64_t count, T* to) {
 // Results to `out`, from entry `first` on. Reads whole vectors of x.
 template <class T>
 SCOREFN_NO_INLINE void write_results(const double* x, std::int64_t first, std::int64_t count, T* out,
-                                     NonTemporalStore<T>* stream) {
+                                     NonTemporalStore<T>* nontemporal) {
     const auto rounded = [&](std::int64_t i, auto)
-                             SCOREFN_INLINE_LAMBDA { return narrow(Doubles<T>::load(x + i)); };
-    if (stream) return stream->put(first, count, rounded);
+                             SCOREFN_INLINE_LAMBDA { return narrow(Widened<T>::load(x + i)); };
+    if (nontemporal) return nontemporal->put(first, count, rounded);
     for_each_vector<T, 1>(count, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
         store(rounded(i, extent), out + first + i, extent);
     });
 }
 
-// The same as scan_steps for one time, from the arrays and to them; the flags are in the tile, if there are any.
+// The same as scan_steps for one time, from the arrays and to them; the flags are in the buffer, if there are any.
 template <bool has_flags, class T, class TermsOf>
 SCOREFN_INLINE bool scan_row(const StepRow<T>& row, std::int64_t count, const ScanFormula& by, double* x,
                              TermsOf terms_of) {
@@ -126,7 +126,7 @@ SCOREFN_INLINE bool scan_row(const StepRow<T>& row, std::int64_t count, const Sc
     const auto zero = Lanes<double>::splat(0), one = Lanes<double>::splat(1);
     auto bad = Mask<double>::splat(0);
     alignas(64) double results[kAtATime] = {};
-    NonTemporalStore<T> stream(row.out);
+    NonTemporalStore<T> nontemporal(row.out);
     for (std::int64_t first = 0; first < count; first += kAtATime) {
         const std::int64_t n = count - first < kAtATime ? count - first : kAtATime;
         for_each_vector<double, 1>(n, [&](std::int64_t k, auto extent) SCOREFN_INLINE_LAMBDA {
@@ -149,9 +149,9 @@ SCOREFN_INLINE bool scan_row(const StepRow<T>& row, std::int64_t count, const Sc
             store(next.x, x + i, extent);
             store(next.result, results + k, extent);
         });
-        write_results(results, first, n, row.out, row.is_streamed ? &stream : nullptr);
+        write_results(results, first, n, row.out, row.is_nontemporal ? &nontemporal : nullptr);
     }
-    stream.finish();
+    nontemporal.finish();
     return !any(bad);
 }
 

@@ -13,27 +13,27 @@ SCOREFN_INLINE Lanes<double> exp_of(Lanes<double> x) {
     const auto e = exp_nonpositive(select(is_positive, 0.0 - x, x));
     return select(is_positive, 1.0 / e, e);
 }
-// Whether exp(x) is surely within the window: 0.69 = ln 2.
+// Whether exp(x) is surely within the safe range: 0.69 = ln 2.
 template <class T, class X>
 SCOREFN_INLINE Mask<X> is_near_zero(Lanes<X> x) {
-    constexpr X most = X(0.6875) * ExpConstants<T>::window;
+    constexpr X most = X(0.6875) * ExpConstants<T>::safe_range;
     return (Lanes<X>::splat(-most) < x) & (x < most);
 }
 template <class T>
-SCOREFN_NO_INLINE Doubles<T> with_far_differences(Doubles<T> exps, Lanes<T> a, Lanes<T> b) {
+SCOREFN_NO_INLINE Widened<T> with_large_differences(Widened<T> exps, Lanes<T> a, Lanes<T> b) {
     const auto x = widen(a) - widen(b), rounded = widen(a - b);
     for (int p = 0; p < x.count; ++p)
-        exps.part[p] = select(is_near_zero<T>(rounded.part[p]), exps.part[p], exp_of(x.part[p]));
+        exps.lanes[p] = select(is_near_zero<T>(rounded.lanes[p]), exps.lanes[p], exp_of(x.lanes[p]));
     return exps;
 }
 // exp(a - b), exact to a few ULP of T however much a - b is rounded, in double as it may be beyond the range of T.
 template <class T>
-SCOREFN_INLINE Doubles<T> exp_of_difference(Lanes<T> a, Lanes<T> b) {
+SCOREFN_INLINE Widened<T> exp_of_difference(Lanes<T> a, Lanes<T> b) {
     const auto x = a - b;
-    Window<T> window;
-    const auto e = exp_within(x, window);
+    SafeRange<T> range;
+    const auto e = exp_within(x, range);
     const auto exps = widen(e + e * lost_in(x, a, T(0) - b));
-    return any(is_near_zero<T>(x) ^ Mask<T>::splat(-1)) ? with_far_differences(exps, a, b) : exps;
+    return any(is_near_zero<T>(x) ^ Mask<T>::splat(-1)) ? with_large_differences(exps, a, b) : exps;
 }
 
 }  // namespace

@@ -40,8 +40,8 @@ SCOREFN_INLINE Lanes<double> log_ratio(Lanes<double> others, Lanes<double> e) {
 }
 
 template <class T>
-SCOREFN_OFTEN_INLINE Doubles<T> log_ratio(Doubles<T> others, Doubles<T> e) {
-    for (int p = 0; p < others.count; ++p) others.part[p] = log_ratio<T>(others.part[p], e.part[p]);
+SCOREFN_OFTEN_INLINE Widened<T> log_ratio(Widened<T> others, Widened<T> e) {
+    for (int p = 0; p < others.count; ++p) others.lanes[p] = log_ratio<T>(others.lanes[p], e.lanes[p]);
     return others;
 }
 

@@ -15,15 +15,15 @@ struct Formula<ClippedSurrogate> {
         const auto advantages = widen(rows.read(1));
         const Ratio<T> of_rows(log_prob, rows.read(0));
         const double low = 1.0 - rows.option(0), high = 1.0 + rows.option(0);
-        Doubles<T> objective, derivative, is_outside;
+        Widened<T> objective, derivative, is_outside;
         for (int p = 0; p < objective.count; ++p) {
-            const auto r = of_rows.ratio.part[p], a = advantages.part[p];
+            const auto r = of_rows.ratio.lanes[p], a = advantages.lanes[p];
             const auto is_low = r < low, is_high = Lanes<double>::splat(high) < r;
             const auto term = r * a, clipped = select(is_low, low, select(is_high, high, r)) * a;
             const auto is_clipped = clipped < term, is_zero = a == 0.0;  // whatever the ratio
-            objective.part[p] = select(is_zero, 0.0, select(is_clipped, clipped, term));
-            derivative.part[p] = select(is_zero | is_clipped, 0.0, term);
-            is_outside.part[p] = select(is_low | is_high, Lanes<double>::splat(1), 0.0);
+            objective.lanes[p] = select(is_zero, 0.0, select(is_clipped, clipped, term));
+            derivative.lanes[p] = select(is_zero | is_clipped, 0.0, term);
+            is_outside.lanes[p] = select(is_low | is_high, Lanes<double>::splat(1), 0.0);
         }
         rows.add(0, objective), rows.add(1, of_rows.kl), rows.add(2, is_outside);
         rows.write(0, narrow(of_rows.ratio));

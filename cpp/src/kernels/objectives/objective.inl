@@ -12,7 +12,7 @@ template <class T>
 struct CalledObjective {
     const RowObjective<T>& objective;
 
-    SCOREFN_INLINE Lanes<T> coefficients(const Group<T>& rows, Lanes<T> log_prob) const {
+    SCOREFN_INLINE Lanes<T> coefficients(const Tile<T>& rows, Lanes<T> log_prob) const {
         alignas(64) T log_probs[Lanes<T>::size], derivatives[Lanes<T>::size];
         log_prob.store(log_probs);
         objective.coefficients(objective.context, rows.first(), rows.count, log_probs, derivatives);
@@ -36,8 +36,8 @@ struct ObjectiveTile {
         const Vector<T>& out = context.writes[i];
         if (out.data) store_rows(values, first, count, out.data, out.stride);
     }
-    SCOREFN_INLINE void add(int i, Doubles<T> values) const {
-        SumOfRows<T> sum{Doubles<T>::load(context.sums[i])};
+    SCOREFN_INLINE void add(int i, Widened<T> values) const {
+        SumOfRows<T> sum{Widened<T>::load(context.sums[i])};
         sum.add(values, count);
         sum.sum.store(context.sums[i]);
     }

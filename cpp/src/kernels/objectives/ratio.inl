@@ -9,8 +9,8 @@ namespace {
 
 template <class T>
 struct Ratio {
-    Doubles<T> ratio;  // pi(a) / pi_old(a)
-    Doubles<T> kl;     // (ratio - 1) - log ratio, which is never negative: an estimate of KL(old || new)
+    Widened<T> ratio;  // pi(a) / pi_old(a)
+    Widened<T> kl;     // (ratio - 1) - log ratio, which is never negative: an estimate of KL(old || new)
 
     SCOREFN_INLINE Ratio(Lanes<T> log_prob, Lanes<T> old_log_prob)
         : ratio(exp_of_difference(log_prob, old_log_prob)) {
@@ -18,8 +18,8 @@ struct Ratio {
         const auto log_ratios = widen(log_ratio);
         kl = widen(small_kl(log_ratio));
         for (int p = 0; p < kl.count; ++p)
-            kl.part[p] =
-                select(kl.part[p] == kl.part[p], kl.part[p], large_kl(ratio.part[p], log_ratios.part[p]));
+            kl.lanes[p] = select(kl.lanes[p] == kl.lanes[p], kl.lanes[p],
+                                 large_kl(ratio.lanes[p], log_ratios.lanes[p]));
     }
 
 private:

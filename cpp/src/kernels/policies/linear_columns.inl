@@ -10,13 +10,13 @@ namespace {
 
 template <class T>
 SCOREFN_INLINE Lanes<double> multiply_add(Lanes<double> a, Lanes<double> b, Lanes<double> sum) {
-    for (int p = 0; p < kParts; ++p) sum.part[p] = multiply_add<T>(a.part[p], b.part[p], sum.part[p]);
+    for (int p = 0; p < kRegisters; ++p) sum.reg[p] = multiply_add<T>(a.reg[p], b.reg[p], sum.reg[p]);
     return sum;
 }
 
 SCOREFN_INLINE Lanes<double> broadcast(double x) {
     Lanes<double> r;
-    for (auto& part : r.part) part = x - DoubleVector{};  // + 0 would be an addition
+    for (auto& reg : r.reg) reg = x - DoubleRegister{};  // + 0 would be an addition
     return r;
 }
 
@@ -29,16 +29,16 @@ void linear_columns(const T* x, std::int64_t row_stride, std::int64_t col_stride
     const std::int64_t whole = is_contiguous ? rows / size * size : 0;
     const T* const ahead = x + rows * row_stride;
     if (whole > 0)
-        with_tile<T>(cols, [&](const auto& tile) SCOREFN_INLINE_LAMBDA {
+        with_layout<T>(cols, [&](const auto& layout) SCOREFN_INLINE_LAMBDA {
             for (std::int64_t r = 0; r < whole; r += size) {
                 for (std::int64_t i = 0; i < cols; ++i) __builtin_prefetch(ahead + r * cols + i * size);
-                for (std::int64_t slice = 0; slice < tile.slices(); ++slice) {
-                    Lanes<T> column[std::decay_t<decltype(tile)>::width];
-                    tile.load(x + r * cols, slice, T(0), column);
-                    tile.transpose(column);
-                    double* const first = to + tile.first_column(slice) * column_size + r;
-                    for (int i = 0; i < tile.width; ++i)
-                        if (i >= tile.shared(slice)) widen(column[i]).store(first + i * column_size);
+                for (std::int64_t slice = 0; slice < layout.slices(); ++slice) {
+                    Lanes<T> column[std::decay_t<decltype(layout)>::width];
+                    layout.load(x + r * cols, slice, T(0), column);
+                    layout.transpose(column);
+                    double* const first = to + layout.first_column(slice) * column_size + r;
+                    for (int i = 0; i < layout.width; ++i)
+                        if (i >= layout.shared(slice)) widen(column[i]).store(first + i * column_size);
                 }
             }
         });
@@ -54,13 +54,13 @@ void linear_columns(const T* x, std::int64_t row_stride, std::int64_t col_stride
 template <class T>
 void linear_logits_of_columns(const double* x, std::int64_t column_size, std::int64_t rows,
                               std::int64_t features, const double* coef, std::int64_t cols, T* logits) {
-    with_tile<T>(cols, [&](const auto& tile) SCOREFN_INLINE_LAMBDA {
+    with_layout<T>(cols, [&](const auto& layout) SCOREFN_INLINE_LAMBDA {
         for (std::int64_t r = 0; r < rows; r += Lanes<T>::size)
-            for (std::int64_t slice = 0; slice < tile.slices(); ++slice) {
-                constexpr int width = std::decay_t<decltype(tile)>::width;
-                const double* const columns_of_coef = coef + tile.first_column(slice);
-                Doubles<T> exact[width];
-                for (int p = 0; p < Doubles<T>::count; ++p) {
+            for (std::int64_t slice = 0; slice < layout.slices(); ++slice) {
+                constexpr int width = std::decay_t<decltype(layout)>::width;
+                const double* const columns_of_coef = coef + layout.first_column(slice);
+                Widened<T> exact[width];
+                for (int p = 0; p < Widened<T>::count; ++p) {
                     Lanes<double> sum[width];
                     for (auto& column : sum) column = Lanes<double>::splat(0);
                     for (std::int64_t f = 0; f < features; ++f) {
@@ -68,12 +68,12 @@ void linear_logits_of_columns(const double* x, std::int64_t column_size, std::in
                         for (int i = 0; i < width; ++i)
                             sum[i] = multiply_add<T>(broadcast(columns_of_coef[f * cols + i]), x_f, sum[i]);
                     }
-                    for (int i = 0; i < width; ++i) exact[i].part[p] = sum[i];
+                    for (int i = 0; i < width; ++i) exact[i].lanes[p] = sum[i];
                 }
                 Lanes<T> z[width];
                 for (int i = 0; i < width; ++i) z[i] = narrow(exact[i]);
-                tile.transpose(z);
-                tile.store(z, logits + r * cols, slice);
+                layout.transpose(z);
+                layout.store(z, logits + r * cols, slice);
             }
     });
 }

@@ -11,13 +11,13 @@ namespace scorefn {
 namespace {
 
 // Of each row: sum_j s_j, the largest e and the sum of the others, 1 / total; max, m and c v.
-struct SharedRow {
+struct StateRow {
     Lanes<double> sum, e_max, rest, inverse, max, m, scale;
 };
 
 template <bool Entropy, class T, class Extent>
-SCOREFN_INLINE void shared_gradient_of_entries(const SharedRow& row, const T* z, const T* e, const double* s,
-                                               T* to, Extent extent) {
+SCOREFN_INLINE void state_gradient_of_entries(const StateRow& row, const T* z, const T* e, const double* s,
+                                              T* to, Extent extent) {
     const auto e_j = load_doubles(e, extent), s_j = load_doubles(s, extent), z_j = load_doubles(z, extent);
     const auto others = select(e_j == row.e_max, row.rest, row.rest + (row.e_max - e_j));
     auto value = s_j * (others * row.inverse) - e_j * row.inverse * (row.sum - s_j);
@@ -30,31 +30,31 @@ SCOREFN_INLINE void shared_gradient_of_entries(const SharedRow& row, const T* z,
 }
 
 template <bool Entropy, class T>
-std::int64_t shared_gradient_of_rows(const LogitRows<T>& in, const double* weight_sums, const double* visits,
-                                     double entropy_coef, const OutRows<T>& out, bool accumulate,
-                                     void* scratch) {
-    return map_groups(in, &out, accumulate, true, scratch, [&](auto& rows) SCOREFN_INLINE_LAMBDA {
-        const Peak<T> peak = rows.template peak<Entropy>();
-        const auto inverse = 1.0 / peak.total(), e_max = widen(peak.e_max), max = widen(peak.max);
-        const auto m = peak.differences * inverse;
+std::int64_t state_gradient_of_rows(const LogitRows<T>& in, const double* weight_sums, const double* visits,
+                                    double entropy_coef, const OutRows<T>& out, bool accumulate,
+                                    void* scratch) {
+    return for_each_tile(in, &out, accumulate, true, scratch, [&](auto& rows) SCOREFN_INLINE_LAMBDA {
+        const MaxAndRest<T> sums = rows.template max_and_rest<Entropy>();
+        const auto inverse = 1.0 / sums.total(), e_max = widen(sums.e_max), max = widen(sums.max);
+        const auto m = sums.differences * inverse;
         constexpr int size = Lanes<T>::size;
         double of_e_max[size], of_rest[size], of_inverse[size], of_max[size], of_m[size];
-        e_max.store(of_e_max), peak.rest.store(of_rest), inverse.store(of_inverse);
+        e_max.store(of_e_max), sums.rest.store(of_rest), inverse.store(of_inverse);
         max.store(of_max), m.store(of_m);
         for (int r = 0; r < rows.count; ++r) {
             const std::int64_t start = r * in.cols;
             const double* const s = weight_sums + rows.first() * in.cols + start;
             const auto all = [](double x) SCOREFN_INLINE_LAMBDA { return Lanes<double>::splat(x); };
-            const SharedRow row = {all(sum_of_row(s, in.cols)),
-                                   all(of_e_max[r]),
-                                   all(of_rest[r]),
-                                   all(of_inverse[r]),
-                                   all(of_max[r]),
-                                   all(of_m[r]),
-                                   all(entropy_coef * visits[rows.first() + r])};
+            const StateRow row = {all(sum_of_row(s, in.cols)),
+                                  all(of_e_max[r]),
+                                  all(of_rest[r]),
+                                  all(of_inverse[r]),
+                                  all(of_max[r]),
+                                  all(of_m[r]),
+                                  all(entropy_coef * visits[rows.first() + r])};
             for_each_vector<double, 1>(in.cols, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
-                shared_gradient_of_entries<Entropy>(row, rows.z() + start + i, rows.e() + start + i, s + i,
-                                                    rows.to() + start + i, extent);
+                state_gradient_of_entries<Entropy>(row, rows.z() + start + i, rows.e() + start + i, s + i,
+                                                   rows.to() + start + i, extent);
             });
         }
         rows.for_each_bad_row(
@@ -62,10 +62,9 @@ std::int64_t shared_gradient_of_rows(const LogitRows<T>& in, const double* weigh
     }, visits);
 }
 template <class T>
-std::int64_t shared_gradient(const LogitRows<T>& in, const double* weight_sums, const double* visits,
-                             double entropy_coef, const OutRows<T>& out, bool accumulate, void* scratch) {
-    const auto rows =
-        entropy_coef != 0 ? shared_gradient_of_rows<true, T> : shared_gradient_of_rows<false, T>;
+std::int64_t state_gradient(const LogitRows<T>& in, const double* weight_sums, const double* visits,
+                            double entropy_coef, const OutRows<T>& out, bool accumulate, void* scratch) {
+    const auto rows = entropy_coef != 0 ? state_gradient_of_rows<true, T> : state_gradient_of_rows<false, T>;
     return rows(in, weight_sums, visits, entropy_coef, out, accumulate, scratch);
 }
 

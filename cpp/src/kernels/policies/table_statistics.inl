@@ -11,20 +11,20 @@ namespace scorefn {
 namespace {
 
 // What is known of a row.
-struct SharedRowOfStatistics {
+struct StateDistribution {
     double max, e_max, rest, differences, entropy;
 };
 
 // Adds the row's share to totals[0 .. 1]. Whether a sample has an action of probability 0 and a weight.
 template <class T>
-SCOREFN_NO_INLINE bool add_row_statistics(const SharedRowOfStatistics& row, const T* z, const T* e,
+SCOREFN_NO_INLINE bool add_row_statistics(const StateDistribution& row, const T* z, const T* e,
                                           std::int64_t cols, const double* weights, const double* squares,
                                           double visits, const StatisticsScale& by, double* totals) {
     const double inverse = 1.0 / (row.rest + row.e_max), m = row.differences * inverse;
     const double c = by.entropy_coef * by.scale;
     const auto bonus = [&](std::int64_t j) SCOREFN_INLINE_LAMBDA {
-        const bool is_nothing = c == 0 || e[j] == 0;
-        return is_nothing ? 0.0 : -c * (e[j] * inverse) * ((static_cast<double>(z[j]) - row.max) - m);
+        const bool is_zero = c == 0 || e[j] == 0;
+        return is_zero ? 0.0 : -c * (e[j] * inverse) * ((static_cast<double>(z[j]) - row.max) - m);
     };
     std::int64_t top = 0;
     while (top < cols - 1 && e[top] != row.e_max) ++top;
@@ -53,16 +53,16 @@ SCOREFN_NO_INLINE bool add_row_statistics(const SharedRowOfStatistics& row, cons
 }
 
 template <class T>
-std::int64_t shared_statistics(const LogitRows<T>& in, const double* weight_sums, const double* square_sums,
-                               const double* visits, const StatisticsScale& by, double* totals,
-                               bool* all_possible, void* scratch) {
+std::int64_t state_statistics(const LogitRows<T>& in, const double* weight_sums, const double* square_sums,
+                              const double* visits, const StatisticsScale& by, double* totals,
+                              bool* all_possible, void* scratch) {
     const OutRows<T>* const no_results = nullptr;
-    return map_groups(in, no_results, false, true, scratch, [&](auto& rows) SCOREFN_INLINE_LAMBDA {
-        const Peak<T> peak = rows.template peak<true>();
+    return for_each_tile(in, no_results, false, true, scratch, [&](auto& rows) SCOREFN_INLINE_LAMBDA {
+        const MaxAndRest<T> sums = rows.template max_and_rest<kWithDifferences>();
         constexpr int size = Lanes<T>::size;
         double max[size], e_max[size], rest[size], differences[size], entropies[size];
-        widen(peak.max).store(max), widen(peak.e_max).store(e_max), peak.rest.store(rest);
-        peak.differences.store(differences), widen(entropy(rows, peak)).store(entropies);
+        widen(sums.max).store(max), widen(sums.e_max).store(e_max), sums.rest.store(rest);
+        sums.differences.store(differences), widen(entropy(rows, sums)).store(entropies);
         for (int r = 0; r < rows.count; ++r) {
             const std::int64_t row = rows.first() + r, start = r * in.cols;
             if (visits[row] == 0) continue;

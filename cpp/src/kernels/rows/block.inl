@@ -1,5 +1,5 @@
-// Kernels work on blocks of rows that stay in the nearest cache: first the exponentials of all their logits, then one group
-// of rows after the other, of as many rows as there are lanes. A row of several parts is a block, and never there as a whole.
+// Kernels work on blocks of rows that stay in the nearest cache: first the exponentials of all their logits, then one tile
+// of rows after the other. A row longer than a split is a block of its own, and is worked through split by split.
 #pragma once
 
 #include "kernels/rows/broadcast.inl"
@@ -14,18 +14,18 @@ template <class T>
 struct Buffers {
     T* z;
     T* e;
-    Spread<T> spread;
-    PartOfRow<T>* parts;
+    RowBroadcast<T> broadcast;
+    Split<T>* splits;
     char* more;  // as much again
 
     Buffers(void* scratch, std::int64_t cols)
         : z(static_cast<T*>(scratch)),
           e(z + block_bytes(cols) / static_cast<std::int64_t>(sizeof(T))),
-          spread(static_cast<char*>(scratch) + 2 * block_bytes(cols), cols),
-          parts(reinterpret_cast<PartOfRow<T>*>(static_cast<char*>(scratch) + 2 * block_bytes(cols) +
-                                                spread_bytes(cols))),
+          broadcast(static_cast<char*>(scratch) + 2 * block_bytes(cols), cols),
+          splits(reinterpret_cast<Split<T>*>(static_cast<char*>(scratch) + 2 * block_bytes(cols) +
+                                             broadcast_bytes(cols))),
           more(static_cast<char*>(scratch) + buffer_bytes(cols)) {
-        static_assert(sizeof(PartOfRow<T>) <= kPartBytes, "buffer_bytes() counts on it");
+        static_assert(sizeof(Split<T>) <= kSplitBytes, "buffer_bytes() counts on it");
     }
 };
 
@@ -36,18 +36,17 @@ struct Block {
     const Buffers<T> buffers;
 
     std::int64_t first = 0;
-    int count = 0;         // rows
-    const T* z = nullptr;  // logits, in rows without gaps
-    T* const e =
-        buffers.e;  // what they become: exps() or, of the rows that are far from the window, exps_from()
-    bool parts_have_exps = false, parts_have_sums = false;
-    bool any_far = false;
-    bool is_far[kMostBlockRows];
-    T far_max[kMostBlockRows], far_e_max[kMostBlockRows];
+    int count = 0;           // rows
+    const T* z = nullptr;    // logits, in rows without gaps
+    T* const e = buffers.e;  // what they become: exps() or, of rows that leave the safe range, shifted_exps()
+    bool splits_have_exps = false, splits_have_sums = false;
+    bool any_shifted = false;
+    bool is_shifted[kMostBlockRows];
+    T shifted_max[kMostBlockRows], shifted_e_max[kMostBlockRows];
 
     T* to = nullptr;  // where the results go, in rows without gaps
-    bool is_streamed = false;
-    NonTemporalStore<T> stream{nullptr};
+    bool is_nontemporal = false;
+    NonTemporalStore<T> nontemporal{nullptr};
 
     // A row without an allowed action, unless `visits` says that it needs none, or with NaN or +inf, if the kernel cannot do
     // with that; or -2: an action was out of range.
@@ -68,16 +67,16 @@ struct Block {
             z = buffers.z;
             pack_rows();
         }
-        any_far = parts_have_exps = parts_have_sums = false;
-        if (has_parts<T>(cols)) return;  // part by part, with what is to be known of it
+        any_shifted = splits_have_exps = splits_have_sums = false;
+        if (has_splits<T>(cols)) return;  // split by split, with what is to be known of it
         constexpr std::int64_t size = Lanes<T>::size;
         complete_tile(e, T(1), (count * cols + size - 1) / size * size);
         if (exps(z, count * cols, e, next)) return;
         for (int r = 0; r < count; ++r)
-            if (!exps(z + r * cols, cols, e + r * cols, z + r * cols)) make_far(r);
+            if (!exps(z + r * cols, cols, e + r * cols, z + r * cols)) shift_row(r);
     }
     SCOREFN_NO_INLINE void pack_rows() const {
-        if (has_parts<T>(cols))
+        if (has_splits<T>(cols))
             return share_out<T>(in.team, cols, [&](std::int64_t col, std::int64_t n) {
                 pack(columns(in, col, n), first, 1, buffers.z + col);
             });
@@ -92,17 +91,17 @@ struct Block {
         for (; i % size != 0; ++i) rows[i] = number;
         for (; i < end; i += size) Lanes<T>::splat(number).store(rows + i);
     }
-    // From here on the exponentials of the row are to be those with respect to its largest logit.
-    SCOREFN_NO_INLINE void set_origin(int r) {
-        for (int k = 0; !any_far && k < count; ++k) is_far[k] = false;
-        any_far = is_far[r] = true;
-        far_max[r] = max_of_row(z + r * cols, cols);
-        far_e_max[r] = exp_from(far_max[r], far_max[r]);
+    // From here on the exponentials of the row are to be those that are shifted by its largest logit.
+    SCOREFN_NO_INLINE void set_shift(int r) {
+        for (int k = 0; !any_shifted && k < count; ++k) is_shifted[k] = false;
+        any_shifted = is_shifted[r] = true;
+        shifted_max[r] = max_of_row(z + r * cols, cols);
+        shifted_e_max[r] = exp_shifted(shifted_max[r], shifted_max[r]);
     }
-    SCOREFN_NO_INLINE void make_far(int r) {
-        set_origin(r);
-        parts_have_exps = parts_have_sums = false;
-        exps_from(far_max[r], z + r * cols, cols, e + r * cols);
+    SCOREFN_NO_INLINE void shift_row(int r) {
+        set_shift(r);
+        splits_have_exps = splits_have_sums = false;
+        shifted_exps(shifted_max[r], z + r * cols, cols, e + r * cols);
     }
     SCOREFN_INLINE bool has_action(int r) const {  // a NaN is an allowed action with a bad value
         for (std::int64_t j = 0; j < cols; ++j)
@@ -113,7 +112,7 @@ struct Block {
     // The results to `out`, if they are not there.
     SCOREFN_INLINE void copy_results(const OutRows<T>& out, bool accumulate) const {
         if (to != e) return;
-        if (!has_parts<T>(cols)) return unpack(e, out, first, count, accumulate);
+        if (!has_splits<T>(cols)) return unpack(e, out, first, count, accumulate);
         share_out<T>(in.team, cols, [&](std::int64_t col, std::int64_t n) {
             unpack(e + col, columns(out, col, n), first, 1, accumulate);
         });

@@ -125,7 +125,7 @@ bool has_minus_infinity(const T* x, std::int64_t count) {
                              SCOREFN_INLINE_LAMBDA { return select(a < b, a, b); };  // b if NaN
     std::int64_t i = 0;
     for (; i + 4 * size <= count; i += 4 * size) {
-        fetch(x + ahead + i, Whole<4>{});
+        fetch(x + ahead + i, Full<4>{});
         for (int k = 0; k < 4; ++k) least[k] = smaller(Lanes<T>::load(x + i + k * size), least[k]);
     }
     for (; i + size <= count; i += size) least[0] = smaller(Lanes<T>::load(x + i), least[0]);

@@ -6,29 +6,29 @@
 namespace scorefn {
 namespace {
 
-// Along a row in chunks: their sums, as the first so many entries of one add up. Every addition rounds in order, so such a
-// sum never falls as there are more of them, and grows by no entry that is 0.
-constexpr std::int64_t kChunk = 64;
-constexpr std::int64_t number_of_chunks(std::int64_t cols) { return (cols + kChunk - 1) / kChunk; }
+// Cumulative sums of a long row, one for each step of kCdfStep entries, added in order: they never decrease, and an entry of
+// 0 leaves them as they are.
+constexpr std::int64_t kCdfStep = 64;
+constexpr std::int64_t number_of_cdf_steps(std::int64_t cols) { return (cols + kCdfStep - 1) / kCdfStep; }
 template <class T>
-SCOREFN_NO_INLINE void sum_chunks(const T* e, std::int64_t n, double* sums) {
-    for (std::int64_t i = 0; i < n; i += kChunk) {
+SCOREFN_NO_INLINE void sum_cdf_steps(const T* e, std::int64_t n, double* sums) {
+    for (std::int64_t i = 0; i < n; i += kCdfStep) {
         Lanes<double> sum = Lanes<double>::splat(0);
-        for_each_vector<double, 1>(n - i < kChunk ? n - i : kChunk,
+        for_each_vector<double, 1>(n - i < kCdfStep ? n - i : kCdfStep,
                                    [&](std::int64_t j, auto extent) SCOREFN_INLINE_LAMBDA {
             sum = sum + load_doubles(e + i + j, extent);
         });
-        sums[i / kChunk] = fold_sum(sum);
+        sums[i / kCdfStep] = fold_sum(sum);
     }
 }
-// The first entry of a chunk of n with which the sum, added to `before`, exceeds the threshold.
+// The first entry of a step of n entries with which the sum, added to `before`, exceeds the threshold.
 template <class T>
-SCOREFN_INLINE std::int64_t place_in_chunk(const T* e, std::int64_t n, double before, double threshold) {
+SCOREFN_INLINE std::int64_t find_in_cdf_step(const T* e, std::int64_t n, double before, double threshold) {
     constexpr std::int64_t size = Lanes<double>::size;
     Lanes<double> sum = Lanes<double>::splat(0);
     std::int64_t i = 0;
     for (; i + size < n; i += size) {
-        const Lanes<double> next = sum + load_doubles(e + i, Whole<1>{});
+        const Lanes<double> next = sum + load_doubles(e + i, Full<1>{});
         if (before + fold_sum(next) > threshold) break;
         sum = next;
     }
@@ -40,29 +40,29 @@ SCOREFN_INLINE std::int64_t place_in_chunk(const T* e, std::int64_t n, double be
     return i;
 }
 
-// A group of long rows, one after the other.
+// A tile of long rows, one after the other.
 template <class T>
-struct LongRows : Group<T> {
-    using Group<T>::Group, Group<T>::block, Group<T>::row, Group<T>::count, Group<T>::z, Group<T>::e,
-        Group<T>::to;
+struct LongTile : Tile<T> {
+    using Tile<T>::Tile, Tile<T>::block, Tile<T>::row, Tile<T>::count, Tile<T>::z, Tile<T>::e, Tile<T>::to;
     using Int = typename IntegerOf<T>::type;
     static constexpr int size = Lanes<T>::size;
 
-    SCOREFN_INLINE LongRows& results() { return *this; }
+    SCOREFN_INLINE LongTile& results() { return *this; }
 
     SCOREFN_INLINE Total<T> sum() {
-        return this->settled([&]() SCOREFN_INLINE_LAMBDA { return measure_sum(); });
+        return this->retry_shifted([&]() SCOREFN_INLINE_LAMBDA { return measure_sum(); });
     }
-    // For draws: up_to[c] of the first row = the sum of its chunks 0 .. c, after them those of the next row.
-    SCOREFN_INLINE Total<T> sum_in_order(double* up_to) {
-        return this->settled([&]() SCOREFN_INLINE_LAMBDA { return measure_sum_in_order(up_to); });
+    // For draws: cdf[i] of the first row = the sum of its steps 0 .. i, after them those of the next row.
+    SCOREFN_INLINE Total<T> cumulative_sums(double* cdf) {
+        return this->retry_shifted([&]() SCOREFN_INLINE_LAMBDA { return measure_cumulative_sums(cdf); });
     }
-    SCOREFN_INLINE Others<T> without(const Actions<T>& actions) {
-        return this->settled([&]() SCOREFN_INLINE_LAMBDA { return measure_without(actions); });
+    SCOREFN_INLINE TermAndRest<T> term_and_rest(const Actions<T>& actions) {
+        return this->retry_shifted([&]() SCOREFN_INLINE_LAMBDA { return measure_term_and_rest(actions); });
     }
     template <bool Differences>
-    SCOREFN_INLINE Peak<T> peak() {
-        return this->settled([&]() SCOREFN_INLINE_LAMBDA { return measure_peak<Differences>(); });
+    SCOREFN_INLINE MaxAndRest<T> max_and_rest() {
+        return this->retry_shifted([&]()
+                                       SCOREFN_INLINE_LAMBDA { return measure_max_and_rest<Differences>(); });
     }
 
     template <int N, class Entry>
@@ -91,56 +91,57 @@ private:
     SCOREFN_NO_INLINE Total<T> measure_sum() const {
         double sum[size];
         fill(sum, 1.0);
-        if (has_parts<T>(block.cols)) {
-            sum_parts();
-            sum[0] = merge_sums(parts(), num_parts());
+        if (has_splits<T>(block.cols)) {
+            sum_splits();
+            sum[0] = merge_sums(splits(), num_splits());
         } else {
             for (int r = 0; r < count; ++r) sum[r] = sum_of_row(e_of(r), block.cols);
         }
-        return {Doubles<T>::load(sum)};
+        return {Widened<T>::load(sum)};
     }
-    SCOREFN_NO_INLINE Total<T> measure_sum_in_order(double* up_to) const {
-        const std::int64_t chunks = number_of_chunks(block.cols);
-        if (has_parts<T>(block.cols))
-            measure_parts([&](PartOfRow<T>&, std::int64_t first, std::int64_t n) {
-                sum_chunks(e() + first, n, up_to + first / kChunk);
+    SCOREFN_NO_INLINE Total<T> measure_cumulative_sums(double* cdf) const {
+        const std::int64_t steps = number_of_cdf_steps(block.cols);
+        if (has_splits<T>(block.cols))
+            measure_splits([&](Split<T>&, std::int64_t first, std::int64_t n) {
+                sum_cdf_steps(e() + first, n, cdf + first / kCdfStep);
             });
         else
-            for (int r = 0; r < count; ++r) sum_chunks(e_of(r), block.cols, up_to + r * chunks);
+            for (int r = 0; r < count; ++r) sum_cdf_steps(e_of(r), block.cols, cdf + r * steps);
         double sum[size];
         fill(sum, 1.0);
-        for (int r = 0; r < count; ++r, up_to += chunks) {
-            for (std::int64_t c = 1; c < chunks; ++c) up_to[c] += up_to[c - 1];
-            sum[r] = up_to[chunks - 1];
+        for (int r = 0; r < count; ++r, cdf += steps) {
+            for (std::int64_t i = 1; i < steps; ++i) cdf[i] += cdf[i - 1];
+            sum[r] = cdf[steps - 1];
         }
-        return {Doubles<T>::load(sum)};
+        return {Widened<T>::load(sum)};
     }
-    SCOREFN_NO_INLINE Others<T> measure_without(const Actions<T>& actions) const {
+    SCOREFN_NO_INLINE TermAndRest<T> measure_term_and_rest(const Actions<T>& actions) const {
         double sum[size];
         T e_a[size];
         fill(sum, 1.0), fill(e_a, T(1));
-        if (has_parts<T>(block.cols)) sum_parts();
+        if (has_splits<T>(block.cols)) sum_splits();
         for (int r = 0; r < count; ++r) {
             const std::int64_t a = actions.index[r];
             e_a[r] = e_of(r)[a];
-            sum[r] = has_parts<T>(block.cols) ? parts_without(a) : sum_of_row_without(e_of(r), block.cols, a);
+            sum[r] = has_splits<T>(block.cols) ? rest_of_splits(a) : rest_of_row(e_of(r), block.cols, a);
         }
-        return {Doubles<T>::load(sum), Lanes<T>::load(e_a)};
+        return {Lanes<T>::load(e_a), Widened<T>::load(sum)};
     }
     template <bool Differences>
-    SCOREFN_NO_INLINE Peak<T> measure_peak() const {
+    SCOREFN_NO_INLINE MaxAndRest<T> measure_max_and_rest() const {
         T max[size], e_max[size];
         double rest[size], differences[size];
         fill(max, T(0)), fill(e_max, T(1)), fill(rest, 0.0), fill(differences, 0.0);
-        if (has_parts<T>(block.cols)) {
-            measure_parts([&](PartOfRow<T>& part, std::int64_t first, std::int64_t n) {
-                part.max = max_of_row(z() + first, n);
-                part.e_max = block.any_far ? exp_from(block.far_max[row], part.max) : exp_within(part.max);
-                part.sums = sums_of_row<Differences>(z() + first, e() + first, n, part.max, part.e_max);
+        if (has_splits<T>(block.cols)) {
+            measure_splits([&](Split<T>& split, std::int64_t first, std::int64_t n) {
+                split.max = max_of_row(z() + first, n);
+                split.e_max = block.any_shifted ? exp_shifted(block.shifted_max[row], split.max)
+                                                : exp_within(split.max);
+                split.sums = sums_of_row<Differences>(z() + first, e() + first, n, split.max, split.e_max);
             });
-            const auto apart = merge_apart<Differences>(parts(), num_parts());
-            max[0] = apart.max, e_max[0] = apart.e_max, rest[0] = apart.rest,
-            differences[0] = apart.differences;
+            const auto merged = merge_max_and_rest<Differences>(splits(), num_splits());
+            max[0] = merged.max, e_max[0] = merged.e_max, rest[0] = merged.rest,
+            differences[0] = merged.differences;
         } else {
             for (int r = 0; r < count; ++r) max[r] = max_of_row(z_of(r), block.cols);
             this->exps_of(Lanes<T>::load(max)).store(e_max);
@@ -149,53 +150,54 @@ private:
                 rest[r] = sums.rest(static_cast<double>(e_max[r])), differences[r] = sums.differences;
             }
         }
-        return {Lanes<T>::load(max), Lanes<T>::load(e_max), Doubles<T>::load(rest),
-                Doubles<T>::load(differences)};
+        return {Lanes<T>::load(max), Lanes<T>::load(e_max), Widened<T>::load(rest),
+                Widened<T>::load(differences)};
     }
 
     SCOREFN_INLINE const T* z_of(int r) const { return z() + r * block.cols; }
     SCOREFN_INLINE T* e_of(int r) const { return e() + r * block.cols; }
-    SCOREFN_INLINE PartOfRow<T>* parts() const { return block.buffers.parts; }
-    SCOREFN_INLINE std::int64_t num_parts() const { return number_of_parts<T>(block.cols); }
+    SCOREFN_INLINE Split<T>* splits() const { return block.buffers.splits; }
+    SCOREFN_INLINE std::int64_t num_splits() const { return number_of_splits<T>(block.cols); }
     template <class V>
     SCOREFN_INLINE static void fill(V (&x)[size], V value) {
         for (auto& v : x) v = value;
     }
 
-    // measure(part, its first entry, number of entries) for all parts, after their exponentials.
+    // measure(split, its first entry, number of entries) for all splits, after their exponentials.
     template <class Measure>
-    SCOREFN_INLINE void measure_parts(Measure measure) const {
-        if (block.parts_have_exps) return for_each_part(block.in.team, block.cols, parts(), measure);
-        block.parts_have_exps = true;
-        if (!block.any_far) {
-            for_each_part(block.in.team, block.cols, parts(),
-                          [&](PartOfRow<T>& part, std::int64_t first, std::int64_t n) {
+    SCOREFN_INLINE void measure_splits(Measure measure) const {
+        if (block.splits_have_exps) return for_each_split(block.in.team, block.cols, splits(), measure);
+        block.splits_have_exps = true;
+        if (!block.any_shifted) {
+            for_each_split(block.in.team, block.cols, splits(),
+                           [&](Split<T>& split, std::int64_t first, std::int64_t n) {
                 const T* const x = z() + first;
-                part.is_far = !exps(x, n, e() + first, x + n);
-                if (!part.is_far) measure(part, first, n);
+                split.is_outside = !exps(x, n, e() + first, x + n);
+                if (!split.is_outside) measure(split, first, n);
             });
-            bool is_far = false;
-            for (std::int64_t p = 0; p < num_parts(); ++p) is_far = is_far || parts()[p].is_far;
-            if (!is_far) return;
-            block.set_origin(row);  // of the only row
+            bool any_outside = false;
+            for (std::int64_t p = 0; p < num_splits(); ++p)
+                any_outside = any_outside || splits()[p].is_outside;
+            if (!any_outside) return;
+            block.set_shift(row);  // of the only row
         }
-        for_each_part(block.in.team, block.cols, parts(),
-                      [&](PartOfRow<T>& part, std::int64_t first, std::int64_t n) {
-            exps_from(block.far_max[row], z() + first, n, e() + first);
-            measure(part, first, n);
+        for_each_split(block.in.team, block.cols, splits(),
+                       [&](Split<T>& split, std::int64_t first, std::int64_t n) {
+            shifted_exps(block.shifted_max[row], z() + first, n, e() + first);
+            measure(split, first, n);
         });
     }
-    SCOREFN_INLINE void sum_parts() const {
-        if (block.parts_have_sums) return;
-        measure_parts([&](PartOfRow<T>& part, std::int64_t first, std::int64_t n) {
-            part.sum = sum_of_row(e() + first, n);
+    SCOREFN_INLINE void sum_splits() const {
+        if (block.splits_have_sums) return;
+        measure_splits([&](Split<T>& split, std::int64_t first, std::int64_t n) {
+            split.sum = sum_of_row(e() + first, n);
         });
-        block.parts_have_sums = true;
+        block.splits_have_sums = true;
     }
-    SCOREFN_INLINE double parts_without(std::int64_t action) const {
-        const std::int64_t p = action / kPartSize<T>, first = p * kPartSize<T>, left = block.cols - first;
-        const std::int64_t n = left < kPartSize<T> ? left : kPartSize<T>;
-        return merge_sums(parts(), num_parts(), p, sum_of_row_without(e() + first, n, action - first));
+    SCOREFN_INLINE double rest_of_splits(std::int64_t action) const {
+        const std::int64_t p = action / kSplitSize<T>, first = p * kSplitSize<T>, left = block.cols - first;
+        const std::int64_t n = left < kSplitSize<T> ? left : kSplitSize<T>;
+        return merge_sums(splits(), num_splits(), p, rest_of_row(e() + first, n, action - first));
     }
 
     // entry(row, column, entry of all rows, extent, v)
@@ -212,13 +214,13 @@ private:
                 const auto value = [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
                     return entry(r, first + i, start + first + i, extent, v);
                 };
-                if (block.is_streamed && !this->any_bad)
-                    return block.stream.put(row * block.cols + start + first, n, value);
+                if (block.is_nontemporal && !this->any_bad)
+                    return block.nontemporal.put(row * block.cols + start + first, n, value);
                 for_each_vector<T, 1>(n, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
                     store(value(i, extent), results + first + i, extent);
                 });
             };
-            if (has_parts<T>(block.cols))
+            if (has_splits<T>(block.cols))
                 share_out<T>(block.in.team, block.cols, set_range);
             else
                 set_range(0, block.cols);

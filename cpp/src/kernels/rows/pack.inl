@@ -60,12 +60,12 @@ SCOREFN_NO_INLINE void unpack(const T* g, const OutRows<T>& out, std::int64_t fi
         const std::int64_t n = count * out.cols;
         if (accumulate) {
             for (std::int64_t i = 0; i < n; ++i) to[i] = to[i] + g[i];
-        } else if (out.is_streamed) {
-            NonTemporalStore<T> stream(to);
-            stream.put(0, n, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
+        } else if (out.is_nontemporal) {
+            NonTemporalStore<T> nontemporal(to);
+            nontemporal.put(0, n, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
                 return load(g + i, extent, T(0));
             });
-            stream.finish();
+            nontemporal.finish();
             store_fence();
         } else {
             std::memcpy(to, g, static_cast<std::size_t>(n) * sizeof(T));

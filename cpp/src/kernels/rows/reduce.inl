@@ -16,34 +16,34 @@ SCOREFN_INLINE T canonical(T x) {
 
 SCOREFN_INLINE bool is_short(std::int64_t cols) { return cols <= kLongestShortRow; }
 
-// e[i] = exp(z[i]). False if a z was beyond the window: then the e are of no use. `ahead` is what is read next, fetched from
-// memory while this keeps the CPU busy. The last vector is written whole, with 1 = exp(0) behind the end.
+// e[i] = exp(z[i]). False if a z was outside the safe range: then the e are of no use. `ahead` is what is read next,
+// fetched from memory while this keeps the CPU busy. The last vector is written whole, with 1 = exp(0) behind the end.
 template <class T>
 SCOREFN_NO_INLINE bool exps(const T* z, std::int64_t n, T* e, const T* ahead) {
-    Window<T> window;
+    SafeRange<T> range;
     for_each_vector<T>(n, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
         fetch(ahead + i, extent);
-        exp_within(load(z + i, extent, T(0)), window).store(e + i);
+        exp_within(load(z + i, extent, T(0)), range).store(e + i);
     });
-    return window.holds();
+    return range.holds();
 }
-// The same with respect to the largest z of the row: see exp_from.
+// The same shifted by the largest z of the row: see exp_shifted.
 template <class T>
-SCOREFN_NO_INLINE void exps_from(T max, const T* z, std::int64_t n, T* e) {
-    const Origin<T> origin(max);
+SCOREFN_NO_INLINE void shifted_exps(T max, const T* z, std::int64_t n, T* e) {
+    const Shift<T> shift(max);
     for_each_vector<T>(n, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
-        store(exp_from(load(z + i, extent, T(0)), origin), e + i, extent);
+        store(exp_shifted(load(z + i, extent, T(0)), shift), e + i, extent);
     });
 }
 // The same of one logit.
 template <class T>
 SCOREFN_INLINE T exp_within(T z) {
-    Window<T> window;
-    return exp_within(Lanes<T>::splat(z), window).part[0][0];
+    SafeRange<T> range;
+    return exp_within(Lanes<T>::splat(z), range).reg[0][0];
 }
 template <class T>
-SCOREFN_INLINE T exp_from(T max, T z) {
-    return exp_from(Lanes<T>::splat(z), Origin<T>(max)).part[0][0];
+SCOREFN_INLINE T exp_shifted(T max, T z) {
+    return exp_shifted(Lanes<T>::splat(z), Shift<T>(max)).reg[0][0];
 }
 
 // max_j z_j, leaving out NaN.
@@ -71,7 +71,7 @@ SCOREFN_NO_INLINE double sum_of_row(const T* e, std::int64_t n) {
 }
 // The same without e[action].
 template <class T>
-SCOREFN_INLINE double sum_of_row_without(T* e, std::int64_t n, std::int64_t action) {
+SCOREFN_INLINE double rest_of_row(T* e, std::int64_t n, std::int64_t action) {
     const T term = e[action];
     e[action] = T(0);
     const double sum = sum_of_row(e, n);
@@ -79,8 +79,8 @@ SCOREFN_INLINE double sum_of_row_without(T* e, std::int64_t n, std::int64_t acti
     return sum;
 }
 
-// sum_j e_j, kept apart from the largest term, which makes log p and entropy exact where that is nearly all.
-struct SumsApart {
+// sum_j e_j without the largest terms, which makes log p and entropy exact where these are nearly all.
+struct SumsBelowMax {
     double below;        // of the e_j that are not e_max, that of the largest logit
     double num_largest;  // how many are
     double differences;  // of e_j (z_j - max), if asked for; every term is <= 0
@@ -96,15 +96,19 @@ SCOREFN_INLINE Lanes<T, N> difference(Lanes<T, N> z, Lanes<T> max) {
     return at_least(T(kLowestDifference<T>), z - max);
 }
 
+// Whether sums_of_row() and the like take the differences, too.
+constexpr bool kWithDifferences = true, kNoDifferences = false;
+
 template <bool Differences, class T>
-SCOREFN_NO_INLINE SumsApart sums_of_row(const T* z, const T* e, std::int64_t n, T max, T e_max) {
+SCOREFN_NO_INLINE SumsBelowMax sums_of_row(const T* z, const T* e, std::int64_t n, T max, T e_max) {
     const auto largest = Lanes<T>::splat(max), e_largest = Lanes<T>::splat(e_max);
     Lanes<T> below = Lanes<T>::splat(0);
     Sum<T> sums[Differences ? 2 : 1];
     sum_vectors<T>(n, sums, [&](std::int64_t j, auto extent, auto& x) SCOREFN_INLINE_LAMBDA {
         const auto term = load(e + j, extent, T(0));
         const auto is_below = term != e_largest;
-        for (int k = 0; k < term.parts / kParts; ++k) below = select(is_below[k], below + T(1), below);
+        for (int k = 0; k < term.registers / kRegisters; ++k)
+            below = select(is_below[k], below + T(1), below);
         x[0] = select(is_below, term, T(0));
         if constexpr (Differences) x[1] = term * difference(load(z + j, extent, T(0)), largest);
     });

@@ -1,4 +1,4 @@
-// A row of many entries is worked through in parts that stay in the nearest cache, and that several threads may share out.
+// A row of many entries is worked through in splits that stay in the nearest cache, and that several threads may share out.
 #pragma once
 
 #include "kernels/rows/reduce.inl"
@@ -7,27 +7,27 @@ namespace scorefn {
 namespace {
 
 template <class T>
-struct PartOfRow {
+struct Split {
     T max, e_max;
-    SumsApart sums;
-    double sum;  // of the exponentials, if parts_have_sums
-    bool is_far;
+    SumsBelowMax sums;
+    double sum;       // of the exponentials, if splits_have_sums
+    bool is_outside;  // of the safe range
 };
 
 template <class T>
-SCOREFN_INLINE bool has_parts(std::int64_t cols) {
-    return cols > kPartSize<T>;
+SCOREFN_INLINE bool has_splits(std::int64_t cols) {
+    return cols > kSplitSize<T>;
 }
 template <class T>
-SCOREFN_INLINE std::int64_t number_of_parts(std::int64_t cols) {
-    return (cols + kPartSize<T> - 1) / kPartSize<T>;
+SCOREFN_INLINE std::int64_t number_of_splits(std::int64_t cols) {
+    return (cols + kSplitSize<T> - 1) / kSplitSize<T>;
 }
 
 // task(first entry, number of entries) for the ranges of a row of `cols` entries that the team shares out, each several
-// whole parts.
+// whole splits.
 template <class T, class Task>
 SCOREFN_INLINE void share_out(const Team& team, std::int64_t cols, Task task) {
-    constexpr std::int64_t range = 4 * kPartSize<T>;
+    constexpr std::int64_t range = 4 * kSplitSize<T>;
     struct Work {
         std::int64_t cols;
         Task* task;
@@ -41,49 +41,50 @@ SCOREFN_INLINE void share_out(const Team& team, std::int64_t cols, Task task) {
     if (team.parallel_for) return team.parallel_for(count, team.num_threads, run, &work);
     for (std::int64_t i = 0; i < count; ++i) run(&work, i);
 }
-// visit(part, its first entry, number of entries)
+// visit(split, its first entry, number of entries)
 template <class T, class Visit>
-SCOREFN_INLINE void for_each_part(const Team& team, std::int64_t cols, PartOfRow<T>* parts, Visit visit) {
+SCOREFN_INLINE void for_each_split(const Team& team, std::int64_t cols, Split<T>* splits, Visit visit) {
     share_out<T>(team, cols, [&](std::int64_t first, std::int64_t n) SCOREFN_INLINE_LAMBDA {
-        for (std::int64_t i = first; i < first + n; i += kPartSize<T>)
-            visit(parts[i / kPartSize<T>], i, first + n - i < kPartSize<T> ? first + n - i : kPartSize<T>);
+        for (std::int64_t i = first; i < first + n; i += kSplitSize<T>)
+            visit(splits[i / kSplitSize<T>], i,
+                  first + n - i < kSplitSize<T> ? first + n - i : kSplitSize<T>);
     });
 }
 
-// The sum of the parts' sums, with one of them as if it were another.
+// The sum of the splits' sums, with one of them as if it were another.
 template <class T>
-SCOREFN_NO_INLINE double merge_sums(const PartOfRow<T>* parts, std::int64_t count, std::int64_t changed = -1,
+SCOREFN_NO_INLINE double merge_sums(const Split<T>* splits, std::int64_t count, std::int64_t changed = -1,
                                     double instead = 0) {
     Compensated<double> sum;
-    for (std::int64_t p = 0; p < count; ++p) sum.add(p == changed ? instead : parts[p].sum);
+    for (std::int64_t p = 0; p < count; ++p) sum.add(p == changed ? instead : splits[p].sum);
     return sum.total();
 }
 
-// What is known of a row that is kept apart from its largest logit.
+// MaxAndRest of one row.
 template <class T>
-struct Apart {
+struct MaxAndRestOfRow {
     T max, e_max;
     double rest, differences;
 };
 template <bool Differences, class T>
-SCOREFN_NO_INLINE Apart<T> merge_apart(const PartOfRow<T>* parts, std::int64_t count) {
+SCOREFN_NO_INLINE MaxAndRestOfRow<T> merge_max_and_rest(const Split<T>* splits, std::int64_t count) {
     T max = -kInfinity<T>, e_max = T(0);
     for (std::int64_t p = 0; p < count; ++p)
-        if (max < parts[p].max) max = parts[p].max, e_max = parts[p].e_max;
-    SumsApart all = {};
+        if (max < splits[p].max) max = splits[p].max, e_max = splits[p].e_max;
+    SumsBelowMax all = {};
     Compensated<double> below, differences;
     for (std::int64_t p = 0; p < count; ++p) {
-        const SumsApart& sums = parts[p].sums;
-        const double total = sums.below + sums.num_largest * static_cast<double>(parts[p].e_max);
-        if (parts[p].e_max == e_max) {
+        const SumsBelowMax& sums = splits[p].sums;
+        const double total = sums.below + sums.num_largest * static_cast<double>(splits[p].e_max);
+        if (splits[p].e_max == e_max) {
             all.num_largest += sums.num_largest;
             below.add(sums.below);
         } else {
             below.add(total);
         }
         if (!Differences || total == 0) continue;
-        // z - max = (z - max of the part) + (max of the part - max)
-        const double shift = static_cast<double>(parts[p].max) - static_cast<double>(max);
+        // z - max = (z - max of the split) + (max of the split - max)
+        const double shift = static_cast<double>(splits[p].max) - static_cast<double>(max);
         differences.add(sums.differences);
         differences.add(total * (shift < kLowestDifference<T> ? kLowestDifference<T> : shift));
     }

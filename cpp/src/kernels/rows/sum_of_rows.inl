@@ -9,9 +9,9 @@ namespace {
 // Adds up rows, lane by lane; those that are not there do not count.
 template <class T>
 struct SumOfRows {
-    Doubles<T> sum = Doubles<T>::splat(0);
+    Widened<T> sum = Widened<T>::splat(0);
 
-    SCOREFN_INLINE void add(Doubles<T> x, int count) {
+    SCOREFN_INLINE void add(Widened<T> x, int count) {
         if (count == Lanes<T>::size) {
             sum = sum + x;
             return;
@@ -19,7 +19,7 @@ struct SumOfRows {
         double lanes[Lanes<T>::size] = {}, all[Lanes<T>::size];
         x.store(all);
         for (int r = 0; r < count; ++r) lanes[r] = all[r];
-        sum = sum + Doubles<T>::load(lanes);
+        sum = sum + Widened<T>::load(lanes);
     }
     SCOREFN_INLINE void add_to(double* total) const {
         if (total) *total += canonical(fold_sum(sum));

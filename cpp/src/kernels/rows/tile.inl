@@ -1,5 +1,5 @@
-// Groups of rows: what a kernel asks of them, one value a row, is in the lanes of vectors, lane = row. The rows of a tile
-// and long rows answer alike.
+// Tiles of rows: what a kernel asks of them, one value a row, is in the lanes of vectors, lane = row. Tiles of short
+// rows and of long ones answer alike.
 #pragma once
 
 #include "kernels/math/log_ratio.inl"
@@ -12,27 +12,27 @@ namespace {
 // sum_j e_j
 template <class T>
 struct Total {
-    Doubles<T> sum;
+    Widened<T> sum;
 
-    SCOREFN_INLINE Doubles<T> total() const { return sum; }
+    SCOREFN_INLINE Widened<T> total() const { return sum; }
 };
-// e_a of an action and the sum of the others
+// One term, that of an action, and the sum of the others
 template <class T>
-struct Others {
-    Doubles<T> sum;
-    Lanes<T> e_a;
+struct TermAndRest {
+    Lanes<T> term;
+    Widened<T> rest;
 
-    SCOREFN_INLINE Doubles<T> total() const { return sum + widen(e_a); }
+    SCOREFN_INLINE Widened<T> total() const { return rest + widen(term); }
 };
 // The largest logit, its e_max and the sum of the others; sum_j e_j (z_j - max), if asked for.
 template <class T>
-struct Peak {
+struct MaxAndRest {
     Lanes<T> max, e_max;
-    Doubles<T> rest, differences;
+    Widened<T> rest, differences;
 
-    SCOREFN_INLINE Doubles<T> total() const { return rest + widen(e_max); }
+    SCOREFN_INLINE Widened<T> total() const { return rest + widen(e_max); }
     // log sum_k exp(z_k - max)
-    SCOREFN_INLINE Doubles<T> log_total() const { return log_ratio(rest, widen(e_max)); }
+    SCOREFN_INLINE Widened<T> log_total() const { return log_ratio(rest, widen(e_max)); }
 };
 
 template <class T>
@@ -42,15 +42,15 @@ SCOREFN_INLINE T lane(Lanes<T> x, int i) {
     return lanes[i];
 }
 
-// What is the same for all groups.
+// What is the same for all tiles.
 template <class T>
-struct Group {
+struct Tile {
     Block<T>& block;
     const int row, count;  // within the block
     bool any_bad = false;
     bool is_bad[Lanes<T>::size];
 
-    SCOREFN_INLINE Group(Block<T>& block, int row)
+    SCOREFN_INLINE Tile(Block<T>& block, int row)
         : block(block),
           row(row),
           count(block.count - row < Lanes<T>::size ? block.count - row : Lanes<T>::size) {}
@@ -89,22 +89,22 @@ struct Group {
         for (std::int64_t j = 0; j < block.cols; ++j) to()[r * block.cols + j] = value;
     }
 
-    // e of the largest logits, those of far rows as they have it.
+    // e of the largest logits, those of shifted rows as they have it.
     SCOREFN_INLINE Lanes<T> exps_of(Lanes<T> max) const {
-        Window<T> window;
-        const auto e_max = exp_within(max, window);
-        return block.any_far ? far_exps_of(e_max) : e_max;
+        SafeRange<T> range;
+        const auto e_max = exp_within(max, range);
+        return block.any_shifted ? shifted_exps_of(e_max) : e_max;
     }
 
 protected:
-    // What measure() finds; again, if a row without a sum was only far below the window. Another such row has no allowed
-    // action, and one whose sum is NaN has a NaN or +inf: they are bad.
+    // measure(), repeated if all exponentials of a row underflowed: such a row is first shifted by its largest logit. A row
+    // whose sum is still 0 has no allowed action, and one whose sum is NaN has a NaN or +inf: these are bad.
     template <class Measure>
-    SCOREFN_INLINE auto settled(Measure measure) {
+    SCOREFN_INLINE auto retry_shifted(Measure measure) {
         auto values = measure();
         const auto total = values.total();
         bool are_good = true;
-        for (const auto& part : total.part) are_good = are_good & all_positive(part);
+        for (const auto& x8 : total.lanes) are_good = are_good & all_positive(x8);
         if (!are_good && repair(total)) values = again(measure);
         return values;
     }
@@ -115,7 +115,7 @@ private:
         return measure();
     }
     // Whether there is something else to be measured.
-    SCOREFN_NO_INLINE bool repair(Doubles<T> total) {
+    SCOREFN_NO_INLINE bool repair(Widened<T> total) {
         double totals[Lanes<T>::size];
         total.store(totals);
         bool changed = false;
@@ -124,8 +124,8 @@ private:
             is_bad[r] = !(totals[r] > 0);
             if (!is_bad[r]) continue;
             const bool has_action = block.has_action(row + r);
-            if (has_action && totals[r] == 0 && !(block.any_far && block.is_far[row + r])) {
-                block.make_far(row + r);
+            if (has_action && totals[r] == 0 && !(block.any_shifted && block.is_shifted[row + r])) {
+                block.shift_row(row + r);
                 changed = true, is_bad[r] = false;
                 continue;
             }
@@ -142,11 +142,11 @@ private:
         for_each_bad_row([&](int r) { lanes[r] = kNaN<T>; });
         return Lanes<T>::load(lanes);
     }
-    SCOREFN_NO_INLINE Lanes<T> far_exps_of(Lanes<T> e_max) const {
+    SCOREFN_NO_INLINE Lanes<T> shifted_exps_of(Lanes<T> e_max) const {
         T lanes[Lanes<T>::size];
         e_max.store(lanes);
         for (int r = 0; r < count; ++r)
-            if (block.is_far[row + r]) lanes[r] = block.far_e_max[row + r];
+            if (block.is_shifted[row + r]) lanes[r] = block.shifted_e_max[row + r];
         return Lanes<T>::load(lanes);
     }
 };

@@ -1,6 +1,7 @@
-// A tile is as many short rows as a vector has lanes, one after the other without gaps. What is one value a row is one
-// vector, lane = row. The entries are read in slices of columns, such that a reduction over each row takes no more than
-// additions (or the like) of whole vectors and, once for several slices, a fold of those lanes that belong to one row.
+// How the entries of a tile of short rows lie in registers. The rows follow each other without gaps. What is one value
+// a row is one vector, lane = row. The entries are read in slices of columns, such that a reduction over each row
+// takes no more than additions (or the like) of whole vectors and, once for several slices, a fold of those lanes that
+// belong to one row.
 #pragma once
 
 #include <utility>
@@ -14,17 +15,17 @@ namespace {
 template <class T>
 constexpr int kQuarter = 16 / sizeof(T);
 template <class T>
-constexpr int kPartLanes = kVectorBytes / sizeof(T);
+constexpr int kRegisterLanes = kRegisterBytes / sizeof(T);
 
-// Lane i of each part of the result is lane index(i) of those of a and b, one after the other.
+// Lane i of each register of the result is lane index(i) of those of a and b, one after the other.
 template <class T, class Index, int... I>
 SCOREFN_INLINE Lanes<T> shuffle(Lanes<T> a, Lanes<T> b, Index index, std::integer_sequence<int, I...>) {
-    for (int p = 0; p < kParts; ++p) a.part[p] = __builtin_shufflevector(a.part[p], b.part[p], index(I)...);
+    for (int p = 0; p < kRegisters; ++p) a.reg[p] = __builtin_shufflevector(a.reg[p], b.reg[p], index(I)...);
     return a;
 }
 template <class T, class Index>
 SCOREFN_INLINE Lanes<T> shuffle(Lanes<T> a, Lanes<T> b, Index index) {
-    return shuffle(a, b, index, std::make_integer_sequence<int, kPartLanes<T>>{});
+    return shuffle(a, b, index, std::make_integer_sequence<int, kRegisterLanes<T>>{});
 }
 
 // Within each quarter: runs of so many lanes of the lower (upper) half of a and of b by turns.
@@ -32,19 +33,19 @@ template <int Run, class T>
 SCOREFN_INLINE Lanes<T> zip_low(Lanes<T> a, Lanes<T> b) {
     return shuffle(a, b, [](int i) constexpr {
         constexpr int q = kQuarter<T>;
-        return i / q * q + i % q / (2 * Run) * Run + i % Run + i / Run % 2 * kPartLanes<T>;
+        return i / q * q + i % q / (2 * Run) * Run + i % Run + i / Run % 2 * kRegisterLanes<T>;
     });
 }
 template <int Run, class T>
 SCOREFN_INLINE Lanes<T> zip_high(Lanes<T> a, Lanes<T> b) {
     return shuffle(a, b, [](int i) constexpr {
         constexpr int q = kQuarter<T>;
-        return i / q * q + q / 2 + i % q / (2 * Run) * Run + i % Run + i / Run % 2 * kPartLanes<T>;
+        return i / q * q + q / 2 + i % q / (2 * Run) * Run + i % Run + i / Run % 2 * kRegisterLanes<T>;
     });
 }
 // Lane I of each quarter in all lanes of it.
 template <int I, class T>
-SCOREFN_INLINE Lanes<T> spread_lane(Lanes<T> a) {
+SCOREFN_INLINE Lanes<T> broadcast_lane(Lanes<T> a) {
     return shuffle(a, a, [](int i) constexpr { return i / kQuarter<T> * kQuarter<T> + I; });
 }
 
@@ -63,12 +64,12 @@ SCOREFN_INLINE Mask<T> starts_of_rows(std::int64_t cols) {
 // Rows of 16 bytes or more. A slice is as many columns as 16 bytes have: vector i has the entries of rows i, i + width,
 // i + 2 width and i + 3 width, a quarter each. The last slice may share columns with the one before.
 template <class T>
-struct WideTile {
+struct QuarterLayout {
     static constexpr int width = kQuarter<T>;
     std::int64_t cols;
     Mask<T> is_new;  // the lanes of the last slice with columns that no other has
 
-    SCOREFN_INLINE explicit WideTile(std::int64_t cols) : cols(cols) {
+    SCOREFN_INLINE explicit QuarterLayout(std::int64_t cols) : cols(cols) {
         typename IntegerOf<T>::type lanes[Lanes<T>::size];
         for (int i = 0; i < Lanes<T>::size; ++i) lanes[i] = i % width < shared(slices() - 1) ? 0 : -1;
         is_new = Mask<T>::load(lanes);
@@ -82,16 +83,16 @@ struct WideTile {
     SCOREFN_INLINE void load(const T* rows, std::int64_t slice, T fill, Lanes<T> (&x)[width]) const {
         const T* const first = rows + first_column(slice);
         for (int i = 0; i < width; ++i)
-            for (int p = 0; p < kParts; ++p)
-                x[i].part[p] = load_quarters(first + (i + p * kPartLanes<T>)*cols, width * cols);
+            for (int p = 0; p < kRegisters; ++p)
+                x[i].reg[p] = load_quarters(first + (i + p * kRegisterLanes<T>)*cols, width * cols);
         if (shared(slice) > 0)
             for (auto& row : x) row = select(is_new, row, fill);
     }
     SCOREFN_INLINE void store(const Lanes<T> (&x)[width], T* rows, std::int64_t slice) const {
         T* const first = rows + first_column(slice);
         for (int i = 0; i < width; ++i)
-            for (int p = 0; p < kParts; ++p)
-                store_quarters(x[i].part[p], first + (i + p * kPartLanes<T>)*cols, width * cols);
+            for (int p = 0; p < kRegisters; ++p)
+                store_quarters(x[i].reg[p], first + (i + p * kRegisterLanes<T>)*cols, width * cols);
     }
     // The column of the first lane, and that of every lane of a vector counted from there.
     SCOREFN_INLINE std::int64_t first_column(std::int64_t slice) const {
@@ -104,9 +105,9 @@ struct WideTile {
     }
     // One value a row, in all lanes of the row.
     template <class V>
-    SCOREFN_INLINE static void spread(Lanes<V> values, Lanes<V> (&x)[width]) {
-        x[0] = spread_lane<0>(values), x[1] = spread_lane<1>(values);
-        if constexpr (width == 4) x[2] = spread_lane<2>(values), x[3] = spread_lane<3>(values);
+    SCOREFN_INLINE static void broadcast(Lanes<V> values, Lanes<V> (&x)[width]) {
+        x[0] = broadcast_lane<0>(values), x[1] = broadcast_lane<1>(values);
+        if constexpr (width == 4) x[2] = broadcast_lane<2>(values), x[3] = broadcast_lane<3>(values);
     }
     // op over the lanes of each row.
     template <class Op>
@@ -144,30 +145,30 @@ struct WideTile {
 
 // Rows of Cols entries, fewer than 16 bytes: the only slice has all columns, lane = row.
 template <class T, int Cols>
-struct NarrowTile {
+struct ColumnLayout {
     static constexpr int width = Cols;
-    SCOREFN_INLINE explicit NarrowTile(std::int64_t) {}
+    SCOREFN_INLINE explicit ColumnLayout(std::int64_t) {}
     SCOREFN_INLINE static constexpr std::int64_t slices() { return 1; }
     SCOREFN_INLINE static constexpr std::int64_t shared(std::int64_t) { return 0; }
 
     SCOREFN_INLINE static void load(const T* rows, std::int64_t, T, Lanes<T> (&x)[width]) {
-        using Vector = typename Vectors<T>::type;
-        constexpr int n = kPartLanes<T>;
-        for (int p = 0; p < kParts; ++p, rows += Cols * n) {
-            Vector v[Cols];
+        using Register = typename Registers<T>::type;
+        constexpr int n = kRegisterLanes<T>;
+        for (int p = 0; p < kRegisters; ++p, rows += Cols * n) {
+            Register v[Cols];
             for (int k = 0; k < Cols; ++k)
-                v[k] = *reinterpret_cast<const typename Vectors<T>::unaligned*>(rows + k * n);
-            x[0].part[p] = column<0>(v, std::make_integer_sequence<int, n>{});
-            if constexpr (Cols > 1) x[1].part[p] = column<1>(v, std::make_integer_sequence<int, n>{});
-            if constexpr (Cols > 2) x[2].part[p] = column<2>(v, std::make_integer_sequence<int, n>{});
+                v[k] = *reinterpret_cast<const typename Registers<T>::unaligned*>(rows + k * n);
+            x[0].reg[p] = column<0>(v, std::make_integer_sequence<int, n>{});
+            if constexpr (Cols > 1) x[1].reg[p] = column<1>(v, std::make_integer_sequence<int, n>{});
+            if constexpr (Cols > 2) x[2].reg[p] = column<2>(v, std::make_integer_sequence<int, n>{});
         }
     }
     SCOREFN_INLINE static void store(const Lanes<T> (&x)[width], T* rows, std::int64_t) {
-        constexpr int n = kPartLanes<T>;
-        for (int p = 0; p < kParts; ++p, rows += Cols * n) {
-            typename Vectors<T>::type c[Cols];
-            for (int k = 0; k < Cols; ++k) c[k] = x[k].part[p];
-            auto* const v = reinterpret_cast<typename Vectors<T>::unaligned*>(rows);
+        constexpr int n = kRegisterLanes<T>;
+        for (int p = 0; p < kRegisters; ++p, rows += Cols * n) {
+            typename Registers<T>::type c[Cols];
+            for (int k = 0; k < Cols; ++k) c[k] = x[k].reg[p];
+            auto* const v = reinterpret_cast<typename Registers<T>::unaligned*>(rows);
             v[0] = entries<0>(c, std::make_integer_sequence<int, n>{});
             if constexpr (Cols > 1) v[1] = entries<1>(c, std::make_integer_sequence<int, n>{});
             if constexpr (Cols > 2) v[2] = entries<2>(c, std::make_integer_sequence<int, n>{});
@@ -178,7 +179,7 @@ struct NarrowTile {
         return Mask<T>::splat(static_cast<typename IntegerOf<T>::type>(i));
     }
     template <class V>
-    SCOREFN_INLINE static void spread(Lanes<V> values, Lanes<V> (&x)[width]) {
+    SCOREFN_INLINE static void broadcast(Lanes<V> values, Lanes<V> (&x)[width]) {
         for (auto& column : x) column = values;
     }
     template <class Op>
@@ -196,12 +197,12 @@ struct NarrowTile {
     SCOREFN_INLINE static void transpose(Lanes<T> (&)[width]) {}
 
 private:
-    // Entries K, K + Cols, K + 2 Cols, ... of Cols vectors.
-    template <int K, class Vector, int... I>
-    SCOREFN_INLINE static Vector column(const Vector (&v)[Cols], std::integer_sequence<int, I...>) {
-        static_assert(Cols <= 3, "from at most three vectors");
+    // Entries K, K + Cols, K + 2 Cols, ... of Cols registers.
+    template <int K, class Register, int... I>
+    SCOREFN_INLINE static Register column(const Register (&v)[Cols], std::integer_sequence<int, I...>) {
+        static_assert(Cols <= 3, "from at most three registers");
         constexpr int n = sizeof...(I), two = Cols > 1 ? 2 * n : n;
-        const Vector first =
+        const Register first =
             __builtin_shufflevector(v[0], v[Cols > 1 ? 1 : 0], (I * Cols + K < two ? I * Cols + K : -1)...);
         if constexpr (Cols <= 2)
             return first;
@@ -209,11 +210,11 @@ private:
             return __builtin_shufflevector(first, v[2], (I * Cols + K < two ? I : I * Cols + K - n)...);
     }
     // The other way round: entry V n + I is of row (V n + I) / Cols.
-    template <int V, class Vector, int... I>
-    SCOREFN_INLINE static Vector entries(const Vector (&c)[Cols], std::integer_sequence<int, I...>) {
+    template <int V, class Register, int... I>
+    SCOREFN_INLINE static Register entries(const Register (&c)[Cols], std::integer_sequence<int, I...>) {
         constexpr int n = sizeof...(I), first = V * n;
         if constexpr (Cols == 1) return c[0];
-        const Vector two = __builtin_shufflevector(
+        const Register two = __builtin_shufflevector(
             c[0], c[Cols > 1 ? 1 : 0],
             ((first + I) % Cols < 2 ? (first + I) / Cols + (first + I) % Cols * n : -1)...);
         if constexpr (Cols <= 2)
@@ -224,24 +225,25 @@ private:
     }
 };
 
-// visit(tile) with the kind of tile that rows of this length make.
+// visit(layout) with the layout of rows of this length.
 template <class T, class Visit>
-SCOREFN_INLINE auto with_tile(std::int64_t cols, Visit visit) {
-    if (cols == 1) return visit(NarrowTile<T, 1>(cols));
+SCOREFN_INLINE auto with_layout(std::int64_t cols, Visit visit) {
+    if (cols == 1) return visit(ColumnLayout<T, 1>(cols));
     if constexpr (kQuarter<T> == 4) {
-        if (cols == 2) return visit(NarrowTile<T, 2>(cols));
-        if (cols == 3) return visit(NarrowTile<T, 3>(cols));
+        if (cols == 2) return visit(ColumnLayout<T, 2>(cols));
+        if (cols == 3) return visit(ColumnLayout<T, 3>(cols));
     }
-    return visit(WideTile<T>(cols));
+    return visit(QuarterLayout<T>(cols));
 }
 
-// As sum_vectors, over the slices of a tile, for all its rows at once: term(slice, x) sets x[s] to the slice's terms of sum s.
-template <class T, int S, class Tile, class Term>
-SCOREFN_INLINE void sum_slices(const Tile& tile, Sum<T> (&sums)[S], Term term) {
-    for (std::int64_t slice = 0; slice < tile.slices(); ++slice) {
-        Lanes<T> x[S][Tile::width];
+// As sum_vectors, over the slices of a layout, for all its rows at once: term(slice, x) sets x[s] to the slice's terms
+// of sum s.
+template <class T, int S, class Layout, class Term>
+SCOREFN_INLINE void sum_slices(const Layout& layout, Sum<T> (&sums)[S], Term term) {
+    for (std::int64_t slice = 0; slice < layout.slices(); ++slice) {
+        Lanes<T> x[S][Layout::width];
         term(slice, x);
-        for (int s = 0; s < S; ++s) tile.add_to(sums[s], x[s]);
+        for (int s = 0; s < S; ++s) layout.add_to(sums[s], x[s]);
     }
 }
 

@@ -1,4 +1,4 @@
-// AVX2 with FMA: vectors of 32 bytes.
+// AVX2 with FMA: registers of 32 bytes.
 #pragma once
 
 #include <immintrin.h>
@@ -11,19 +11,19 @@ namespace {
 // The product of the lower half of each 64-bit lane and a number of 32 bits.
 SCOREFN_INLINE Lanes<std::uint64_t> product32(Lanes<std::uint64_t> a, std::uint32_t factor) {
     const auto b = Lanes<std::uint64_t>::splat(factor);
-    for (int p = 0; p < kParts; ++p)
-        a.part[p] = (Vectors<std::uint64_t>::type)_mm256_mul_epu32((__m256i)a.part[p], (__m256i)b.part[p]);
+    for (int p = 0; p < kRegisters; ++p)
+        a.reg[p] = (Registers<std::uint64_t>::type)_mm256_mul_epu32((__m256i)a.reg[p], (__m256i)b.reg[p]);
     return a;
 }
 
 // a - b c for a product that is exact: the fused instruction, which does not round it, gives the same bits.
 template <class T, int N>
 SCOREFN_INLINE Lanes<T, N> minus_exact_product(Lanes<T, N> a, Lanes<T, N> b, T c) {
-    for (int p = 0; p < a.parts; ++p) {
+    for (int p = 0; p < a.registers; ++p) {
         if constexpr (sizeof(T) == sizeof(float))
-            a.part[p] = _mm256_fnmadd_ps(b.part[p], _mm256_set1_ps(c), a.part[p]);
+            a.reg[p] = _mm256_fnmadd_ps(b.reg[p], _mm256_set1_ps(c), a.reg[p]);
         else
-            a.part[p] = _mm256_fnmadd_pd(b.part[p], _mm256_set1_pd(c), a.part[p]);
+            a.reg[p] = _mm256_fnmadd_pd(b.reg[p], _mm256_set1_pd(c), a.reg[p]);
     }
     return a;
 }
@@ -31,12 +31,12 @@ SCOREFN_INLINE Lanes<T, N> minus_exact_product(Lanes<T, N> a, Lanes<T, N> b, T c
 // sum + a b. The products of two floats are exact in double, so the fused instruction gives the same bits. Those of two
 // doubles are rounded on every ISA.
 template <class T>
-SCOREFN_INLINE DoubleVector multiply_add(DoubleVector a, DoubleVector b, DoubleVector sum) {
+SCOREFN_INLINE DoubleRegister multiply_add(DoubleRegister a, DoubleRegister b, DoubleRegister sum) {
     if constexpr (sizeof(T) == sizeof(float)) return _mm256_fmadd_pd(a, b, sum);
     return sum + a * b;
 }
 
-// Quarter q of two vectors, 16 bytes, from and to x + q * stride.
+// Quarter q of the two of a register, 16 bytes, from and to x + q * stride.
 SCOREFN_INLINE __m256 load_quarters(const float* x, std::int64_t stride) {
     return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(x)), _mm_loadu_ps(x + stride), 1);
 }
@@ -57,9 +57,9 @@ template <class T>
 SCOREFN_INLINE void store_nontemporal(Lanes<T> a, T* x) {
     if (reinterpret_cast<std::uintptr_t>(x) % 16 != 0) return a.store(x);
     auto* quarters = reinterpret_cast<__m128i*>(x);
-    for (int p = 0; p < kParts; ++p, quarters += 2) {
-        _mm_stream_si128(quarters, _mm256_castsi256_si128((__m256i)a.part[p]));
-        _mm_stream_si128(quarters + 1, _mm256_extracti128_si256((__m256i)a.part[p], 1));
+    for (int p = 0; p < kRegisters; ++p, quarters += 2) {
+        _mm_stream_si128(quarters, _mm256_castsi256_si128((__m256i)a.reg[p]));
+        _mm_stream_si128(quarters + 1, _mm256_extracti128_si256((__m256i)a.reg[p], 1));
     }
 }
 SCOREFN_INLINE void store_fence() { _mm_sfence(); }

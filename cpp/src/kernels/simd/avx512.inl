@@ -1,4 +1,4 @@
-// AVX-512 (F, BW, DQ, VL): a vector is all 64 bytes of Lanes, and masks load and store parts of one.
+// AVX-512 (F, BW, DQ, VL): a register is all 64 bytes of Lanes, and masks load and store parts of one.
 #pragma once
 
 #include <immintrin.h>
@@ -11,14 +11,14 @@ namespace {
 // The product of the lower half of each 64-bit lane and a number of 32 bits.
 SCOREFN_INLINE Lanes<std::uint64_t> product32(Lanes<std::uint64_t> a, std::uint32_t factor) {
     const auto b = Lanes<std::uint64_t>::splat(factor);
-    return {{(Vectors<std::uint64_t>::type)_mm512_mul_epu32((__m512i)a.part[0], (__m512i)b.part[0])}};
+    return {{(Registers<std::uint64_t>::type)_mm512_mul_epu32((__m512i)a.reg[0], (__m512i)b.reg[0])}};
 }
 
 // from[index[i] % lanes] in each lane i.
-template <class Vector, class Index>
-SCOREFN_INLINE Vector permute(Vector from, Index index) {
-    return sizeof(from[0]) == 4 ? (Vector)_mm512_permutexvar_epi32((__m512i)index, (__m512i)from)
-                                : (Vector)_mm512_permutexvar_epi64((__m512i)index, (__m512i)from);
+template <class Register, class Index>
+SCOREFN_INLINE Register permute(Register from, Index index) {
+    return sizeof(from[0]) == 4 ? (Register)_mm512_permutexvar_epi32((__m512i)index, (__m512i)from)
+                                : (Register)_mm512_permutexvar_epi64((__m512i)index, (__m512i)from);
 }
 
 // Integers of 64 bits as lanes of the size of T.
@@ -29,18 +29,18 @@ SCOREFN_INLINE Mask<T> narrow_integers(const std::int64_t* x) {
     } else {
         const __m256i low = _mm512_cvtepi64_epi32(_mm512_loadu_si512(x)),
                       high = _mm512_cvtepi64_epi32(_mm512_loadu_si512(x + 8));
-        return {{(Vectors<std::int32_t>::type)_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1)}};
+        return {{(Registers<std::int32_t>::type)_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1)}};
     }
 }
 
 // a - b c for a product that is exact: the fused instruction, which does not round it, gives the same bits.
 template <class T, int N>
 SCOREFN_INLINE Lanes<T, N> minus_exact_product(Lanes<T, N> a, Lanes<T, N> b, T c) {
-    for (int p = 0; p < a.parts; ++p) {
+    for (int p = 0; p < a.registers; ++p) {
         if constexpr (sizeof(T) == sizeof(float))
-            a.part[p] = _mm512_fnmadd_ps(b.part[p], _mm512_set1_ps(c), a.part[p]);
+            a.reg[p] = _mm512_fnmadd_ps(b.reg[p], _mm512_set1_ps(c), a.reg[p]);
         else
-            a.part[p] = _mm512_fnmadd_pd(b.part[p], _mm512_set1_pd(c), a.part[p]);
+            a.reg[p] = _mm512_fnmadd_pd(b.reg[p], _mm512_set1_pd(c), a.reg[p]);
     }
     return a;
 }
@@ -48,18 +48,18 @@ SCOREFN_INLINE Lanes<T, N> minus_exact_product(Lanes<T, N> a, Lanes<T, N> b, T c
 // sum + a b. The products of two floats are exact in double, so the fused instruction gives the same bits. Those of two
 // doubles are rounded on every ISA.
 template <class T>
-SCOREFN_INLINE DoubleVector multiply_add(DoubleVector a, DoubleVector b, DoubleVector sum) {
+SCOREFN_INLINE DoubleRegister multiply_add(DoubleRegister a, DoubleRegister b, DoubleRegister sum) {
     if constexpr (sizeof(T) == sizeof(float)) return _mm512_fmadd_pd(a, b, sum);
     return sum + a * b;
 }
 
-SCOREFN_INLINE Doubles<float> widen(Lanes<float> a) {
-    const __m512 x = (__m512)a.part[0];
+SCOREFN_INLINE Widened<float> widen(Lanes<float> a) {
+    const __m512 x = (__m512)a.reg[0];
     const __m256 high = _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(x), 1));
     return {{{{_mm512_cvtps_pd(_mm512_castps512_ps256(x))}}, {{_mm512_cvtps_pd(high)}}}};
 }
-SCOREFN_INLINE Lanes<float> narrow(Doubles<float> a) {
-    const __m256 low = _mm512_cvtpd_ps(a.part[0].part[0]), high = _mm512_cvtpd_ps(a.part[1].part[0]);
+SCOREFN_INLINE Lanes<float> narrow(Widened<float> a) {
+    const __m256 low = _mm512_cvtpd_ps(a.lanes[0].reg[0]), high = _mm512_cvtpd_ps(a.lanes[1].reg[0]);
     const __m512d both =
         _mm512_insertf64x4(_mm512_castps_pd(_mm512_castps256_ps512(low)), _mm256_castps_pd(high), 1);
     return {{_mm512_castpd_ps(both)}};
@@ -67,28 +67,28 @@ SCOREFN_INLINE Lanes<float> narrow(Doubles<float> a) {
 
 SCOREFN_INLINE Lanes<double> load_widened(const float* x) { return {{_mm512_cvtps_pd(_mm256_loadu_ps(x))}}; }
 SCOREFN_INLINE void store_narrowed(Lanes<double> a, float* x) {
-    _mm256_storeu_ps(x, _mm512_cvtpd_ps(a.part[0]));
+    _mm256_storeu_ps(x, _mm512_cvtpd_ps(a.reg[0]));
 }
 
-// One vector of doubles from as many of T.
-SCOREFN_INLINE DoubleVector load_vector_widened(const float* x) {
+// One register of doubles from as many of T.
+SCOREFN_INLINE DoubleRegister load_register_widened(const float* x) {
     return _mm512_cvtps_pd(_mm256_loadu_ps(x));
 }
-SCOREFN_INLINE DoubleVector load_vector_widened(const double* x) { return _mm512_loadu_pd(x); }
+SCOREFN_INLINE DoubleRegister load_register_widened(const double* x) { return _mm512_loadu_pd(x); }
 
 template <class T>
 SCOREFN_INLINE bool any(Lanes<T> mask) {
-    return _mm512_test_epi32_mask((__m512i)mask.part[0], (__m512i)mask.part[0]) != 0;
+    return _mm512_test_epi32_mask((__m512i)mask.reg[0], (__m512i)mask.reg[0]) != 0;
 }
 SCOREFN_INLINE bool any_zero(Lanes<float> x) {
-    return _mm512_cmp_ps_mask(x.part[0], _mm512_setzero_ps(), _CMP_EQ_OQ) != 0;
+    return _mm512_cmp_ps_mask(x.reg[0], _mm512_setzero_ps(), _CMP_EQ_OQ) != 0;
 }
 SCOREFN_INLINE bool any_zero(Lanes<double> x) {
-    return _mm512_cmp_pd_mask(x.part[0], _mm512_setzero_pd(), _CMP_EQ_OQ) != 0;
+    return _mm512_cmp_pd_mask(x.reg[0], _mm512_setzero_pd(), _CMP_EQ_OQ) != 0;
 }
 // None is 0, negative or NaN.
 SCOREFN_INLINE bool all_positive(Lanes<double> x) {
-    return _mm512_cmp_pd_mask(x.part[0], _mm512_setzero_pd(), _CMP_GT_OQ) == 0xff;
+    return _mm512_cmp_pd_mask(x.reg[0], _mm512_setzero_pd(), _CMP_GT_OQ) == 0xff;
 }
 
 // A whole vector from fewer than a whole vector's values; the other lanes are `fill`.
@@ -102,13 +102,13 @@ SCOREFN_INLINE Lanes<double> load_partial_widened(const float* x, std::int64_t c
     return {{_mm512_cvtps_pd(_mm256_maskz_loadu_ps(static_cast<__mmask8>((1u << count) - 1), x))}};
 }
 SCOREFN_INLINE void store_partial_narrowed(Lanes<double> a, float* x, std::int64_t count) {
-    _mm256_mask_storeu_ps(x, static_cast<__mmask8>((1u << count) - 1), _mm512_cvtpd_ps(a.part[0]));
+    _mm256_mask_storeu_ps(x, static_cast<__mmask8>((1u << count) - 1), _mm512_cvtpd_ps(a.reg[0]));
 }
 SCOREFN_INLINE void store_partial(Lanes<float> a, float* x, std::int64_t count) {
-    _mm512_mask_storeu_ps(x, static_cast<__mmask16>((1u << count) - 1), a.part[0]);
+    _mm512_mask_storeu_ps(x, static_cast<__mmask16>((1u << count) - 1), a.reg[0]);
 }
 SCOREFN_INLINE void store_partial(Lanes<double> a, double* x, std::int64_t count) {
-    _mm512_mask_storeu_pd(x, static_cast<__mmask8>((1u << count) - 1), a.part[0]);
+    _mm512_mask_storeu_pd(x, static_cast<__mmask8>((1u << count) - 1), a.reg[0]);
 }
 
 // Quarter q of four, 16 bytes, from and to x + q * stride. Joined by halves: that takes less work than one quarter after
@@ -158,17 +158,17 @@ struct Join {
         index = Mask<T>::load(lanes);
     }
     SCOREFN_INLINE Lanes<float> lanes(Lanes<float> before, Lanes<float> x) const {
-        return {{_mm512_permutex2var_ps(before.part[0], (__m512i)index.part[0], x.part[0])}};
+        return {{_mm512_permutex2var_ps(before.reg[0], (__m512i)index.reg[0], x.reg[0])}};
     }
     SCOREFN_INLINE Lanes<double> lanes(Lanes<double> before, Lanes<double> x) const {
-        return {{_mm512_permutex2var_pd(before.part[0], (__m512i)index.part[0], x.part[0])}};
+        return {{_mm512_permutex2var_pd(before.reg[0], (__m512i)index.reg[0], x.reg[0])}};
     }
 };
 
 // A store past the caches; store_fence() before another thread reads it.
 template <class T>
 SCOREFN_INLINE void store_nontemporal(Lanes<T> a, T* x) {
-    _mm512_stream_si512(reinterpret_cast<__m512i*>(x), (__m512i)a.part[0]);
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(x), (__m512i)a.reg[0]);
 }
 SCOREFN_INLINE void store_fence() { _mm_sfence(); }
 

@@ -1,13 +1,13 @@
-// The instruction set that the compiler's flags ask for: the width of its vectors, and what is tuned to its registers.
+// The instruction set that the compiler's flags ask for: the width of its registers, and what is tuned to them.
 // The files of simd/ are the only ones that know it.
 #pragma once
 
 #if defined(__AVX512F__)
-#define SCOREFN_VECTOR_BYTES 64
+#define SCOREFN_REGISTER_BYTES 64
 #elif defined(__AVX2__) && defined(__FMA__)
-#define SCOREFN_VECTOR_BYTES 32
+#define SCOREFN_REGISTER_BYTES 32
 #else
-#define SCOREFN_VECTOR_BYTES 16
+#define SCOREFN_REGISTER_BYTES 16
 #endif
 
 // A sanitizer adds checks to every inlined function. Without inlining, the compiler takes a fifth of the time.
@@ -21,7 +21,7 @@
 #define SCOREFN_NO_INLINE __attribute__((noinline))
 #define SCOREFN_NO_INLINE_LAMBDA __attribute__((noinline))
 // For code that takes several instructions per vector, where a call costs little beside it.
-#if SCOREFN_VECTOR_BYTES == 64
+#if SCOREFN_REGISTER_BYTES == 64
 #define SCOREFN_OFTEN_INLINE SCOREFN_INLINE
 #else
 #define SCOREFN_OFTEN_INLINE SCOREFN_NO_INLINE
@@ -30,18 +30,18 @@
 namespace scorefn {
 namespace {
 
-constexpr int kVectorBytes = SCOREFN_VECTOR_BYTES;
-constexpr int kParts = 64 / kVectorBytes;
+constexpr int kRegisterBytes = SCOREFN_REGISTER_BYTES;
+constexpr int kRegisters = 64 / kRegisterBytes;
 
 // How many Lanes the registers hold in a long formula.
-constexpr int kLockstep = kVectorBytes == 64 ? 4 : 1;
+constexpr int kLockstep = kRegisterBytes == 64 ? 4 : 1;
 
-// The tiles of the products of a linear policy, rows by vectors: the sums, a row of one factor and an entry of the other
-// fit the registers, 32 with AVX-512 and 16 without.
-constexpr int kLogitRows = kVectorBytes == 64 ? 8 : 4;
-constexpr int kLogitVectors = kVectorBytes == 16 ? 2 : 3;
-constexpr int kSumRows = kVectorBytes == 16 ? 2 : 6;
-constexpr int kSumStrips = kVectorBytes == 64 ? 4 : 1;
+// The micro-tiles of the products of a linear policy, rows by registers: the sums, a row of one factor and an entry of
+// the other fit the registers, 32 with AVX-512 and 16 without.
+constexpr int kLogitRows = kRegisterBytes == 64 ? 8 : 4;
+constexpr int kLogitRegisters = kRegisterBytes == 16 ? 2 : 3;
+constexpr int kSumRows = kRegisterBytes == 16 ? 2 : 6;
+constexpr int kSumPanels = kRegisterBytes == 64 ? 4 : 1;
 
 }  // namespace
 }  // namespace scorefn

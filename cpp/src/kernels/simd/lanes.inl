@@ -1,4 +1,4 @@
-// Lanes<T>: 64 bytes of values computed on together, 16 floats or 8 doubles on every ISA: one 512-bit vector,
+// Lanes<T>: 64 bytes of values computed on together, 16 floats or 8 doubles on every ISA: one register of 512 bits,
 // two of 256 or four of 128. All arithmetic is one operation a lane, so the ISA cannot change a bit.
 // Lanes<T, N> are N of them in lockstep, to give the CPU independent work while it waits for a result.
 #pragma once
@@ -41,35 +41,36 @@ template <class T>
 constexpr T kNaN = static_cast<T>(__builtin_nan(""));
 
 template <class T>
-struct Vectors {
-    typedef T type __attribute__((vector_size(kVectorBytes)));
-    typedef T unaligned __attribute__((vector_size(kVectorBytes), aligned(alignof(T)), may_alias));
+struct Registers {
+    typedef T type __attribute__((vector_size(kRegisterBytes)));
+    typedef T unaligned __attribute__((vector_size(kRegisterBytes), aligned(alignof(T)), may_alias));
 };
 
 template <class T, int N = 1>
 struct Lanes {
     static constexpr int size = 64 / sizeof(T);  // of one
-    static constexpr int parts = N * kParts;
-    using Vector = typename Vectors<T>::type;
-    Vector part[parts];
+    static constexpr int registers = N * kRegisters;
+    using Register = typename Registers<T>::type;
+    Register reg[registers];
 
     SCOREFN_INLINE static Lanes splat(T x) {
         Lanes r;
-        for (int p = 0; p < parts; ++p) r.part[p] = Vector{} + x;
+        for (int p = 0; p < registers; ++p) r.reg[p] = Register{} + x;
         return r;
     }
     SCOREFN_INLINE static Lanes load(const T* x) {
         Lanes r;
-        for (int p = 0; p < parts; ++p)
-            r.part[p] = reinterpret_cast<const typename Vectors<T>::unaligned*>(x)[p];
+        for (int p = 0; p < registers; ++p)
+            r.reg[p] = reinterpret_cast<const typename Registers<T>::unaligned*>(x)[p];
         return r;
     }
     SCOREFN_INLINE void store(T* x) const {
-        for (int p = 0; p < parts; ++p) reinterpret_cast<typename Vectors<T>::unaligned*>(x)[p] = part[p];
+        for (int p = 0; p < registers; ++p)
+            reinterpret_cast<typename Registers<T>::unaligned*>(x)[p] = reg[p];
     }
     SCOREFN_INLINE Lanes<T> operator[](int n) const {
         Lanes<T> r;
-        for (int p = 0; p < kParts; ++p) r.part[p] = part[n * kParts + p];
+        for (int p = 0; p < kRegisters; ++p) r.reg[p] = reg[n * kRegisters + p];
         return r;
     }
 };
@@ -79,22 +80,22 @@ template <class T, int N = 1>
 using Mask = Lanes<typename IntegerOf<T>::type, N>;
 
 // The right side may be a single Lanes<T>, meant for each of the N.
-#define SCOREFN_LANEWISE(op)                                                            \
-    template <class T, int N, int M>                                                    \
-    SCOREFN_INLINE Lanes<T, N> operator op(Lanes<T, N> a, Lanes<T, M> b) {              \
-        static_assert(M == N || M == 1, "as many lanes, or one for each");              \
-        for (int p = 0; p < a.parts; ++p) a.part[p] = a.part[p] op b.part[p % b.parts]; \
-        return a;                                                                       \
-    }                                                                                   \
-    template <class T, int N>                                                           \
-    SCOREFN_INLINE Lanes<T, N> operator op(Lanes<T, N> a, T b) {                        \
-        for (int p = 0; p < a.parts; ++p) a.part[p] = a.part[p] op b;                   \
-        return a;                                                                       \
-    }                                                                                   \
-    template <class T, int N>                                                           \
-    SCOREFN_INLINE Lanes<T, N> operator op(T a, Lanes<T, N> b) {                        \
-        for (int p = 0; p < b.parts; ++p) b.part[p] = a op b.part[p];                   \
-        return b;                                                                       \
+#define SCOREFN_LANEWISE(op)                                                                 \
+    template <class T, int N, int M>                                                         \
+    SCOREFN_INLINE Lanes<T, N> operator op(Lanes<T, N> a, Lanes<T, M> b) {                   \
+        static_assert(M == N || M == 1, "as many lanes, or one for each");                   \
+        for (int p = 0; p < a.registers; ++p) a.reg[p] = a.reg[p] op b.reg[p % b.registers]; \
+        return a;                                                                            \
+    }                                                                                        \
+    template <class T, int N>                                                                \
+    SCOREFN_INLINE Lanes<T, N> operator op(Lanes<T, N> a, T b) {                             \
+        for (int p = 0; p < a.registers; ++p) a.reg[p] = a.reg[p] op b;                      \
+        return a;                                                                            \
+    }                                                                                        \
+    template <class T, int N>                                                                \
+    SCOREFN_INLINE Lanes<T, N> operator op(T a, Lanes<T, N> b) {                             \
+        for (int p = 0; p < b.registers; ++p) b.reg[p] = a op b.reg[p];                      \
+        return b;                                                                            \
     }
 SCOREFN_LANEWISE(+)
 SCOREFN_LANEWISE(-)
@@ -107,17 +108,17 @@ SCOREFN_LANEWISE(>>)
 SCOREFN_LANEWISE(^)
 #undef SCOREFN_LANEWISE
 
-#define SCOREFN_COMPARISON(op)                                                          \
-    template <class T, int N, int M>                                                    \
-    SCOREFN_INLINE Mask<T, N> operator op(Lanes<T, N> a, Lanes<T, M> b) {               \
-        static_assert(M == N || M == 1, "as many lanes, or one for each");              \
-        Mask<T, N> r;                                                                   \
-        for (int p = 0; p < a.parts; ++p) r.part[p] = a.part[p] op b.part[p % b.parts]; \
-        return r;                                                                       \
-    }                                                                                   \
-    template <class T, int N>                                                           \
-    SCOREFN_INLINE Mask<T, N> operator op(Lanes<T, N> a, T b) {                         \
-        return a op Lanes<T, N>::splat(b);                                              \
+#define SCOREFN_COMPARISON(op)                                                               \
+    template <class T, int N, int M>                                                         \
+    SCOREFN_INLINE Mask<T, N> operator op(Lanes<T, N> a, Lanes<T, M> b) {                    \
+        static_assert(M == N || M == 1, "as many lanes, or one for each");                   \
+        Mask<T, N> r;                                                                        \
+        for (int p = 0; p < a.registers; ++p) r.reg[p] = a.reg[p] op b.reg[p % b.registers]; \
+        return r;                                                                            \
+    }                                                                                        \
+    template <class T, int N>                                                                \
+    SCOREFN_INLINE Mask<T, N> operator op(Lanes<T, N> a, T b) {                              \
+        return a op Lanes<T, N>::splat(b);                                                   \
     }
 SCOREFN_COMPARISON(<)
 SCOREFN_COMPARISON(<=)
@@ -127,12 +128,12 @@ SCOREFN_COMPARISON(!=)
 
 template <class T, int N>
 SCOREFN_INLINE Lanes<T, N> select(Lanes<std::int32_t, N> mask, Lanes<T, N> yes, Lanes<T, N> no) {
-    for (int p = 0; p < yes.parts; ++p) yes.part[p] = mask.part[p] ? yes.part[p] : no.part[p];
+    for (int p = 0; p < yes.registers; ++p) yes.reg[p] = mask.reg[p] ? yes.reg[p] : no.reg[p];
     return yes;
 }
 template <class T, int N>
 SCOREFN_INLINE Lanes<T, N> select(Lanes<std::int64_t, N> mask, Lanes<T, N> yes, Lanes<T, N> no) {
-    for (int p = 0; p < yes.parts; ++p) yes.part[p] = mask.part[p] ? yes.part[p] : no.part[p];
+    for (int p = 0; p < yes.registers; ++p) yes.reg[p] = mask.reg[p] ? yes.reg[p] : no.reg[p];
     return yes;
 }
 template <class T, int N, class M>
@@ -153,52 +154,52 @@ template <class To, class From, int N>
 SCOREFN_INLINE Lanes<To, N> bits(Lanes<From, N> a) {
     static_assert(sizeof(To) == sizeof(From), "one lane for one lane");
     Lanes<To, N> r;
-    for (int p = 0; p < r.parts; ++p) r.part[p] = (typename Vectors<To>::type)a.part[p];
+    for (int p = 0; p < r.registers; ++p) r.reg[p] = (typename Registers<To>::type)a.reg[p];
     return r;
 }
 
 // The lanes as doubles, eight at a time, lower lanes first.
 template <class T>
-struct Doubles {
+struct Widened {
     static constexpr int count = Lanes<T>::size / 8;
-    Lanes<double> part[count];
+    Lanes<double> lanes[count];
 
-    SCOREFN_INLINE static Doubles splat(double x) {
-        Doubles r;
-        for (auto& part : r.part) part = Lanes<double>::splat(x);
+    SCOREFN_INLINE static Widened splat(double x) {
+        Widened r;
+        for (auto& x8 : r.lanes) x8 = Lanes<double>::splat(x);
         return r;
     }
-    SCOREFN_INLINE static Doubles load(const double* x) {
-        Doubles r;
-        for (int p = 0; p < count; ++p) r.part[p] = Lanes<double>::load(x + 8 * p);
+    SCOREFN_INLINE static Widened load(const double* x) {
+        Widened r;
+        for (int p = 0; p < count; ++p) r.lanes[p] = Lanes<double>::load(x + 8 * p);
         return r;
     }
     SCOREFN_INLINE void store(double* x) const {
-        for (int p = 0; p < count; ++p) part[p].store(x + 8 * p);
+        for (int p = 0; p < count; ++p) lanes[p].store(x + 8 * p);
     }
 };
 
-#define SCOREFN_DOUBLES(op)                                                   \
-    template <class T>                                                        \
-    SCOREFN_INLINE Doubles<T> operator op(Doubles<T> a, Doubles<T> b) {       \
-        for (int p = 0; p < a.count; ++p) a.part[p] = a.part[p] op b.part[p]; \
-        return a;                                                             \
-    }                                                                         \
-    template <class T>                                                        \
-    SCOREFN_INLINE Doubles<T> operator op(Doubles<T> a, double b) {           \
-        for (auto& part : a.part) part = part op b;                           \
-        return a;                                                             \
-    }                                                                         \
-    template <class T>                                                        \
-    SCOREFN_INLINE Doubles<T> operator op(double a, Doubles<T> b) {           \
-        for (auto& part : b.part) part = a op part;                           \
-        return b;                                                             \
+#define SCOREFN_WIDENED(op)                                                      \
+    template <class T>                                                           \
+    SCOREFN_INLINE Widened<T> operator op(Widened<T> a, Widened<T> b) {          \
+        for (int p = 0; p < a.count; ++p) a.lanes[p] = a.lanes[p] op b.lanes[p]; \
+        return a;                                                                \
+    }                                                                            \
+    template <class T>                                                           \
+    SCOREFN_INLINE Widened<T> operator op(Widened<T> a, double b) {              \
+        for (auto& x8 : a.lanes) x8 = x8 op b;                                   \
+        return a;                                                                \
+    }                                                                            \
+    template <class T>                                                           \
+    SCOREFN_INLINE Widened<T> operator op(double a, Widened<T> b) {              \
+        for (auto& x8 : b.lanes) x8 = a op x8;                                   \
+        return b;                                                                \
     }
-SCOREFN_DOUBLES(+)
-SCOREFN_DOUBLES(-)
-SCOREFN_DOUBLES(*)
-SCOREFN_DOUBLES(/)
-#undef SCOREFN_DOUBLES
+SCOREFN_WIDENED(+)
+SCOREFN_WIDENED(-)
+SCOREFN_WIDENED(*)
+SCOREFN_WIDENED(/)
+#undef SCOREFN_WIDENED
 
 // Over the lanes, halves folded together in a fixed tree.
 template <class T>
@@ -221,18 +222,18 @@ SCOREFN_INLINE double fold_sum(Lanes<double> a) {
     return fold_sum(x);
 }
 template <class T>
-SCOREFN_INLINE double fold_sum(Doubles<T> a) {
-    for (int p = 1; p < a.count; ++p) a.part[0] = a.part[0] + a.part[p];
-    return fold_sum(a.part[0]);
+SCOREFN_INLINE double fold_sum(Widened<T> a) {
+    for (int p = 1; p < a.count; ++p) a.lanes[0] = a.lanes[0] + a.lanes[p];
+    return fold_sum(a.lanes[0]);
 }
 
 // Lanes of T as doubles and back, where T is double already.
-SCOREFN_INLINE Doubles<double> widen(Lanes<double> a) { return {{a}}; }
-SCOREFN_INLINE Lanes<double> narrow(Doubles<double> a) { return a.part[0]; }
+SCOREFN_INLINE Widened<double> widen(Lanes<double> a) { return {{a}}; }
+SCOREFN_INLINE Lanes<double> narrow(Widened<double> a) { return a.lanes[0]; }
 
-// One vector of the instruction set.
-using DoubleVector = Vectors<double>::type;
-constexpr int kVectorDoubles = kVectorBytes / 8;
+// One register of the instruction set.
+using DoubleRegister = Registers<double>::type;
+constexpr int kRegisterDoubles = kRegisterBytes / 8;
 
 // The product of the lower half of a number and one of 32 bits. For Lanes: simd/native.inl.
 SCOREFN_INLINE std::uint64_t product32(std::uint64_t a, std::uint32_t factor) {

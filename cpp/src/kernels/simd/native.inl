@@ -4,9 +4,9 @@
 
 #include "kernels/simd/isa.inl"
 
-#if SCOREFN_VECTOR_BYTES == 64
+#if SCOREFN_REGISTER_BYTES == 64
 #include "kernels/simd/avx512.inl"
-#elif SCOREFN_VECTOR_BYTES == 32
+#elif SCOREFN_REGISTER_BYTES == 32
 #include "kernels/simd/avx2.inl"
 #elif defined(__SSE2__)
 #include "kernels/simd/sse2.inl"

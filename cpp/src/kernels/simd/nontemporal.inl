@@ -35,7 +35,7 @@ struct NonTemporalStore {
         Lanes<T> last = before;
         for_each_vector<T, 1>(n, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
             const Lanes<T> x = value(i, extent);
-            if constexpr (std::is_same<decltype(extent), Part>::value) {
+            if constexpr (std::is_same<decltype(extent), Tail>::value) {
                 before = last, next = goes_on ? start + i : -1;
                 finish();
                 store(x, to + start + i, extent);

@@ -1,4 +1,4 @@
-// Vectors of 16 bytes by GCC's vector extensions alone.
+// Registers of 16 bytes by GCC's vector extensions alone.
 #pragma once
 
 #include "kernels/simd/vector_extensions.inl"
@@ -20,18 +20,18 @@ SCOREFN_INLINE Lanes<T, N> minus_exact_product(Lanes<T, N> a, Lanes<T, N> b, T c
 
 // sum + a b. The products of two floats are exact in double; those of two doubles are rounded on every ISA.
 template <class T>
-SCOREFN_INLINE DoubleVector multiply_add(DoubleVector a, DoubleVector b, DoubleVector sum) {
+SCOREFN_INLINE DoubleRegister multiply_add(DoubleRegister a, DoubleRegister b, DoubleRegister sum) {
     return sum + a * b;
 }
 
-// Quarter q of a vector, 16 bytes, from and to x + q * stride.
+// Quarter q of a register, 16 bytes, from and to x + q * stride.
 template <class T>
-SCOREFN_INLINE typename Vectors<T>::type load_quarters(const T* x, std::int64_t) {
-    return *reinterpret_cast<const typename Vectors<T>::unaligned*>(x);
+SCOREFN_INLINE typename Registers<T>::type load_quarters(const T* x, std::int64_t) {
+    return *reinterpret_cast<const typename Registers<T>::unaligned*>(x);
 }
 template <class T>
-SCOREFN_INLINE void store_quarters(typename Vectors<T>::type q, T* x, std::int64_t) {
-    *reinterpret_cast<typename Vectors<T>::unaligned*>(x) = q;
+SCOREFN_INLINE void store_quarters(typename Registers<T>::type q, T* x, std::int64_t) {
+    *reinterpret_cast<typename Registers<T>::unaligned*>(x) = q;
 }
 
 // A store past the caches; store_fence() before another thread reads it.

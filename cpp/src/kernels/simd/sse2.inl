@@ -1,4 +1,4 @@
-// The baseline of x86-64: vectors of 16 bytes.
+// The baseline of x86-64: registers of 16 bytes.
 #pragma once
 
 #include <immintrin.h>
@@ -11,8 +11,8 @@ namespace {
 // The product of the lower half of each 64-bit lane and a number of 32 bits.
 SCOREFN_INLINE Lanes<std::uint64_t> product32(Lanes<std::uint64_t> a, std::uint32_t factor) {
     const auto b = Lanes<std::uint64_t>::splat(factor);
-    for (int p = 0; p < kParts; ++p)
-        a.part[p] = (Vectors<std::uint64_t>::type)_mm_mul_epu32((__m128i)a.part[p], (__m128i)b.part[p]);
+    for (int p = 0; p < kRegisters; ++p)
+        a.reg[p] = (Registers<std::uint64_t>::type)_mm_mul_epu32((__m128i)a.reg[p], (__m128i)b.reg[p]);
     return a;
 }
 
@@ -24,25 +24,26 @@ SCOREFN_INLINE Lanes<T, N> minus_exact_product(Lanes<T, N> a, Lanes<T, N> b, T c
 
 // sum + a b. The products of two floats are exact in double; those of two doubles are rounded on every ISA.
 template <class T>
-SCOREFN_INLINE DoubleVector multiply_add(DoubleVector a, DoubleVector b, DoubleVector sum) {
+SCOREFN_INLINE DoubleRegister multiply_add(DoubleRegister a, DoubleRegister b, DoubleRegister sum) {
     return sum + a * b;
 }
 
-// Quarter q of a vector, 16 bytes, from and to x + q * stride.
+// Quarter q of a register, 16 bytes, from and to x + q * stride.
 template <class T>
-SCOREFN_INLINE typename Vectors<T>::type load_quarters(const T* x, std::int64_t) {
-    return *reinterpret_cast<const typename Vectors<T>::unaligned*>(x);
+SCOREFN_INLINE typename Registers<T>::type load_quarters(const T* x, std::int64_t) {
+    return *reinterpret_cast<const typename Registers<T>::unaligned*>(x);
 }
 template <class T>
-SCOREFN_INLINE void store_quarters(typename Vectors<T>::type q, T* x, std::int64_t) {
-    *reinterpret_cast<typename Vectors<T>::unaligned*>(x) = q;
+SCOREFN_INLINE void store_quarters(typename Registers<T>::type q, T* x, std::int64_t) {
+    *reinterpret_cast<typename Registers<T>::unaligned*>(x) = q;
 }
 
 // A store past the caches; store_fence() before another thread reads it.
 template <class T>
 SCOREFN_INLINE void store_nontemporal(Lanes<T> a, T* x) {
     if (reinterpret_cast<std::uintptr_t>(x) % 16 != 0) return a.store(x);
-    for (int p = 0; p < kParts; ++p) _mm_stream_si128(reinterpret_cast<__m128i*>(x) + p, (__m128i)a.part[p]);
+    for (int p = 0; p < kRegisters; ++p)
+        _mm_stream_si128(reinterpret_cast<__m128i*>(x) + p, (__m128i)a.reg[p]);
 }
 SCOREFN_INLINE void store_fence() { _mm_sfence(); }
 

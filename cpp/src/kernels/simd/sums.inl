@@ -39,10 +39,10 @@ struct Sum;
 
 template <>
 struct Sum<float> {
-    Doubles<float> sum = Doubles<float>::splat(0);
+    Widened<float> sum = Widened<float>::splat(0);
 
     SCOREFN_INLINE void add(Lanes<float> x) { sum = sum + widen(x); }
-    SCOREFN_INLINE Doubles<float> total() const { return sum; }
+    SCOREFN_INLINE Widened<float> total() const { return sum; }
 };
 
 template <>
@@ -50,11 +50,11 @@ struct Sum<double> {
     Compensated<Lanes<double>> sum;
 
     SCOREFN_INLINE void add(Lanes<double> x) { sum.add(x); }
-    SCOREFN_INLINE Doubles<double> total() const { return {{sum.total()}}; }
+    SCOREFN_INLINE Widened<double> total() const { return {{sum.total()}}; }
 };
 
-// S sums along n elements: term(i, extent, x) sets x[0 .. S - 1] to the terms of elements i, i + 1, ... Two vectors are added
-// before they are widened, so that one rounding is that of T.
+// S sums along n elements: term(i, extent, x) sets x[0 .. S - 1] to the terms of elements i, i + 1, ... Two vectors
+// are added before they are widened, so that one rounding is that of T.
 template <class T, int S, class Term>
 SCOREFN_INLINE void sum_vectors(std::int64_t n, Sum<T> (&sums)[S], Term term) {
     constexpr std::int64_t size = Lanes<T>::size;
@@ -69,7 +69,7 @@ SCOREFN_INLINE void sum_vectors(std::int64_t n, Sum<T> (&sums)[S], Term term) {
 #pragma GCC unroll 1
         for (int k = 0; k < 4; k += kLockstep) {
             Lanes<T, kLockstep> together[S];
-            term(i + k * size, Whole<kLockstep>{}, together);
+            term(i + k * size, Full<kLockstep>{}, together);
             for (int s = 0; s < S; ++s)
                 for (int j = 0; j < kLockstep; ++j) x[s][k + j] = together[s][j];
         }
@@ -78,8 +78,8 @@ SCOREFN_INLINE void sum_vectors(std::int64_t n, Sum<T> (&sums)[S], Term term) {
             sums[s].add(x[s][2] + x[s][3]);
         }
     }
-    for (; i + size <= n; i += size) add_one(i, Whole<1>{});
-    if (i < n) add_one(i, Part{n - i});
+    for (; i + size <= n; i += size) add_one(i, Full<1>{});
+    if (i < n) add_one(i, Tail{n - i});
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// What the instruction sets without masks share, written in GCC's vector extensions for vectors of any width.
+// What the instruction sets without masks share, written in GCC's vector extensions for registers of any width.
 #pragma once
 
 #include <cstring>
@@ -10,12 +10,12 @@ namespace scorefn {
 namespace {
 
 // from[index[i] % lanes] in each lane i. Clang has no __builtin_shuffle.
-template <class Vector, class Index>
-SCOREFN_INLINE Vector permute(Vector from, Index index) {
+template <class Register, class Index>
+SCOREFN_INLINE Register permute(Register from, Index index) {
 #if !defined(__clang__)
     return __builtin_shuffle(from, index);
 #else
-    Vector r;
+    Register r;
     constexpr int lanes = sizeof(from) / sizeof(from[0]);
     for (int i = 0; i < lanes; ++i) r[i] = from[index[i] % lanes];
     return r;
@@ -30,55 +30,55 @@ SCOREFN_INLINE Mask<T> narrow_integers(const std::int64_t* x) {
     return Mask<T>::load(lanes);
 }
 
-typedef float HalfVector __attribute__((vector_size(kVectorBytes / 2)));
+typedef float HalfRegister __attribute__((vector_size(kRegisterBytes / 2)));
 typedef float UnalignedHalf
-    __attribute__((vector_size(kVectorBytes / 2), aligned(alignof(float)), may_alias));
-union VectorOfHalves {
-    Lanes<float>::Vector whole;
-    HalfVector half[2];
+    __attribute__((vector_size(kRegisterBytes / 2), aligned(alignof(float)), may_alias));
+union RegisterOfHalves {
+    Lanes<float>::Register whole;
+    HalfRegister half[2];
 };
 
-SCOREFN_INLINE Doubles<float> widen(Lanes<float> a) {
-    Doubles<float> r;
-    for (int p = 0; p < kParts; ++p) {
-        const VectorOfHalves split = {a.part[p]};
+SCOREFN_INLINE Widened<float> widen(Lanes<float> a) {
+    Widened<float> r;
+    for (int p = 0; p < kRegisters; ++p) {
+        const RegisterOfHalves halves = {a.reg[p]};
         for (int h = 0; h < 2; ++h)
-            r.part[(2 * p + h) / kParts].part[(2 * p + h) % kParts] =
-                __builtin_convertvector(split.half[h], Lanes<double>::Vector);
+            r.lanes[(2 * p + h) / kRegisters].reg[(2 * p + h) % kRegisters] =
+                __builtin_convertvector(halves.half[h], Lanes<double>::Register);
     }
     return r;
 }
-SCOREFN_INLINE Lanes<float> narrow(Doubles<float> a) {
+SCOREFN_INLINE Lanes<float> narrow(Widened<float> a) {
     Lanes<float> r;
-    for (int p = 0; p < kParts; ++p) {
-        VectorOfHalves join;
+    for (int p = 0; p < kRegisters; ++p) {
+        RegisterOfHalves join;
         for (int h = 0; h < 2; ++h)
-            join.half[h] =
-                __builtin_convertvector(a.part[(2 * p + h) / kParts].part[(2 * p + h) % kParts], HalfVector);
-        r.part[p] = join.whole;
+            join.half[h] = __builtin_convertvector(
+                a.lanes[(2 * p + h) / kRegisters].reg[(2 * p + h) % kRegisters], HalfRegister);
+        r.reg[p] = join.whole;
     }
     return r;
 }
 
 SCOREFN_INLINE Lanes<double> load_widened(const float* x) {
     Lanes<double> r;
-    for (int p = 0; p < kParts; ++p)
-        r.part[p] =
-            __builtin_convertvector(reinterpret_cast<const UnalignedHalf*>(x)[p], Lanes<double>::Vector);
+    for (int p = 0; p < kRegisters; ++p)
+        r.reg[p] =
+            __builtin_convertvector(reinterpret_cast<const UnalignedHalf*>(x)[p], Lanes<double>::Register);
     return r;
 }
 SCOREFN_INLINE void store_narrowed(Lanes<double> a, float* x) {
-    for (int p = 0; p < kParts; ++p)
-        reinterpret_cast<UnalignedHalf*>(x)[p] = __builtin_convertvector(a.part[p], HalfVector);
+    for (int p = 0; p < kRegisters; ++p)
+        reinterpret_cast<UnalignedHalf*>(x)[p] = __builtin_convertvector(a.reg[p], HalfRegister);
 }
 
 template <class T>
 SCOREFN_INLINE bool any(Lanes<T> mask) {
-    typedef long long Bits __attribute__((vector_size(kVectorBytes)));
-    Bits all = (Bits)mask.part[0];
-    for (int p = 1; p < kParts; ++p) all |= (Bits)mask.part[p];
+    typedef long long Bits __attribute__((vector_size(kRegisterBytes)));
+    Bits all = (Bits)mask.reg[0];
+    for (int p = 1; p < kRegisters; ++p) all |= (Bits)mask.reg[p];
     long long seen = 0;
-    for (int i = 0; i < kVectorBytes / 8; ++i) seen |= all[i];
+    for (int i = 0; i < kRegisterBytes / 8; ++i) seen |= all[i];
     return seen != 0;
 }
 template <class T>
@@ -115,15 +115,16 @@ SCOREFN_INLINE void store_partial_narrowed(Lanes<double> a, float* x, std::int64
     std::memcpy(x, buffer, static_cast<std::size_t>(count) * sizeof(float));
 }
 
-// One vector of doubles from as many of T.
+// One register of doubles from as many of T.
 template <class T>
-SCOREFN_INLINE DoubleVector load_vector_widened(const T* x) {
-    typedef T Part __attribute__((vector_size(sizeof(T) * kVectorDoubles), aligned(alignof(T)), may_alias));
-    return __builtin_convertvector(*reinterpret_cast<const Part*>(x), DoubleVector);
+SCOREFN_INLINE DoubleRegister load_register_widened(const T* x) {
+    typedef T Unaligned
+        __attribute__((vector_size(sizeof(T) * kRegisterDoubles), aligned(alignof(T)), may_alias));
+    return __builtin_convertvector(*reinterpret_cast<const Unaligned*>(x), DoubleRegister);
 }
 
 // Lanes of two vectors that follow each other in memory as one that begins on a line: the last `from_before` of the first,
-// then the first ones of the second. Where vectors are shorter than a line, quarters are stored as they are.
+// then the first ones of the second. Where registers are shorter than a line, quarters are stored as they are.
 template <class T>
 struct Join {
     std::int64_t from_before;
