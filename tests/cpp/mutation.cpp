@@ -9,11 +9,11 @@
 #include <chrono>
 #include <cstdio>
 #include <limits>
-#include <scorefn/scorefn.hpp>
 #include <thread>
 #include <vector>
 
 #include "check.hpp"
+#include "every_function.hpp"
 #include "guarded_memory.hpp"
 #include "wanted_isa.hpp"
 
@@ -66,43 +66,78 @@ class Arrays {
     std::vector<Changing> changing_;
 
 public:
-    const Shape shape;
-    const Matrix<const T> logits, other_logits, table, features, coef;
-    const IndexVector actions, states;
-    const RealVector weights, old_log_prob;
-    const Matrix<const bool> where, where_of_table;
-    const Matrix<T> out, out_of_table, out_of_coef, drawn_log_probs;
-    const Matrix<std::int64_t> drawn_actions;
-    const Vector<T> log_prob, entropy, ratio;
+    // What the next call is, and where its gradient goes.
+    Function function = Function::log_softmax;
+    int place_of_objective = 0;
+    bool in_place = false;
+    GradientOptions chosen;
 
     explicit Arrays(const Shape& shape)
-        : shape(shape),
-          logits(matrix(shape.rows, shape.cols)),
-          other_logits(matrix(shape.rows, shape.cols)),
-          table(matrix(kStates, shape.cols)),
-          features(matrix(shape.rows, kFeatures)),
-          coef(matrix(kFeatures, shape.cols)),
-          actions(indices(shape.cols)),
-          states(indices(kStates)),
-          weights(reals()),
-          old_log_prob(reals()),
-          where(mask(shape.rows)),
-          where_of_table(mask(kStates)),
-          out(place<T>(shape.rows * shape.cols), shape.rows, shape.cols),
-          out_of_table(place<T>(kStates * shape.cols), kStates, shape.cols),
-          out_of_coef(place<T>(kFeatures * shape.cols), kFeatures, shape.cols),
-          drawn_log_probs(place<T>(shape.rows * kDraws), shape.rows, kDraws),
-          drawn_actions(place<std::int64_t>(shape.rows * kDraws), shape.rows, kDraws),
-          log_prob{place<T>(shape.rows), shape.rows, 1},
-          entropy{place<T>(shape.rows), shape.rows, 1},
-          ratio{place<T>(shape.rows), shape.rows, 1} {}
+        : shape_(shape),
+          logits_(changing_matrix(shape.rows, shape.cols)),
+          other_logits_(changing_matrix(shape.rows, shape.cols)),
+          table_(changing_matrix(kStates, shape.cols)),
+          features_(changing_matrix(shape.rows, kFeatures)),
+          coef_(changing_matrix(kFeatures, shape.cols)),
+          actions_(indices(shape.cols)),
+          states_(indices(kStates)),
+          weights_(reals()),
+          old_log_prob_(reals()),
+          where_(mask(shape.rows)),
+          where_of_table_(mask(kStates)),
+          of_logits_(place<T>(shape.rows * shape.cols)),
+          of_table_(place<T>(kStates * shape.cols)),
+          of_coef_(place<T>(kFeatures * shape.cols)),
+          log_probs_(place<T>(shape.rows * kDraws)),
+          drawn_(place<std::int64_t>(shape.rows * kDraws)) {
+        for (T*& result : results_) result = place<T>(shape.rows);
+    }
 
     // Each array at a pace of its own, so that they meet in ever other combinations.
     void change(std::size_t step) const {
         for (std::size_t i = 0; i < changing_.size(); ++i) changing_[i].change(step / (i + 1));
     }
 
+    Matrix<const T> logits() const { return logits_; }
+    Matrix<const T> other_logits() const { return other_logits_; }
+    Matrix<const T> table() const { return table_; }
+    Matrix<const T> features() const { return features_; }
+    Matrix<const T> coef() const { return coef_; }
+    Vector<const T> row() const { return {logits_.data, shape_.cols, 1}; }
+    IndexVector actions() const { return actions_; }
+    IndexVector states() const { return states_; }
+    RealVector weights() const { return weights_; }
+    RealVector old_log_prob() const { return old_log_prob_; }
+    Matrix<const double> numbers() const {
+        return {static_cast<const double*>(weights_.data), 1, shape_.rows, 1, shape_.stride};
+    }
+    Matrix<const bool> flags() const { return where_; }
+
+    Matrix<T> gradient(const Matrix<const T>& of) const {
+        T* const own = is_of_a_table(function) ? of_table_ : is_of_features(function) ? of_coef_ : of_logits_;
+        return {in_place ? const_cast<T*>(of.data) : own, of.rows, of.cols};
+    }
+    Matrix<T> matrix() const { return {of_logits_, shape_.rows, shape_.cols}; }
+    Vector<T> gradient(const Vector<const T>& of) const { return {of_logits_, of.size, 1}; }
+    Vector<T> results() { return {results_[next_result_++ % kResults], shape_.rows, 1}; }
+    Matrix<T> drawn_log_probs() const { return {log_probs_, shape_.rows, kDraws}; }
+    Matrix<std::int64_t> drawn_actions() const { return {drawn_, shape_.rows, kDraws}; }
+
+    Options options() const { return gradient_options(); }
+    GradientOptions gradient_options() const {
+        GradientOptions options = chosen;
+        if (!options.where) return options;
+        options.where = is_of_a_table(function) ? where_of_table_ : where_;
+        if (function == Function::score_gradient_of_one_row) options.where.rows = 1;
+        return options;
+    }
+    int objective() const { return place_of_objective; }
+    double clip_range() const { return 0.2; }
+    void keep(double) const {}
+
 private:
+    static constexpr int kResults = 8;  // no call has more
+
     template <class E>
     E* place(std::int64_t count) {
         return region(used_++).template place<E>(count, true);
@@ -117,14 +152,14 @@ private:
         return data;
     }
 
-    Matrix<const T> matrix(std::int64_t rows, std::int64_t cols) {
+    Matrix<const T> changing_matrix(std::int64_t rows, std::int64_t cols) {
         using Limits = std::numeric_limits<T>;
         return {
             changing<T>(rows * cols, [](std::int64_t i) { return i * 7 % 11 - 5; },
                         {Limits::quiet_NaN(), Limits::infinity(), -Limits::infinity(), T(-1e30), T(1e30)}),
             rows, cols};
     }
-    std::int64_t strided_size() const { return (shape.rows - 1) * shape.stride + 1; }
+    std::int64_t strided_size() const { return (shape_.rows - 1) * shape_.stride + 1; }
     IndexVector indices(std::int64_t bound) {
         using Limits = std::numeric_limits<Index>;
         const auto beyond = static_cast<Index>(std::min<std::int64_t>(bound, Limits::max()));
@@ -132,90 +167,47 @@ private:
                                 [&](std::int64_t i) { return i * 11 % std::min<std::int64_t>(bound, 100); },
                                 {static_cast<Index>(-1), beyond, Limits::max(), Limits::min(),
                                  static_cast<Index>(Limits::max() / 3)}),
-                shape.rows, shape.stride};
+                shape_.rows, shape_.stride};
     }
     RealVector reals() {
         using Limits = std::numeric_limits<double>;
         return {changing<double>(strided_size(), [](std::int64_t i) { return i % 5 - 2; },
                                  {Limits::quiet_NaN(), -Limits::infinity(), 0, 1e300}),
-                shape.rows, shape.stride};
+                shape_.rows, shape_.stride};
     }
     Matrix<const bool> mask(std::int64_t rows) {
         const auto* const bytes =
-            changing<unsigned char>(rows * shape.cols, [](std::int64_t) { return 1; }, {0, 2, 255});
-        return {reinterpret_cast<const bool*>(bytes), rows, shape.cols};
+            changing<unsigned char>(rows * shape_.cols, [](std::int64_t) { return 1; }, {0, 2, 255});
+        return {reinterpret_cast<const bool*>(bytes), rows, shape_.cols};
     }
-};
 
-// A call of `arrays`; the mask of its options is that of the logits or none.
-template <class T, class Index>
-struct Function {
-    const char* name;
-    void (*run)(const Arrays<T, Index>& arrays, GradientOptions options);
-};
-
-template <class T, class Index>
-constexpr Function<T, Index> kFunctions[] = {
-    {"log_softmax", [](const auto& a, GradientOptions o) { log_softmax(a.logits, a.out, o); }},
-    {"softmax", [](const auto& a, GradientOptions o) { softmax(a.logits, a.out, o); }},
-    {"logsumexp", [](const auto& a, GradientOptions o) { logsumexp(a.logits, a.log_prob, o); }},
-    {"log_prob", [](const auto& a, GradientOptions o) { log_prob(a.logits, a.actions, a.log_prob, o); }},
-    {"entropy", [](const auto& a, GradientOptions o) { entropy(a.logits, a.entropy, o); }},
-    {"kl_divergence",
-     [](const auto& a, GradientOptions o) { kl_divergence(a.logits, a.other_logits, a.log_prob, o); }},
-    {"sample",
-     [](const auto& a, GradientOptions o) {
-    sample(a.logits, RandomKey{{1, 2}}, a.drawn_actions, a.drawn_log_probs, a.entropy, o);
-}},
-    {"score", [](const auto& a, GradientOptions o) { score(a.logits, a.actions, a.out, o); }},
-    {"score_gradient",
-     [](const auto& a, GradientOptions o) { score_gradient(a.logits, a.actions, a.weights, a.out, o); }},
-    {"score_gradient in place",
-     [](const auto& a, GradientOptions o) {
-    const Matrix<T> out(const_cast<T*>(a.logits.data), a.logits.rows, a.logits.cols);
-    score_gradient(a.logits, a.actions, a.weights, out, o);
-}},
-    {"score_gradient of one row",
-     [](const auto& a, GradientOptions o) {
-    if (o.where) o.where.rows = 1;
-    const Vector<const T> row{a.logits.data, a.logits.cols, 1};
-    score_gradient(row, a.actions, a.weights, Vector<T>{a.out.data, a.out.cols, 1}, o);
-}},
-    {"tabular_gradient",
-     [](const auto& a, GradientOptions o) {
-    if (o.where) o.where = a.where_of_table;
-    tabular_gradient(a.table, a.states, a.actions, a.weights, a.out_of_table, o);
-}},
-    {"linear_gradient",
-     [](const auto& a, GradientOptions o) {
-    linear_gradient(a.features, a.coef, a.actions, a.weights, a.out_of_coef, o);
-}},
-    {"policy_gradient",
-     [](const auto& a, GradientOptions o) {
-    policy_gradient(a.logits, a.actions, a.weights, ObjectiveRows<T>{a.out, a.log_prob, a.entropy}, o);
-}},
-    {"clipped_surrogate",
-     [](const auto& a, GradientOptions o) {
-    clipped_surrogate(a.logits, a.actions, a.old_log_prob, a.weights, 0.2,
-                      ObjectiveRows<T>{a.out, a.log_prob, a.entropy}, a.ratio, o);
-}},
+    const Shape shape_;
+    const Matrix<const T> logits_, other_logits_, table_, features_, coef_;
+    const IndexVector actions_, states_;
+    const RealVector weights_, old_log_prob_;
+    const Matrix<const bool> where_, where_of_table_;
+    T *const of_logits_, *const of_table_, *const of_coef_, *const log_probs_;
+    std::int64_t* const drawn_;
+    T* results_[kResults];
+    int next_result_ = 0;
 };
 
 long calls = 0, errors = 0;
 
 // Calls with options of every kind, until the time is over.
 template <class T, class Index>
-void call_for_a_while(const Function<T, Index>& function, const Arrays<T, Index>& arrays) {
+void call_for_a_while(Arrays<T, Index>& arrays) {
     const auto end = std::chrono::steady_clock::now() + kTimeOfEach;
     for (int i = 0; i < 16 || std::chrono::steady_clock::now() < end; ++i, ++calls) {
-        GradientOptions options;
+        GradientOptions& options = arrays.chosen;
         options.num_threads = 1 + i % 2;
         options.may_write_on_error = i / 2 % 2 != 0;
         options.entropy_coef = i / 4 % 2 * 0.5;
         options.accumulate = i / 8 % 2 != 0;
-        if (i % 3 == 0) options.where = arrays.where;
+        options.where = i % 3 == 0 ? arrays.flags() : Matrix<const bool>{};
+        arrays.in_place = i / 4 % 4 == 3 && !options.may_write_on_error;
         try {
-            function.run(arrays, options);
+            call<T>(arrays.function, arrays);
         } catch (const std::exception&) {
             ++errors;
         }
@@ -224,17 +216,19 @@ void call_for_a_while(const Function<T, Index>& function, const Arrays<T, Index>
 
 template <class T, class Index>
 void test(const Shape& shape) {
-    const Arrays<T, Index> arrays(shape);
+    Arrays<T, Index> arrays(shape);
     std::atomic<bool> is_over{false};
     std::thread other([&] {
         for (std::size_t step = 0; !is_over; ++step) arrays.change(step);
     });
-    for (const auto& function : kFunctions<T, Index>) {
-        std::snprintf(running, sizeof running, "%s of %d x %d in steps of %d", function.name,
-                      static_cast<int>(shape.rows), static_cast<int>(shape.cols),
-                      static_cast<int>(shape.stride));
-        call_for_a_while(function, arrays);
-    }
+    for_every_function([&](Function function, int objective) {
+        arrays.function = function;
+        arrays.place_of_objective = objective;
+        std::snprintf(running, sizeof running, "%s of %d x %d in steps of %d",
+                      kFunctionNames[static_cast<int>(function)], static_cast<int>(shape.rows),
+                      static_cast<int>(shape.cols), static_cast<int>(shape.stride));
+        call_for_a_while(arrays);
+    });
     is_over = true;
     other.join();
 }

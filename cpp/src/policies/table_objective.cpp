@@ -98,7 +98,7 @@ public:
             }
             objective.coefficients(&context, i, rows, log_prob, w);
             std::copy_n(w, rows, weights_.data() + first + i);
-            if (log_probs.data) std::copy_n(log_prob, rows, &log_probs[i]);
+            for (int r = 0; log_probs.data && r < rows; ++r) log_probs[i + r] = log_prob[r];
             for (int r = 0; entropies.data && r < rows; ++r)
                 entropies[i + r] = distributions_.entropy(state[i + r]);
         }

@@ -34,15 +34,17 @@ struct Outcome {
     }
 };
 
-// Plain: arrays as C has them, results of their own, one thread, all checked before anything is written.
+// The arrays of one call, and what came of it. Plain: arrays as C has them, results of their own, one thread, all checked
+// before anything is written.
 template <class T>
-class Call {
+class Arrays {
 public:
-    Call(const Problem<T>& problem, bool plain) : p_(problem), plain_(plain) {}
+    Arrays(const Problem<T>& problem, bool plain) : p_(problem), plain_(plain) {}
 
-    Outcome run() {
+    Outcome outcome() {
         try {
-            call();
+            const bool with_entropies = p_.function == Function::sample && p_.accumulate;
+            call<T>(with_entropies ? Function::sample_with_entropies : p_.function, *this);
         } catch (const scorefn::IndexError& error) {
             set_error("IndexError", error.what());
         } catch (const scorefn::NoAllowedAction& error) {
@@ -63,62 +65,49 @@ public:
         return std::move(outcome_);
     }
 
-private:
-    void call() {
-        using namespace scorefn;
-        const Function f = p_.function;
-        if (f == Function::linear_gradient) {
-            const auto x = real(p_.feature_values), coef = real(p_.logits);
-            const auto taken = actions();
-            return linear_gradient(x, coef, taken, weights(p_.weights), own_results(), options());
-        }
-        if (f == Function::score_gradient_of_one_row) {
-            const auto z = real(p_.logits);
-            const auto out = gradient(reals_.back());
-            // A row's vectors are views of its columns.
-            return score_gradient(
-                Vector<const T>{z.data, z.cols, z.col_stride}, actions(), weights(p_.weights),
-                Vector<T>{out.data, out.rows == 1 ? out.cols : out.cols + 1, out.col_stride}, options());
-        }
-        const Matrix<const T> z = real(p_.logits);
-        Placed<T>& of_logits = reals_.back();
-        switch (f) {
-            case Function::log_softmax: return log_softmax(z, gradient(of_logits), options());
-            case Function::softmax: return softmax(z, gradient(of_logits), options());
-            case Function::logsumexp: return logsumexp(z, vector(), options());
-            case Function::log_prob: return log_prob(z, actions(), vector(), options());
-            case Function::entropy: return entropy(z, vector(), options());
-            case Function::kl_divergence: return kl_divergence(z, real(p_.other_logits), vector(), options());
-            case Function::sample: {
-                const RandomKey key{{static_cast<std::uint64_t>(p_.num_threads), 5}};
-                const auto drawn = draws();
-                const auto log_probs = matrix(p_.rows + (p_.misfit == Misfit::results), kDraws);
-                return sample(z, key, drawn, log_probs, p_.accumulate ? vector() : Vector<T>{}, options());
-            }
-            case Function::score: return score(z, actions(), gradient(of_logits), options());
-            case Function::score_gradient:
-                return score_gradient(z, actions(), weights(p_.weights), gradient(of_logits), options());
-            case Function::tabular_gradient:
-                return tabular_gradient(z, indices(p_.states), actions(), weights(p_.weights),
-                                        gradient(of_logits), options());
-            case Function::policy_gradient: {
-                const ObjectiveRows<T> out{gradient(of_logits), vector(), vector()};
-                sums_.push_back(policy_gradient(z, actions(), weights(p_.weights), out, options()));
-                return;
-            }
-            default: {
-                const ObjectiveRows<T> out{gradient(of_logits), vector(), vector()};
-                const auto got =
-                    clipped_surrogate(z, actions(), weights(p_.old_log_prob), weights(p_.weights),
-                                      p_.clip_range, out, vector(), options());
-                sums_ = {got.objective, got.approx_kl, got.clip_fraction};
-            }
-        }
+    scorefn::Matrix<const T> logits() { return real(p_.logits); }
+    scorefn::Matrix<const T> other_logits() { return real(p_.other_logits); }
+    scorefn::Matrix<const T> table() { return logits(); }
+    scorefn::Matrix<const T> coef() { return logits(); }
+    scorefn::Matrix<const T> features() { return real(p_.feature_values); }
+    // A row's vectors are views of its columns.
+    scorefn::Vector<const T> row() {
+        const auto z = logits();
+        return {z.data, z.cols, z.col_stride};
+    }
+    scorefn::IndexVector actions() { return indices(p_.actions); }
+    scorefn::IndexVector states() { return indices(p_.states); }
+    scorefn::RealVector weights() { return weights(p_.weights); }
+    scorefn::RealVector old_log_prob() { return weights(p_.old_log_prob); }
+
+    scorefn::Matrix<T> gradient(const scorefn::Matrix<const T>& of) {
+        if (p_.function == Function::linear_gradient) return own_results();
+        Placed<T>& of_logits = *std::find_if(reals_.begin(), reals_.end(),
+                                             [&](const auto& array) { return array.matrix.data == of.data; });
+        if (!p_.in_place || plain_ || of_logits.is_shared() || p_.misfit == Misfit::results)
+            return own_results();
+        results_.push_back(&of_logits);
+        return of_logits.matrix;
+    }
+    scorefn::Vector<T> gradient(const scorefn::Vector<const T>& of) {
+        const auto out = gradient(scorefn::Matrix<const T>(of.data, 1, of.size));
+        return {out.data, out.rows == 1 ? out.cols : out.cols + 1, out.col_stride};
+    }
+    scorefn::Vector<T> results() {
+        const auto m = matrix(p_.rows + (p_.misfit == Misfit::results), 1);
+        return {m.data, m.rows, m.row_stride};
+    }
+    scorefn::Matrix<T> drawn_log_probs() { return matrix(p_.rows + (p_.misfit == Misfit::results), kDraws); }
+    scorefn::Matrix<std::int64_t> drawn_actions() {
+        integers_.emplace_back(
+            Content<std::int64_t>(p_.rows, kDraws, p_.layout_of_results, [] { return std::int64_t{7}; }),
+            plain_);
+        drawn_.push_back(&integers_.back());
+        return drawn_.back()->matrix;
     }
 
-    static constexpr std::int64_t kDraws = 2;
-
-    scorefn::GradientOptions options() {
+    scorefn::Options options() { return gradient_options(); }
+    scorefn::GradientOptions gradient_options() {
         scorefn::GradientOptions options;
         options.num_threads = plain_ ? 1 : p_.num_threads;
         options.may_write_on_error = !plain_ && p_.may_write_on_error;
@@ -131,6 +120,17 @@ private:
         }
         return options;
     }
+    double clip_range() const { return p_.clip_range; }
+    void keep(double x) { sums_.push_back(x); }
+
+    // For functions that the fuzzer does not call.
+    static int objective() { return 0; }
+    scorefn::Matrix<const double> numbers() { return input(p_.weights); }
+    scorefn::Matrix<const bool> flags() { return input(p_.where); }
+    scorefn::Matrix<T> matrix() { return own_results(); }
+
+private:
+    static constexpr std::int64_t kDraws = 2;
 
     template <class E>
     scorefn::Matrix<const E> input(const Content<E>& content) {
@@ -148,7 +148,6 @@ private:
             return scorefn::IndexVector(m.data, m.rows, m.row_stride);
         });
     }
-    scorefn::IndexVector actions() { return indices(p_.actions); }
     scorefn::RealVector weights(const Content<double>& content) {
         if (p_.weights_are_double) {
             const auto m = input(content);
@@ -158,12 +157,6 @@ private:
         return {m.data, m.rows, m.row_stride};
     }
 
-    scorefn::Matrix<T> gradient(Placed<T>& of_logits) {
-        if (!p_.in_place || plain_ || of_logits.is_shared() || p_.misfit == Misfit::results)
-            return own_results();
-        results_.push_back(&of_logits);
-        return of_logits.matrix;
-    }
     // What is accumulated to is the same numbers wherever they lie.
     scorefn::Matrix<T> own_results() {
         const bool from_logits = p_.in_place && p_.function != Function::linear_gradient &&
@@ -178,23 +171,11 @@ private:
     scorefn::Matrix<T> matrix(std::int64_t rows, std::int64_t cols) {
         return place({rows, cols, p_.layout_of_vectors, [] { return T(7); }});
     }
-    scorefn::Vector<T> vector() {
-        const auto m = matrix(p_.rows + (p_.misfit == Misfit::results), 1);
-        return {m.data, m.rows, m.row_stride};
-    }
     scorefn::Matrix<T> place(const Content<T>& content) {
         reals_.emplace_back(content, plain_);
         results_.push_back(&reals_.back());
         return results_.back()->matrix;
     }
-    scorefn::Matrix<std::int64_t> draws() {
-        integers_.emplace_back(
-            Content<std::int64_t>(p_.rows, kDraws, p_.layout_of_results, [] { return std::int64_t{7}; }),
-            plain_);
-        drawn_.push_back(&integers_.back());
-        return drawn_.back()->matrix;
-    }
-
     void set_error(const char* kind, const char* message) {
         outcome_.error = kind;
         outcome_.message = message;

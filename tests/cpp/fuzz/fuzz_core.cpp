@@ -84,11 +84,11 @@ private:
 template <class T>
 void run(Bytes& bytes) {
     const auto problem = Problem<T>::read(bytes);
-    const Outcome plain = Call<T>(problem, true).run();
+    const Outcome plain = Arrays<T>(problem, true).outcome();
     const std::string expected = problem.expected_error();
     require(expected == "?" || plain.error == expected, "the error is another");
     if (plain.error.empty()) Check<T>(problem, plain).run();
-    require(Call<T>(problem, false).run() == plain, "the outcome depends on more than the values");
+    require(Arrays<T>(problem, false).outcome() == plain, "the outcome depends on more than the values");
 }
 
 }  // namespace

@@ -2,30 +2,13 @@
 #pragma once
 
 #include <cmath>
-#include <scorefn/scorefn.hpp>
 #include <string>
 
+#include "../every_function.hpp"
 #include "arrays.hpp"
 
-enum class Function {
-    // A row's results are its own.
-    log_softmax,
-    softmax,
-    logsumexp,
-    log_prob,
-    entropy,
-    kl_divergence,
-    sample,
-    score,
-    // And others.
-    score_gradient,
-    score_gradient_of_one_row,
-    tabular_gradient,
-    linear_gradient,
-    policy_gradient,
-    clipped_surrogate,
-};
-constexpr int kFunctions = 14;
+// The functions that the fuzzer calls: a new one at the end would change what the bytes of the corpus mean.
+constexpr int kFuzzedFunctions = 1 + static_cast<int>(Function::clipped_surrogate);
 
 // What has an entry or a row too many.
 enum class Misfit { none, results, actions, where };
@@ -63,7 +46,7 @@ struct Problem {
 
     // The sizes come first, and what is read last varies least from one input to another like it.
     static Problem read(Bytes& bytes) {
-        const auto function = static_cast<Function>(bytes.below(kFunctions));
+        const auto function = static_cast<Function>(bytes.below(kFuzzedFunctions));
         std::int64_t cols = size(bytes), rows = size(bytes);
         const bool is_linear = function == Function::linear_gradient;
         if (rows * cols > kMostEntries) rows = kMostEntries / cols;

@@ -1,0 +1,229 @@
+// Every function of the API, once, for the tests that call all of them.
+//
+// `call(function, arrays)` makes one call. `arrays` chooses where its arrays lie and what they hold, has all the functions
+// that are named here, and is asked for each array of a call once:
+//
+//     logits, other_logits, table, features, coef, row         matrices of real numbers, and one row
+//     actions, states, weights, old_log_prob                   one a sample
+//     numbers, flags                                           any; a mask of the shape of the logits
+//     gradient(of)                                             for results of the shape of `of`, perhaps in its place
+//     matrix, results, drawn_actions, drawn_log_probs          for other results
+//     options, gradient_options, clip_range, objective         the last is the place of a declared objective
+//     keep(x)                                                  takes a number that is returned
+#pragma once
+
+#include <cstring>
+#include <scorefn/scorefn.hpp>
+
+enum class Function {
+    // A row's results are its own.
+    log_softmax,
+    softmax,
+    logsumexp,
+    log_prob,
+    entropy,
+    kl_divergence,
+    sample,
+    score,
+    // And others.
+    score_gradient,
+    score_gradient_of_one_row,
+    tabular_gradient,
+    linear_gradient,
+    policy_gradient,
+    clipped_surrogate,
+    // The same with other arguments.
+    sample_with_entropies,
+    sample_of_actions_alone,
+    score_gradient_of_an_objective,
+    tabular_gradient_of_an_objective,
+    linear_gradient_of_an_objective,
+    // Of other things than policies.
+    derivatives,
+    discounted_returns,
+    generalized_advantages,
+    moments,
+};
+constexpr const char* kFunctionNames[] = {"log_softmax",
+                                          "softmax",
+                                          "logsumexp",
+                                          "log_prob",
+                                          "entropy",
+                                          "kl_divergence",
+                                          "sample",
+                                          "score",
+                                          "score_gradient",
+                                          "score_gradient of one row",
+                                          "tabular_gradient",
+                                          "linear_gradient",
+                                          "policy_gradient",
+                                          "clipped_surrogate",
+                                          "sample with entropies",
+                                          "sample of actions alone",
+                                          "score_gradient of an objective",
+                                          "tabular_gradient of an objective",
+                                          "linear_gradient of an objective",
+                                          "derivatives",
+                                          "discounted_returns",
+                                          "generalized_advantages",
+                                          "moments"};
+constexpr int kFunctions = sizeof kFunctionNames / sizeof kFunctionNames[0];
+
+constexpr bool is_sample(Function f) {
+    return f == Function::sample || f == Function::sample_with_entropies ||
+           f == Function::sample_of_actions_alone;
+}
+constexpr bool is_of_a_table(Function f) {
+    return f == Function::tabular_gradient || f == Function::tabular_gradient_of_an_objective;
+}
+constexpr bool is_of_features(Function f) {
+    return f == Function::linear_gradient || f == Function::linear_gradient_of_an_objective;
+}
+constexpr bool has_objective(Function f) {
+    return f >= Function::score_gradient_of_an_objective && f <= Function::derivatives;
+}
+constexpr bool has_gradient_options(Function f) {
+    return (f >= Function::score_gradient && f <= Function::clipped_surrogate) ||
+           (has_objective(f) && f != Function::derivatives);
+}
+
+// visit(function, place of its objective or 0) for all of them, and for each declared objective.
+template <class Visit>
+void for_every_function(Visit visit) {
+    for (int i = 0; i < kFunctions; ++i) {
+        const auto f = static_cast<Function>(i);
+        const int objectives = has_objective(f) ? scorefn::DeclaredObjectives::size : 1;
+        for (int place = 0; place < objectives; ++place) visit(f, place);
+    }
+}
+
+// The declared objective at a place, with its standard options.
+template <class Arrays>
+scorefn::Objective objective_of(Arrays& a) {
+    scorefn::Objective objective{a.objective(), {}, {}};
+    const scorefn::ObjectiveDeclaration& declared = scorefn::DeclaredObjectives::declarations[a.objective()];
+    for (int i = 0; i < scorefn::kMostTerms; ++i) {
+        if (const char* const name = declared.reads[i].name)
+            objective.reads[i] = std::strstr(name, "log_prob") ? a.old_log_prob() : a.weights();
+        objective.options[i] = declared.options[i].standard;
+    }
+    return objective;
+}
+// run(objective, its results), whose sums are kept.
+template <class T, class Arrays, class Run>
+void with_objective(Arrays& a, Run run) {
+    const scorefn::Objective objective = objective_of(a);
+    scorefn::ObjectiveResults<T> results;
+    results.log_prob = a.results();
+    results.entropy = a.results();
+    for (int i = 0; i < scorefn::kMostTerms; ++i)
+        if (scorefn::DeclaredObjectives::declarations[a.objective()].writes[i].name)
+            results.writes[i] = a.results();
+    run(objective, results);
+    for (const double sum : results.sums) a.keep(sum);
+}
+
+template <class T, class Arrays>
+void call_sample(Function f, Arrays& a) {
+    using namespace scorefn;
+    const Matrix<const T> z = a.logits();
+    const Matrix<std::int64_t> actions = a.drawn_actions();
+    const Matrix<T> log_probs = f == Function::sample_of_actions_alone ? Matrix<T>{} : a.drawn_log_probs();
+    const Vector<T> entropies = f == Function::sample_with_entropies ? a.results() : Vector<T>{};
+    sample(z, RandomKey{{1, 2}}, actions, log_probs, entropies, a.options());
+}
+
+// Where rewards end and which of them count is the same matrix.
+template <class T, class Arrays>
+void call_scan(Function f, Arrays& a) {
+    using namespace scorefn;
+    const Matrix<const T> rewards = a.other_logits(), next_values = a.other_logits();
+    const Matrix<const bool> flags = a.flags();
+    const ScanOptions options{a.options().num_threads, a.options().may_write_on_error};
+    if (f == Function::discounted_returns)
+        return discounted_returns({rewards, {}, {}, flags}, next_values, 0.5, a.matrix(), options);
+    generalized_advantages({rewards, flags, flags, {}}, a.other_logits(), next_values, 0.5, 0.5, a.matrix(),
+                           options);
+}
+
+template <class T, class Arrays>
+void call_moments(Arrays& a) {
+    scorefn::Moments of;
+    const scorefn::Matrix<const double> numbers = a.numbers();
+    scorefn::moments(numbers, {&of, 1}, a.options().num_threads);
+    for (const double x : {of.unit, of.pivot, of.mean, of.root_sum_square, of.least, of.greatest}) a.keep(x);
+}
+
+template <class T, class Arrays>
+void call(Function f, Arrays& a) {
+    using namespace scorefn;
+    switch (f) {
+        case Function::linear_gradient: {
+            const Matrix<const T> features = a.features(), coef = a.coef();
+            return linear_gradient(features, coef, a.actions(), a.weights(), a.gradient(coef),
+                                   a.gradient_options());
+        }
+        case Function::linear_gradient_of_an_objective:
+            return with_objective<T>(a, [&](const Objective& objective, ObjectiveResults<T>& results) {
+                const Matrix<const T> features = a.features(), coef = a.coef();
+                linear_gradient(features, coef, a.actions(), objective, a.gradient(coef), results,
+                                a.gradient_options());
+            });
+        case Function::tabular_gradient: {
+            const Matrix<const T> table = a.table();
+            return tabular_gradient(table, a.states(), a.actions(), a.weights(), a.gradient(table),
+                                    a.gradient_options());
+        }
+        case Function::tabular_gradient_of_an_objective:
+            return with_objective<T>(a, [&](const Objective& objective, ObjectiveResults<T>& results) {
+                const Matrix<const T> table = a.table();
+                tabular_gradient(table, a.states(), a.actions(), objective, a.gradient(table), results,
+                                 a.gradient_options());
+            });
+        case Function::derivatives:
+            return with_objective<T>(a, [&](const Objective& objective, ObjectiveResults<T>& results) {
+                // A column of the logits will do for log-probabilities.
+                const Matrix<const T> z = a.other_logits();
+                derivatives(objective, Vector<const T>{z.data, z.rows, z.row_stride}, a.results(), results,
+                            a.options().num_threads);
+            });
+        case Function::sample:
+        case Function::sample_with_entropies:
+        case Function::sample_of_actions_alone: return call_sample<T>(f, a);
+        case Function::discounted_returns:
+        case Function::generalized_advantages: return call_scan<T>(f, a);
+        case Function::moments: return call_moments<T>(a);
+        case Function::score_gradient_of_one_row: {
+            const Vector<const T> z = a.row();
+            return score_gradient(z, a.actions(), a.weights(), a.gradient(z), a.gradient_options());
+        }
+        default: break;
+    }
+    const Matrix<const T> z = a.logits();
+    switch (f) {
+        case Function::log_softmax: return log_softmax(z, a.gradient(z), a.options());
+        case Function::softmax: return softmax(z, a.gradient(z), a.options());
+        case Function::logsumexp: return logsumexp(z, a.results(), a.options());
+        case Function::log_prob: return log_prob(z, a.actions(), a.results(), a.options());
+        case Function::entropy: return entropy(z, a.results(), a.options());
+        case Function::kl_divergence: return kl_divergence(z, a.other_logits(), a.results(), a.options());
+        case Function::score: return score(z, a.actions(), a.gradient(z), a.options());
+        case Function::score_gradient:
+            return score_gradient(z, a.actions(), a.weights(), a.gradient(z), a.gradient_options());
+        case Function::score_gradient_of_an_objective:
+            return with_objective<T>(a, [&](const Objective& objective, ObjectiveResults<T>& results) {
+                score_gradient(z, a.actions(), objective, a.gradient(z), results, a.gradient_options());
+            });
+        case Function::policy_gradient: {
+            const ObjectiveRows<T> out{a.gradient(z), a.results(), a.results()};
+            return a.keep(policy_gradient(z, a.actions(), a.weights(), out, a.gradient_options()));
+        }
+        default: {
+            const ObjectiveRows<T> out{a.gradient(z), a.results(), a.results()};
+            const RealVector old_log_prob = a.old_log_prob();
+            const auto sums = clipped_surrogate(z, a.actions(), old_log_prob, a.weights(), a.clip_range(),
+                                                out, a.results(), a.gradient_options());
+            for (const double sum : {sums.objective, sums.approx_kl, sums.clip_fraction}) a.keep(sum);
+        }
+    }
+}
