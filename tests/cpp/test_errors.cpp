@@ -103,9 +103,9 @@ void test_shapes() {
                  clipped_surrogate(x.w(), x.w(2), 0.2, x.vector_out()));
     CHECK_THROWS(Error, "ratio must have size 3, got 2",
                  clipped_surrogate(x.w(), x.w(), 0.2, x.vector_out(2)));
-    CHECK_THROWS(Error, "clip_range must be at least 0, got -0.500000",
+    CHECK_THROWS(Error, "clip_range must be at least 0, got -0.5",
                  clipped_surrogate(x.w(), x.w(), -0.5, x.vector_out()));
-    CHECK_THROWS(Error, "clip_range must be at least 0, got -0.500000",
+    CHECK_THROWS(Error, "clip_range must be at least 0, got -0.5",
                  scorefn::clipped_surrogate(x.logits(), 1, x.a(), x.w(), x.w(), -0.5, rows, x.vector_out()));
     CHECK_THROWS(Error, "weights must have size 3, got 2",
                  scorefn::policy_gradient(x.logits(), 1, x.a(), x.w(2), rows));
