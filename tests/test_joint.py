@@ -104,7 +104,7 @@ def assert_near(actual: Array, exact: Array, terms: float, dtype: Any) -> None:
     assert (np.abs(actual.astype(np.float64) - exact) <= bound).all()
 
 
-ids = [repr(e.objective) for e in EXAMPLES]
+ids = [repr(e.objective).split(", entropy")[0] for e in EXAMPLES]
 every_objective = pytest.mark.parametrize("example", EXAMPLES, ids=ids)
 with_entropy = pytest.mark.parametrize("entropy_coef", [0.0, 0.3])
 
@@ -316,8 +316,9 @@ def test_declared_names_are_the_signature(example: Example) -> None:
     declared = example.objective.declaration
     parameters = inspect.signature(type(example.objective).gradient).parameters
     assert [n.name for n in declared.reads] == [
-        p.name for p in parameters.values() if p.kind is p.KEYWORD_ONLY and p.name != "where"
-    ]
+        p.name for p in parameters.values() if p.kind is p.KEYWORD_ONLY
+    ][:-3]
+    assert [*parameters][-3:] == ["where", "reference", "action_values"]
     for name in [*parameters][1:]:
         assert f"{name} : " in inspect.getdoc(type(example.objective).gradient)
     with pytest.raises(TypeError, match=f"{declared.name}.gradient\\(\\) takes the numbers"):
@@ -327,7 +328,7 @@ def test_declared_names_are_the_signature(example: Example) -> None:
 def test_objectives_are_values() -> None:
     objective = scorefn.ClippedSurrogate(clip_range=0.1, entropy_coef=0.01)
     assert objective == pickle.loads(pickle.dumps(objective)) != scorefn.ClippedSurrogate()
-    assert repr(objective) == "ClippedSurrogate(clip_range=0.1, entropy_coef=0.01)"
+    assert repr(objective).startswith("ClippedSurrogate(clip_range=0.1, entropy_coef=0.01, ")
     step = objective.gradient(np.zeros((1, 2)), None, [0], old_log_prob=[0.0], advantages=[1.0])
     for copy in (copy_of(step) for copy_of in (lambda x: pickle.loads(pickle.dumps(x)), deepcopy)):
         assert type(copy) is scorefn.ClippedSurrogateStep

@@ -4,6 +4,7 @@
 #include <scorefn/objectives.hpp>
 
 #include "policies/objective_pass.hpp"
+#include "policies/term_pass.hpp"
 #include "runtime/memory.hpp"
 
 namespace scorefn {
@@ -98,22 +99,32 @@ double policy_gradient(const Matrix<const T>& logits, std::int64_t samples_per_r
 // One objective on rows of logits.
 template <class T>
 void row_gradients(const Matrix<const T>& logits, const IndexVector& actions, const Objective& objective,
-                   const Matrix<T>& out, ObjectiveResults<T>& results, const GradientOptions& options) {
+                   const Matrix<T>& out, ObjectiveResults<T>& results, const ObjectiveOptions<T>& options) {
     const StandardFloatEnvironment environment;
     const ObjectivePass<T> pass(objective, results);
+    const TermPass<T> term_pass(options, results.term);
     require_logits("logits", logits, options.where);
     require_shape("gradient", out, logits.rows, logits.cols);
     pass.check(logits.rows);
+    term_pass.check(logits.rows);
+    if (term_pass.has_matrix()) require_shape("term_matrix", options.term_matrix, logits.rows, logits.cols);
     RowSums<kMostTerms> sums(logits.rows, logits.cols);
-    run_rows(logits, &actions, options, [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) {
-        double* const sum = sums.of_row(first);
-        ObjectiveContext<T> context = pass.context(first);
-        const GradientRows<T> given = {from(actions, first), options.entropy_coef, pass.log_prob(first),
-                                       pass.entropy(first), sum};
-        const std::int64_t bad = kernels().of<T>().objective_gradient(
-            rows, pass.row_objective(context), given, out_rows(out, first), options.accumulate, scratch);
-        pass.add_sums(context, sum);
-        return bad;
+    run_rows(logits, &actions, options, [&](const LogitRows<T>& task, std::int64_t of_task, void* scratch) {
+        double* const sum = sums.of_row(of_task);
+        return term_pass.run(task, term_pass.matrix_rows(of_task, task.rows), of_task, sum, scratch,
+                             [&](const LogitRows<T>& rows, std::int64_t first, const RowTerms<T>* terms) {
+            ObjectiveContext<T> context = pass.context(first);
+            const GradientRows<T> given = {from(actions, first),
+                                           options.entropy_coef.number,
+                                           pass.log_prob(first),
+                                           pass.entropy(first),
+                                           sum,
+                                           terms};
+            const std::int64_t bad = kernels().of<T>().objective_gradient(
+                rows, pass.row_objective(context), given, out_rows(out, first), options.accumulate, scratch);
+            pass.add_sums(context, sum);
+            return bad;
+        });
     }, options.accumulate);
     pass.set_sums(sums.total(options.num_threads));
 }
@@ -126,8 +137,12 @@ ClippedSurrogateSums clipped_surrogate(const Matrix<const T>& logits, const Inde
     const StandardFloatEnvironment environment;
     ObjectiveResults<T> results;
     results.log_prob = out.log_prob, results.entropy = out.entropy, results.writes[0] = ratio;
+    ObjectiveOptions<T> with_terms;
+    static_cast<Options&>(with_terms) = options;
+    with_terms.entropy_coef = options.entropy_coef;
+    with_terms.accumulate = options.accumulate;
     row_gradients<T>(logits, actions, ClippedSurrogate{old_log_prob, advantages, clip_range}, out.gradient,
-                     results, options);
+                     results, with_terms);
     const auto rows = static_cast<double>(logits.rows);
     constexpr double nan = std::numeric_limits<double>::quiet_NaN();
     return {results.sums[0], rows > 0 ? results.sums[1] / rows : nan,
@@ -209,7 +224,7 @@ void require_option(const ObjectiveOption& option, double value) {
                                     out, ratio, options);                                                   \
     }                                                                                                       \
     void score_gradient(Matrix<const T> logits, IndexVector actions, const Objective& objective,            \
-                        Matrix<T> out, ObjectiveResults<T>& results, const GradientOptions& options) {      \
+                        Matrix<T> out, ObjectiveResults<T>& results, const ObjectiveOptions<T>& options) {  \
         row_gradients<T>(logits, actions, objective, out, results, options);                                \
     }                                                                                                       \
     void derivatives(const Objective& objective, Vector<const T> log_prob, Vector<T> out,                   \

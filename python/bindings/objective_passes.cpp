@@ -1,11 +1,12 @@
 // The passes of a declared objective, by its name: what the objectives of scorefn.objectives are made of.
 #include <scorefn/objectives.hpp>
 
+#include <optional>
 #include <vector>
 
 #include "docs/objective_passes.hpp"
 #include "function.hpp"
-#include "gradient_options.hpp"
+#include "call.hpp"
 #include "module.hpp"
 
 namespace scorefn::python {
@@ -22,16 +23,81 @@ int place_of(py::handle name) {
     throw py::value_error("objective must be the name of a declared one, got '" + wanted + "'");
 }
 
+// One number for all samples, or an array of one for each.
+class PerSample {
+public:
+    PerSample(py::handle x, const char* name, const Shape& samples) {
+        if (x && py::isinstance<py::array>(x) && py::cast<py::array>(x).ndim() > 0) {
+            each_.emplace(x, samples, name);
+        } else {
+            number_ = to_finite(x, name);
+        }
+    }
+    PerRow view() const { return each_ ? PerRow(each_->vector()) : PerRow(number_); }
+
+private:
+    double number_ = 0;
+    std::optional<Weights> each_;
+};
+
+// A term over all actions, from (kind, coefficient, matrix, whether that is the parameters of a policy) or None.
+class Term {
+public:
+    // `rows` have the shape of the matrix, unless it is given, and `copies` samples each.
+    Term(py::handle term, const Shape& samples, const RealMatrix& rows, const Shape& shape,
+         py::ssize_t copies = 1, const Shape& parameters_shape = {}) {
+        if (!is_given(term)) {
+            return;
+        }
+        const auto parts = py::cast<py::tuple>(term);
+        const auto kind = py::cast<std::string>(parts[0]);
+        kind_ = kind == "reverse_kl"   ? AllActions::reverse_kl
+                : kind == "forward_kl" ? AllActions::forward_kl
+                                       : AllActions::expected_value;
+        const bool is_value = kind_ == AllActions::expected_value;
+        coef_.emplace(parts[1], is_value ? "value_coef" : "kl_coef", samples);
+        is_of_policy_ = py::cast<bool>(parts[3]);
+        matrix_.emplace(parts[2], is_value ? "action_values" : "reference", logits_axes);
+        matrix_->check_dtype_of(rows);
+        matrix_->check_shape(is_of_policy_ ? parameters_shape : shape);
+        if (!is_of_policy_) {
+            matrix_->repeat(copies);
+        }
+    }
+
+    bool is_there() const { return matrix_.has_value(); }
+    template <class T>
+    void set(ObjectiveOptions<T>& options) const {
+        if (!is_there()) {
+            return;
+        }
+        options.term = kind_;
+        options.term_coef = coef_->view();
+        (is_of_policy_ ? options.reference_coef : options.term_matrix) = matrix_->matrix<T>();
+    }
+
+private:
+    AllActions kind_ = AllActions::nothing;
+    bool is_of_policy_ = false;
+    std::optional<PerSample> coef_;
+    std::optional<RealMatrix> matrix_;
+};
+
 // An objective with its numbers, in the order of the declaration, and what a pass gives beside the gradient.
 class ObjectiveCall {
 public:
-    ObjectiveCall(py::handle name, py::handle numbers, py::handle options, const Shape& samples,
-                  ResultType type)
+    ObjectiveCall(py::handle name, py::handle numbers, py::handle options, py::handle entropy_coef,
+                  const Term& term, const Shape& samples, ResultType type)
         : declared_(DeclaredObjectives::declarations[place_of(name)]),
           samples_(samples),
           type_(std::move(type)),
+          entropy_coef_(entropy_coef, "entropy_coef", samples),
+          term_(term),
           log_prob_(per_sample()),
           entropy_(per_sample()) {
+        if (term.is_there()) {
+            term_values_.emplace(per_sample());
+        }
         objective_.place = place_of(name);
         const auto arrays = py::cast<py::tuple>(numbers);
         const auto values = py::cast<py::tuple>(options);
@@ -46,19 +112,26 @@ public:
         }
     }
 
-    // gradient(objective, results)
+    // gradient(objective, results, options)
     template <class T, class Gradient>
-    void run(Gradient gradient) {
+    void run(const Options& options, Gradient gradient) {
+        ObjectiveOptions<T> with_terms;
+        static_cast<Options&>(with_terms) = options;
+        with_terms.entropy_coef = entropy_coef_.view();
+        term_.set(with_terms);
         for (std::size_t i = 0; i < reads_.size(); ++i) {
             objective_.reads[i] = reads_[i].vector();
         }
         ObjectiveResults<T> results;
         results.log_prob = log_prob_.vector<T>();
         results.entropy = entropy_.vector<T>();
+        if (term_values_) {
+            results.term = term_values_->vector<T>();
+        }
         for (std::size_t i = 0; i < writes_.size(); ++i) {
             results.writes[i] = writes_[i].vector<T>();
         }
-        gradient(objective_, results);
+        gradient(objective_, results, with_terms);
         std::copy_n(results.sums, kMostTerms, sums_);
     }
 
@@ -71,8 +144,9 @@ public:
         for (std::size_t i = 0; i + 1 < kMostTerms && declared_.means[i].name; ++i) {
             sums.append(sums_[i + 1]);
         }
-        return py::make_tuple(gradient.result(), log_prob_.result(), entropy_.result(), py::tuple(writes),
-                              py::tuple(sums));
+        const py::object term = term_values_ ? term_values_->result() : py::none();
+        return py::make_tuple(gradient.result(), log_prob_.result(), entropy_.result(), term,
+                              py::tuple(writes), py::tuple(sums));
     }
 
 private:
@@ -83,7 +157,10 @@ private:
     ResultType type_;
     Objective objective_{};
     std::vector<Weights> reads_;
+    PerSample entropy_coef_;
+    const Term& term_;
     Output log_prob_, entropy_;
+    std::optional<Output> term_values_;
     std::vector<Output> writes_;
     double sums_[kMostTerms] = {};
 };
@@ -113,25 +190,29 @@ py::object declarations() {
 }
 
 py::object rows_pass(py::handle objective, py::handle logits_, py::handle actions_, py::handle numbers,
-                     py::handle options_, py::handle entropy_coef, py::handle where_) {
+                     py::handle options_, py::handle entropy_coef, py::handle term_, py::handle where_) {
     RealMatrix logits(logits_, "logits", logits_axes);
     Indices actions(actions_, "actions", logits.leading());
     Where where(where_, logits);
-    ObjectiveCall call(objective, numbers, options_, actions.shape(), logits.result_type());
+    const Term term(term_, actions.shape(), logits, logits.shape());
+    ObjectiveCall call(objective, numbers, options_, entropy_coef, term, actions.shape(),
+                       logits.result_type());
     const Output out({}, logits.shape(), logits.result_type(), Form::matrix);
-    const GradientOptions options = to_gradient_options(entropy_coef, {}, where, {}, out);
+    const Options options = to_options(where, {}, out);
     compute(logits, actions, [&](auto zero) {
         using T = decltype(zero);
-        call.run<T>([&](const Objective& of, ObjectiveResults<T>& results) {
+        call.run<T>(options, [&](const Objective& of, ObjectiveResults<T>& results,
+                                 const ObjectiveOptions<T>& with_terms) {
             scorefn::score_gradient(logits.matrix<T>(), actions.vector(), of, out.matrix<T>(), results,
-                                    options);
+                                    with_terms);
         });
     });
     return call.result(out);
 }
 
 py::object table_pass(py::handle objective, py::handle table_, py::handle states_, py::handle actions_,
-                      py::handle numbers, py::handle options_, py::handle entropy_coef, py::handle where_) {
+                      py::handle numbers, py::handle options_, py::handle entropy_coef, py::handle term_,
+                      py::handle where_) {
     RealMatrix table(table_, "table", table_axes);
     Indices states(states_, "states");
     Actions actions(actions_, states.shape());
@@ -139,21 +220,25 @@ py::object table_pass(py::handle objective, py::handle table_, py::handle states
         states.repeat(actions.samples_per_row());
     }
     Where where(where_, table);
-    ObjectiveCall call(objective, numbers, options_, actions.shape(), table.result_type());
+    const Term term(term_, actions.shape(), table, table.shape());
+    ObjectiveCall call(objective, numbers, options_, entropy_coef, term, actions.shape(),
+                       table.result_type());
     const Output out({}, table.shape(), table.result_type(), Form::matrix);
-    const GradientOptions options = to_gradient_options(entropy_coef, {}, where, {}, out);
+    const Options options = to_options(where, {}, out);
     compute(table.dtype(), {actions.shape(), table.leading(), 1, &states}, [&](auto zero) {
         using T = decltype(zero);
-        call.run<T>([&](const Objective& of, ObjectiveResults<T>& results) {
+        call.run<T>(options, [&](const Objective& of, ObjectiveResults<T>& results,
+                                 const ObjectiveOptions<T>& with_terms) {
             scorefn::tabular_gradient(table.matrix<T>(), states.vector(), actions.vector(), of,
-                                      out.matrix<T>(), results, options);
+                                      out.matrix<T>(), results, with_terms);
         });
     });
     return call.result(out);
 }
 
 py::object linear_pass(py::handle objective, py::handle features_, py::handle coef_, py::handle actions_,
-                       py::handle numbers, py::handle options_, py::handle entropy_coef, py::handle where_) {
+                       py::handle numbers, py::handle options_, py::handle entropy_coef, py::handle term_,
+                       py::handle where_) {
     RealMatrix features(features_, "features", features_axes);
     RealMatrix coef(coef_, "coef", coef_axes);
     coef.check_dtype_of(features);
@@ -166,14 +251,17 @@ py::object linear_pass(py::handle objective, py::handle features_, py::handle co
         features.repeat(actions.samples_per_row());
         where.repeat(actions.samples_per_row());
     }
-    ObjectiveCall call(objective, numbers, options_, actions.shape(), features.result_type());
+    const Term term(term_, actions.shape(), features, logits_shape, actions.samples_per_row(), coef.shape());
+    ObjectiveCall call(objective, numbers, options_, entropy_coef, term, actions.shape(),
+                       features.result_type());
     const Output out({}, coef.shape(), coef.result_type(), Form::matrix);
-    const GradientOptions options = to_gradient_options(entropy_coef, {}, where, {}, out);
+    const Options options = to_options(where, {}, out);
     compute(features.dtype(), {actions.shape(), features.leading()}, [&](auto zero) {
         using T = decltype(zero);
-        call.run<T>([&](const Objective& of, ObjectiveResults<T>& results) {
+        call.run<T>(options, [&](const Objective& of, ObjectiveResults<T>& results,
+                                 const ObjectiveOptions<T>& with_terms) {
             scorefn::linear_gradient(features.matrix<T>(), coef.matrix<T>(), actions.vector(), of,
-                                     out.matrix<T>(), results, options);
+                                     out.matrix<T>(), results, with_terms);
         });
     });
     return call.result(out);

@@ -11,8 +11,15 @@ from ._sample import SampleWithEntropy as SampleWithEntropy
 from .objectives import ClippedSurrogateStep, WeightedLogProbStep
 
 _Float = TypeVar("_Float", bound=np.floating[Any])
-# The gradient, log-probabilities, entropies, rows and sums of an objective.
-_Pass = tuple[NDArray[Any], NDArray[Any], NDArray[Any], tuple[NDArray[Any], ...], tuple[float, ...]]
+# Of an objective: gradient, log-probabilities, entropies, values of its term, rows, sums.
+_Pass = tuple[
+    NDArray[Any],
+    NDArray[Any],
+    NDArray[Any],
+    NDArray[Any] | None,
+    tuple[NDArray[Any], ...],
+    tuple[float, ...],
+]
 
 @overload
 def log_softmax(
@@ -279,7 +286,8 @@ def objective_of_logits(
     numbers: tuple[ArrayLike, ...],
     options: tuple[float, ...],
     *,
-    entropy_coef: SupportsFloat | SupportsIndex = 0.0,
+    entropy_coef: SupportsFloat | SupportsIndex | NDArray[Any] = 0.0,
+    term: tuple[str, Any, Any, bool] | None = None,
     where: ArrayLike | None = None,
 ) -> _Pass: ...
 def objective_of_table(
@@ -290,7 +298,8 @@ def objective_of_table(
     numbers: tuple[ArrayLike, ...],
     options: tuple[float, ...],
     *,
-    entropy_coef: SupportsFloat | SupportsIndex = 0.0,
+    entropy_coef: SupportsFloat | SupportsIndex | NDArray[Any] = 0.0,
+    term: tuple[str, Any, Any, bool] | None = None,
     where: ArrayLike | None = None,
 ) -> _Pass: ...
 def objective_of_features(
@@ -301,7 +310,8 @@ def objective_of_features(
     numbers: tuple[ArrayLike, ...],
     options: tuple[float, ...],
     *,
-    entropy_coef: SupportsFloat | SupportsIndex = 0.0,
+    entropy_coef: SupportsFloat | SupportsIndex | NDArray[Any] = 0.0,
+    term: tuple[str, Any, Any, bool] | None = None,
     where: ArrayLike | None = None,
 ) -> _Pass: ...
 def get_num_threads() -> int: ...

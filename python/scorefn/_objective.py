@@ -8,11 +8,12 @@ import textwrap
 from collections import namedtuple
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from . import _core
 from ._check import check_number
-from ._objective_pass import Pass, Terms, objective_pass
+from ._objective_pass import Pass, Term, Terms, objective_pass
 
 
 class Number(NamedTuple):
@@ -65,7 +66,35 @@ def _declarations() -> list[Declaration]:
 
 DECLARATIONS = _declarations()
 
-ENTROPY_COEF = Number("entropy_coef", "Weight of the policy's entropy in the objective.")
+# The options and arguments that all objectives have beside their own.
+COMMON_OPTIONS = {
+    "entropy_coef": (
+        "float or array, default 0",
+        "Weight of the policy's entropy in the objective; an array has one for each sample.",
+    ),
+    "kl_coef": (
+        "float or array, default 0",
+        "Weight of the divergence from a reference policy, which is subtracted.",
+    ),
+    "kl_direction": (
+        '"reverse" or "forward", default "reverse"',
+        "KL(pi || reference) or KL(reference || pi).",
+    ),
+}
+COMMON_ARGUMENTS = {
+    "where": ("bool array, optional", "Allowed actions (True), as the policy takes it."),
+    "reference": (
+        "policy or array, optional",
+        "A policy of the same kind, or log-probabilities of the shape of the logits; for a "
+        "TabularPolicy shaped like its table. They need not be normalised.",
+    ),
+    "action_values": (
+        "array, optional",
+        "Values q of all actions, shaped like the logits, for a TabularPolicy like its table: adds "
+        "sum_i sum_a pi(a | x_i) q_ia. Not with a reference: a pass reads one matrix beside the "
+        "logits.",
+    ),
+}
 
 
 class Result(NamedTuple):
@@ -90,6 +119,16 @@ def results_of(declared: Declaration) -> list[Result]:
         Result("entropy", "array", "H(pi(. | x_i)), one number per observation."),
         *(Result(n.name, "array", f"{n.doc}") for n in declared.writes),
         *(Result(n.name, "float", f"{n.doc} NaN if there are no samples.") for n in declared.means),
+        Result(
+            "kl_divergence",
+            "array or None",
+            "From the reference, one number per observation; None without one.",
+        ),
+        Result(
+            "expected_value",
+            "array or None",
+            "sum_a pi(a | x_i) q_ia, one number per observation; None without action_values.",
+        ),
     ]
 
 
@@ -98,10 +137,18 @@ class DeclaredObjective:
 
     declaration: ClassVar[Declaration]
     step: ClassVar[type]
-    entropy_coef: float
+    entropy_coef: Any
+    kl_coef: Any
+    kl_direction: str
 
     def __post_init__(self) -> None:
-        check_number("entropy_coef", self.entropy_coef)
+        for name in ("entropy_coef", "kl_coef"):
+            if np.ndim(getattr(self, name)) == 0:
+                check_number(name, getattr(self, name))
+        if self.kl_direction not in ("reverse", "forward"):
+            raise ValueError(
+                f"kl_direction must be 'reverse' or 'forward', got {self.kl_direction!r}"
+            )
         for option in self.declaration.options:
             value = getattr(self, option.name)
             check_number(option.name, value)
@@ -116,28 +163,48 @@ class DeclaredObjective:
         actions: ArrayLike,
         numbers: dict[str, ArrayLike],
         where: ArrayLike | None,
+        term: Term | None,
     ) -> Any:
         declared = self.declaration
         terms = Terms(
             declared.name,
             tuple(numbers[n.name] for n in declared.reads),
             tuple(getattr(self, o.name) for o in declared.options),
-            self.entropy_coef,
+            _number_or_array(self.entropy_coef),
+            term,
         )
         done: Pass = objective_pass(policy, terms, observations, actions, where)
         objective, *sums = done.sums
         n = done.log_prob.size
         means = (s / n if n else float("nan") for s in sums)
+        values = {} if term is None else {term.result: done.term}
         return self.step(
-            objective, done.gradient, done.log_prob, done.entropy, *done.writes, *means
+            objective, done.gradient, done.log_prob, done.entropy, *done.writes, *means, **values
         )
+
+    def _term(self, reference: Any, action_values: Any) -> Term | None:
+        """The term over all actions that these arguments ask for."""
+        has_kl_coef = np.ndim(self.kl_coef) > 0 or self.kl_coef != 0
+        if reference is None and has_kl_coef:
+            raise ValueError("reference must be given, as kl_coef is not 0, got None")
+        if reference is not None and action_values is not None:
+            raise ValueError("action_values must be None, as there is a reference, got an array")
+        if reference is not None:
+            return Term(f"{self.kl_direction}_kl", _number_or_array(self.kl_coef), reference)
+        return None if action_values is None else Term("expected_value", 1.0, action_values)
+
+
+def _number_or_array(coef: Any) -> Any:
+    return np.asarray(coef) if np.ndim(coef) > 0 else coef
 
 
 def objective_class(declared: Declaration) -> type[DeclaredObjective]:
     """The class of an objective, whose method `gradient` takes the numbers by their names."""
     fields = [
         *((o.name, float, dataclasses.field(default=o.default)) for o in declared.options),
-        (ENTROPY_COEF.name, float, dataclasses.field(default=0.0)),
+        ("entropy_coef", Any, dataclasses.field(default=0.0)),
+        ("kl_coef", Any, dataclasses.field(default=0.0)),
+        ("kl_direction", str, dataclasses.field(default="reverse")),
     ]
     namespace = {
         "__doc__": _class_doc(declared),
@@ -153,7 +220,8 @@ def objective_class(declared: Declaration) -> type[DeclaredObjective]:
 
 def _step_class(declared: Declaration) -> type:
     results = results_of(declared)
-    step = namedtuple(f"{declared.name}Step", [r.name for r in results])  # type: ignore[misc]
+    names = [r.name for r in results]
+    step = namedtuple(f"{declared.name}Step", names, defaults=(None, None))  # type: ignore[misc]
     step.__module__ = "scorefn.objectives"
     step.__doc__ = (
         f"What `{declared.name}.gradient` returns.\n\nAttributes\n----------\n"
@@ -172,12 +240,15 @@ def _gradient_method(declared: Declaration) -> Any:
         actions: ArrayLike,
         *,
         where: ArrayLike | None = None,
+        reference: Any = None,
+        action_values: ArrayLike | None = None,
         **numbers: ArrayLike,
     ) -> Any:
         if numbers.keys() != set(names):
             expected, got = ", ".join(names), ", ".join(numbers) or "none"
             raise TypeError(f"{declared.name}.gradient() takes the numbers {expected}, got {got}")
-        return self._run(policy, observations, actions, numbers, where)
+        term = self._term(reference, action_values)
+        return self._run(policy, observations, actions, numbers, where, term)
 
     gradient.__qualname__ = f"{declared.name}.gradient"
     gradient.__module__ = "scorefn.objectives"
@@ -189,13 +260,15 @@ def _gradient_method(declared: Declaration) -> Any:
 def _signature(gradient: Any, names: list[str]) -> inspect.Signature:
     """That of `gradient` with the numbers by their names."""
     signature = inspect.signature(gradient)
-    *first, where, _ = signature.parameters.values()
+    parameters = list(signature.parameters.values())[:-1]
+    common = [p for p in parameters if p.name in COMMON_ARGUMENTS]
+    first = [p for p in parameters if p.name not in COMMON_ARGUMENTS]
     numbers = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation="ArrayLike")
         for name in names
     ]
     return signature.replace(
-        parameters=[*first, *numbers, where], return_annotation=signature.empty
+        parameters=[*first, *numbers, *common], return_annotation=signature.empty
     )
 
 
@@ -209,10 +282,10 @@ def _class_doc(declared: Declaration) -> str:
         _entry(o.name, f"float, default {o.default:g}", f"{o.doc} {o.domain}")
         for o in declared.options
     ]
-    options.append(_entry(ENTROPY_COEF.name, "float, default 0", ENTROPY_COEF.doc))
+    options += [_entry(name, *entry) for name, entry in COMMON_OPTIONS.items()]
     parameters = "\n".join(options)
     return (
-        f"{declared.summary} + entropy_coef sum_i H(pi(. | x_i)).\n\n"
+        f"{declared.summary}.\n\n"
         f"{textwrap.fill(declared.details, 96)}\n\n"
         f"Parameters\n----------\n{parameters}\n"
     )
@@ -222,6 +295,7 @@ def _gradient_doc(declared: Declaration) -> str:
     numbers = "\n".join(
         _entry(n.name, "real array of the shape of the actions", n.doc) for n in declared.reads
     )
+    common = "\n".join(_entry(name, *entry) for name, entry in COMMON_ARGUMENTS.items())
     return f"""The objective's value and its gradient with respect to the policy's parameters.
 
 Parameters
@@ -230,8 +304,7 @@ policy : policy, or (..., num_actions) array of logits
 observations : what the policy takes; None for logits
 actions : (...) integer array
 {numbers}
-where : bool array, optional
-    Allowed actions (True), as the policy takes it.
+{common}
 
 Returns
 -------

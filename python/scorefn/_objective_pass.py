@@ -9,9 +9,32 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from ._check import to_array
+from ._check import check_shape, to_array
 
 FloatArray = NDArray[np.floating[Any]]
+
+
+class Term(NamedTuple):
+    """A term over all actions, with one matrix beside the logits."""
+
+    kind: str  # "reverse_kl", "forward_kl" or "expected_value"
+    coef: Any  # a number, or an array of one per sample
+    matrix: Any  # log-probabilities of a reference, or values of the actions: an array, or a policy
+    is_of_policy: bool = False  # its parameters, in place of a matrix
+
+    @property
+    def name(self) -> str:
+        return "action_values" if self.kind == "expected_value" else "reference"
+
+    @property
+    def result(self) -> str:
+        return "expected_value" if self.kind == "expected_value" else "kl_divergence"
+
+    def on(self, observations: Any) -> Term:
+        """With an array in the place of a policy."""
+        if not hasattr(self.matrix, "logits"):
+            return self
+        return self._replace(matrix=self.matrix.logits(observations))
 
 
 class Pass(NamedTuple):
@@ -20,8 +43,9 @@ class Pass(NamedTuple):
     gradient: FloatArray
     log_prob: FloatArray
     entropy: FloatArray
+    term: FloatArray | None
     writes: tuple[FloatArray, ...]  # one number per sample each, as the objective declares
-    sums: tuple[float, ...]  # the first is the objective, with the entropy bonus
+    sums: tuple[float, ...]  # the first is the objective, with all its terms
 
 
 class Terms(NamedTuple):
@@ -30,7 +54,8 @@ class Terms(NamedTuple):
     objective: str
     numbers: tuple[ArrayLike, ...]
     options: tuple[float, ...]
-    entropy_coef: float
+    entropy_coef: Any  # a number, or an array of one per sample
+    term: Term | None = None
 
     def of_logits(self, logits: Any, actions: ArrayLike, where: ArrayLike | None) -> Pass:
         """With respect to the logits of each sample, or of each row of several samples."""
@@ -44,6 +69,7 @@ class Terms(NamedTuple):
                 self.numbers,
                 self.options,
                 entropy_coef=self.entropy_coef,
+                term=self.term,
                 where=where,
             )
         )
@@ -56,7 +82,12 @@ class Terms(NamedTuple):
         states = np.arange(math.prod(leading)).reshape(leading)
         rows = logits.reshape(-1, logits.shape[-1])
         mask = None if where is None else np.broadcast_to(where, logits.shape).reshape(rows.shape)
-        done = self.of_table(rows, states, actions, mask)
+        terms = self
+        if self.term is not None:
+            matrix = to_array(self.term.name, self.term.matrix)
+            check_shape(self.term.name, matrix, logits.shape)
+            terms = self._replace(term=self.term._replace(matrix=matrix.reshape(rows.shape)))
+        done = terms.of_table(rows, states, actions, mask)
         return done._replace(gradient=done.gradient.reshape(logits.shape))
 
     def of_table(
@@ -72,12 +103,14 @@ class Terms(NamedTuple):
                 self.numbers,
                 self.options,
                 entropy_coef=self.entropy_coef,
+                term=self.term,
                 where=where,
             )
         )
-        if done.entropy.ndim > np.ndim(states):
-            done = done._replace(entropy=done.entropy[..., 0])
-        return done
+        if done.entropy.ndim == np.ndim(states):
+            return done
+        term = None if done.term is None else done.term[..., 0]
+        return done._replace(entropy=done.entropy[..., 0], term=term)
 
     def of_features(
         self, features: Any, coef: Any, actions: ArrayLike, where: ArrayLike | None
@@ -92,6 +125,7 @@ class Terms(NamedTuple):
                 self.numbers,
                 self.options,
                 entropy_coef=self.entropy_coef,
+                term=self.term,
                 where=where,
             )
         )
@@ -104,6 +138,8 @@ def objective_pass(
     if hasattr(policy, "objective_pass"):
         done: Pass = policy.objective_pass(terms, observations, actions, where)
         return done
+    if terms.term is not None:
+        terms = terms._replace(term=terms.term.on(observations))
     if not hasattr(policy, "adjoint"):  # an array of logits, which needs no adjoint
         return terms.of_logits(policy, actions, where)
     done = terms.of_logits(policy.logits(observations), actions, where)

@@ -8,7 +8,7 @@ _HEAD = """\
 # Printed by `python -m scorefn._stub` from what the core declares.
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from numpy.typing import ArrayLike, NDArray
 
@@ -36,8 +36,16 @@ class {name}:
         *,
 {numbers}
         where: ArrayLike | None = None,
+        reference: Any = None,
+        action_values: ArrayLike | None = None,
     ) -> {name}Step: ...
 """
+
+_TYPES = {
+    "float": "float",
+    "array": "NDArray[Any]",
+    "array or None": "NDArray[Any] | None = None",
+}
 
 
 def stub() -> str:
@@ -50,12 +58,13 @@ def stub() -> str:
 
 
 def _classes(declared: Declaration) -> str:
-    results = [
-        f"    {name}: {'NDArray[Any]' if kind == 'array' else kind}"
-        for name, kind, _ in results_of(declared)
-    ]
+    results = [f"    {name}: {_TYPES[kind]}" for name, kind, _ in results_of(declared)]
     fields = [f"    {o.name}: float = {o.default!r}" for o in declared.options]
-    fields.append("    entropy_coef: float = 0.0")
+    fields += [
+        "    entropy_coef: float | NDArray[Any] = 0.0",
+        "    kl_coef: float | NDArray[Any] = 0.0",
+        '    kl_direction: Literal["reverse", "forward"] = "reverse"',
+    ]
     return _CLASSES.format(
         name=declared.name,
         results="\n".join(results),

@@ -109,7 +109,22 @@ class TabularPolicy(RowPolicy):
     ) -> Pass:
         """One softmax for each state, and the derivatives of the samples from them."""
         self._refuse(where)
+        term = terms.term
+        if term is not None and hasattr(term.matrix, "logits"):
+            terms = terms._replace(term=term._replace(matrix=self._table_of(term.matrix)))
         return terms.of_table(self.parameters, observations, actions, self.where)
+
+    @staticmethod
+    def _table_of(reference: Any) -> FloatArray:
+        if not isinstance(reference, TabularPolicy):
+            raise TypeError(
+                "reference must be a TabularPolicy as the policy is, or an array of shape "
+                f"(num_states, num_actions), got {type_name(reference)}"
+            )
+        if reference.where is None:
+            return reference.parameters
+        minus_infinity = reference.parameters.dtype.type(-np.inf)
+        return np.where(reference.where, reference.parameters, minus_infinity)
 
     def logits(self, observations: Any) -> FloatArray:
         """table[states], shape (..., num_actions)."""

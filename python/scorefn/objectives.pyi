@@ -1,7 +1,7 @@
 # Printed by `python -m scorefn._stub` from what the core declares.
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from numpy.typing import ArrayLike, NDArray
 
@@ -22,10 +22,14 @@ class WeightedLogProbStep(NamedTuple):
     gradient: NDArray[Any]
     log_prob: NDArray[Any]
     entropy: NDArray[Any]
+    kl_divergence: NDArray[Any] | None = None
+    expected_value: NDArray[Any] | None = None
 
 @dataclass(frozen=True)
 class WeightedLogProb:
-    entropy_coef: float = 0.0
+    entropy_coef: float | NDArray[Any] = 0.0
+    kl_coef: float | NDArray[Any] = 0.0
+    kl_direction: Literal["reverse", "forward"] = "reverse"
 
     def gradient(
         self,
@@ -35,6 +39,8 @@ class WeightedLogProb:
         *,
         weights: ArrayLike,
         where: ArrayLike | None = None,
+        reference: Any = None,
+        action_values: ArrayLike | None = None,
     ) -> WeightedLogProbStep: ...
 
 class ClippedSurrogateStep(NamedTuple):
@@ -45,11 +51,15 @@ class ClippedSurrogateStep(NamedTuple):
     ratio: NDArray[Any]
     approx_kl: float
     clip_fraction: float
+    kl_divergence: NDArray[Any] | None = None
+    expected_value: NDArray[Any] | None = None
 
 @dataclass(frozen=True)
 class ClippedSurrogate:
     clip_range: float = 0.2
-    entropy_coef: float = 0.0
+    entropy_coef: float | NDArray[Any] = 0.0
+    kl_coef: float | NDArray[Any] = 0.0
+    kl_direction: Literal["reverse", "forward"] = "reverse"
 
     def gradient(
         self,
@@ -60,4 +70,6 @@ class ClippedSurrogate:
         old_log_prob: ArrayLike,
         advantages: ArrayLike,
         where: ArrayLike | None = None,
+        reference: Any = None,
+        action_values: ArrayLike | None = None,
     ) -> ClippedSurrogateStep: ...

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import _core
-from ._check import check_indices, to_array
+from ._check import check_indices, check_shape, to_array
 from ._files import load_parameters
 from ._objective_pass import FloatArray, Pass, Terms
 from ._row_policy import GradientStatistics, Rng, RowPolicy
@@ -148,6 +148,11 @@ class LogitsPolicy(RowPolicy):
         entropy = np.asarray(self.entropy(None, where=where))
         mask = None if where is None else np.reshape(where, (1, -1))
         states = np.broadcast_to(np.intp(0), np.shape(actions))
+        if terms.term is not None:
+            term = terms.term.on(None)
+            matrix = to_array(term.name, term.matrix)
+            check_shape(term.name, matrix, self.parameters.shape)
+            terms = terms._replace(term=term._replace(matrix=matrix[np.newaxis]))
         done = terms.of_table(self.parameters[np.newaxis], states, actions, mask)
         return done._replace(gradient=done.gradient[0], entropy=entropy)
 
@@ -216,6 +221,12 @@ class LinearPolicy(RowPolicy):
         self, terms: Terms, observations: Any, actions: ArrayLike, where: ArrayLike | None
     ) -> Pass:
         """One pass over the features, in memory that does not grow with the number of samples."""
+        term = terms.term
+        if term is not None and isinstance(term.matrix, LinearPolicy):
+            term = term._replace(matrix=term.matrix.parameters, is_of_policy=True)
+        elif term is not None:
+            term = term.on(observations)
+        terms = terms._replace(term=term)
         return terms.of_features(self._features(observations), self.parameters, actions, where)
 
     def _features(self, observations: Any) -> FloatArray:

@@ -58,11 +58,35 @@ ClippedSurrogateSums clipped_surrogate(Matrix<const double> logits, std::int64_t
 
 // ---- Any objective on any policy
 
-// What a pass tells of each sample, where there is data; and the sums, which it sets. The first is the objective, with
-// entropy_coef times the entropies where the pass has them.
+// A term over all actions of each row, with one matrix beside the logits.
+enum class AllActions {
+    nothing,
+    reverse_kl,      // -c_i KL(pi_i || ref_i)
+    forward_kl,      // -c_i KL(ref_i || pi_i), which is c_i sum_j ref_ij log pi_ij and a constant
+    expected_value,  // c_i sum_j pi_ij q_ij
+};
+
+template <class T>
+struct ObjectiveOptions : Options {
+    // Adds c_i H(pi_i) to the objective of each row.
+    PerRow entropy_coef;
+    // out += gradient instead of out = gradient.
+    bool accumulate = false;
+
+    AllActions term = AllActions::nothing;
+    PerRow term_coef;
+    // log ref or q, where ref need not be normalised: of each sample; for a table like the table.
+    Matrix<const T> term_matrix;
+    // In place of the matrix for a linear policy: the coefficients of ref.
+    Matrix<const T> reference_coef;
+};
+
+// What a pass tells of each sample, where there is data; and the sums, which it sets. The first is the objective with all
+// its terms.
 template <class T>
 struct ObjectiveResults {
     Vector<T> log_prob, entropy;
+    Vector<T> term;  // its divergence or expected value, without the coefficient
     Vector<T> writes[kMostTerms];
     double sums[kMostTerms] = {};
 };
@@ -74,27 +98,28 @@ void derivatives(const Objective& objective, Vector<const float> log_prob, Vecto
 void derivatives(const Objective& objective, Vector<const double> log_prob, Vector<double> derivatives,
                  ObjectiveResults<double>& results, int num_threads = 0);
 
-// d(objective + entropy_coef * sum_i H(pi_i))/dlogits, one row per sample. `out` may be `logits` itself.
+// d(objective and its terms)/dlogits, one row per sample. `out` may be `logits` itself.
 void score_gradient(Matrix<const float> logits, IndexVector actions, const Objective& objective,
-                    Matrix<float> out, ObjectiveResults<float>& results, const GradientOptions& options = {});
+                    Matrix<float> out, ObjectiveResults<float>& results,
+                    const ObjectiveOptions<float>& options = {});
 void score_gradient(Matrix<const double> logits, IndexVector actions, const Objective& objective,
                     Matrix<double> out, ObjectiveResults<double>& results,
-                    const GradientOptions& options = {});
+                    const ObjectiveOptions<double>& options = {});
 
 // The same with respect to the table, where sample i has the logits table[states[i], :]. The mask is shaped like the table.
 void tabular_gradient(Matrix<const float> table, IndexVector states, IndexVector actions,
                       const Objective& objective, Matrix<float> out, ObjectiveResults<float>& results,
-                      const GradientOptions& options = {});
+                      const ObjectiveOptions<float>& options = {});
 void tabular_gradient(Matrix<const double> table, IndexVector states, IndexVector actions,
                       const Objective& objective, Matrix<double> out, ObjectiveResults<double>& results,
-                      const GradientOptions& options = {});
+                      const ObjectiveOptions<double>& options = {});
 
 // The same with respect to coef, where sample i has the logits features[i, :] @ coef.
 void linear_gradient(Matrix<const float> features, Matrix<const float> coef, IndexVector actions,
                      const Objective& objective, Matrix<float> out, ObjectiveResults<float>& results,
-                     const GradientOptions& options = {});
+                     const ObjectiveOptions<float>& options = {});
 void linear_gradient(Matrix<const double> features, Matrix<const double> coef, IndexVector actions,
                      const Objective& objective, Matrix<double> out, ObjectiveResults<double>& results,
-                     const GradientOptions& options = {});
+                     const ObjectiveOptions<double>& options = {});
 
 }  // namespace scorefn

@@ -15,6 +15,16 @@ struct Options {
     bool may_write_on_error = false;
 };
 
+// One number for all rows, or one for each.
+struct PerRow {
+    double number = 0;
+    RealVector each{};  // if it has data
+
+    PerRow() = default;
+    PerRow(double number) : number(number) {}
+    PerRow(const RealVector& each) : each(each) {}
+};
+
 // What a sum over samples can tell beside its gradient. g_i is what sample i adds to the gradient, with its share of the
 // entropy bonus.
 struct GradientStatistics {

@@ -33,6 +33,17 @@ struct OutRows {
     bool is_nontemporal = false;  // so large that no cache should hold it
 };
 
+// Terms over all actions of each row: c_i H(pi_i), which takes the place of the entropy_coef below, and one with a matrix
+// beside the logits, which is masked as they are.
+template <class T>
+struct RowTerms {
+    PerRow entropy_coef;
+    AllActions kind;
+    LogitRows<T> matrix;  // of a forward divergence the probabilities
+    PerRow matrix_coef;
+    Vector<T> values;  // of each row, without the coefficient: only of expected values, if there is data
+};
+
 // What the gradient of any objective takes and gives for each row, and the sum over all rows that it adds to.
 template <class T>
 struct GradientRows {
@@ -40,6 +51,7 @@ struct GradientRows {
     double entropy_coef;
     Vector<T> log_prob, entropy;  // no data: not wanted
     double* objective = nullptr;
+    const RowTerms<T>* terms = nullptr;  // null: none
 };
 
 // An objective of log pi(a): called once per tile with the log-probabilities of its rows, it sets the derivative of each

@@ -21,7 +21,7 @@ template <class T>
 class ByColumns {
 public:
     explicit ByColumns(LinearGradient<T>& gradient)
-        : gradient_(gradient), coef_(gradient.num_features * gradient.num_actions) {
+        : gradient_(gradient), coef_(gradient.num_features * gradient.num_logits) {
         gradient.load_coef(coef_.data());
     }
     void add(LinearBlock<T>& block, double* g, double* sums, std::int64_t stride) const {
@@ -42,13 +42,13 @@ class ByPanels {
 public:
     explicit ByPanels(LinearGradient<T>& gradient)
         : gradient_(gradient),
-          coef_panels_((gradient.num_actions + width_ - 1) / width_ * gradient.num_features * width_) {
-        for (std::int64_t k = 0; k < gradient.num_actions; k += width_)
+          coef_panels_((gradient.num_logits + width_ - 1) / width_ * gradient.num_features * width_) {
+        for (std::int64_t k = 0; k < gradient.num_logits; k += width_)
             gradient.load_coef_panel(k, coef_panel(k));
     }
     void add(LinearBlock<T>& block, double* g, double* sums, std::int64_t stride) const {
         gradient_.load_feature_panels(block);
-        for (std::int64_t k = 0; k < gradient_.num_actions; k += width_)
+        for (std::int64_t k = 0; k < gradient_.num_logits; k += width_)
             gradient_.multiply(block, 0, block.rows, k, coef_panel(k));
         gradient_.score_rows(block, 0, block.rows);
         gradient_.load_gradient(block, 0, gradient_.num_actions, g);
@@ -109,7 +109,8 @@ void sum_over_blocks(LinearGradient<T>& gradient, const Matrix<Sum>& sums, int n
     const std::int64_t range_actions = std::clamp<std::int64_t>(
         kPanelBytes / feature_bytes / kWholePanels * kWholePanels, kWholePanels, kMostActions);
     const std::int64_t range_rows = std::max<std::int64_t>(8, kRowBytes / feature_bytes / 8 * 8);
-    const std::int64_t ranges = (gradient.num_actions + range_actions - 1) / range_actions;
+    const auto ranges_of = [&](std::int64_t cols) { return (cols + range_actions - 1) / range_actions; };
+    const std::int64_t ranges = ranges_of(gradient.num_actions);
     // Rows and features are cut in shares, too, where there are few ranges of actions to hand out.
     const std::int64_t shares = ranges < 16 ? 16 : 1;
     const std::int64_t width = gradient.kernel.linear_coef_panel_width;
@@ -122,9 +123,9 @@ void sum_over_blocks(LinearGradient<T>& gradient, const Matrix<Sum>& sums, int n
     for (std::int64_t first = 0; first == 0 || first < gradient.num_samples; first += gradient.block_rows) {
         gradient.load_samples(block, first, gradient.num_samples);
         gradient.load_feature_panels(block);
-        parallel_for(ranges * shares, num_threads, [&](std::int64_t task) {
+        parallel_for(ranges_of(gradient.num_logits) * shares, num_threads, [&](std::int64_t task) {
             const std::int64_t action = task / shares * range_actions, begin = task % shares * share_rows;
-            const std::int64_t last = std::min(action + range_actions, gradient.num_actions);
+            const std::int64_t last = std::min(action + range_actions, gradient.num_logits);
             const std::int64_t end = std::min(block.rows, begin + share_rows);
             auto* const coef_panels = static_cast<double*>(thread_scratch(feature_bytes * range_actions));
             const auto coef_panel = [&](std::int64_t k) {
@@ -181,23 +182,14 @@ void sum_over_blocks(LinearGradient<T>& gradient, const Matrix<T>& out, const Gr
             add(out(f, k), static_cast<double>(sums(f, k)), options.accumulate);
 }
 
-// Of REINFORCE with the weights or, if it is given, of the objective.
 template <class T>
-void linear_gradient(Matrix<const T> features, Matrix<const T> coef, const IndexVector& actions,
-                     const RealVector& weights, const ObjectivePass<T>* objective, const Matrix<T>& out,
-                     const GradientOptions& options) {
-    const StandardFloatEnvironment environment;
-    require_view("features", features);
-    require_num_actions("coef", coef.cols);
-    require_shape("coef", coef, features.cols, coef.cols);
-    require_shape("out", out, coef.rows, coef.cols);
-    require_size("actions", actions, features.rows);
-    if (objective)
-        objective->check(features.rows);
-    else
-        require_size("weights", weights, features.rows);
-    if (is_given(options.where)) require_shape("where", options.where, features.rows, coef.cols);
-    require_in_range("actions", actions, coef.cols, "actions", options.num_threads);
+void linear_gradient(LinearProblem<T> problem, const Matrix<T>& out, const GradientOptions& options) {
+    Matrix<const T>&features = problem.features, &coef = problem.coef;
+    const std::int64_t num_actions = problem.num_actions;
+    require_shape("out", out, coef.rows, num_actions);
+    require_size("actions", problem.actions, features.rows);
+    if (is_given(options.where)) require_shape("where", options.where, features.rows, num_actions);
+    require_in_range("actions", problem.actions, num_actions, "actions", options.num_threads);
     for (Matrix<const T>* m : {&features, &coef})  // no step from where there may be no memory
         if (m->rows == 0 || m->cols == 0) m->row_stride = m->col_stride = 0;
 
@@ -214,14 +206,12 @@ void linear_gradient(Matrix<const T> features, Matrix<const T> coef, const Index
         const bool are_few = coef.rows <= kFeaturePanel && coef.rows * coef.cols <= 4 * kFeaturePanel;
         const std::int64_t row_stride =
             are_few || coef.cols < 4 ? coef.cols : round_up(coef.cols, kFeaturePanel);
-        LinearGradient<T> gradient(features, coef, actions, weights, objective, options, rows_of(kOwnBlock),
-                                   row_stride);
+        LinearGradient<T> gradient(problem, options, rows_of(kOwnBlock), row_stride);
         const std::int64_t per_chunk = std::max(kSmallestLinearChunk, parameters);
         if (are_few) return sum_over_chunks(gradient, ByColumns<T>(gradient), per_chunk, out, options);
         return sum_over_chunks(gradient, ByPanels<T>(gradient), per_chunk, out, options);
     }
-    LinearGradient<T> gradient(features, coef, actions, weights, objective, options, rows_of(kSharedBlock),
-                               round_up(coef.cols, kFeaturePanel));
+    LinearGradient<T> gradient(problem, options, rows_of(kSharedBlock), round_up(coef.cols, kFeaturePanel));
     if (features.rows > kMostRoundings * gradient.block_rows)
         sum_over_blocks<T, double>(gradient, out, options);
     else if (options.may_write_on_error && !options.accumulate)
@@ -230,18 +220,67 @@ void linear_gradient(Matrix<const T> features, Matrix<const T> coef, const Index
         sum_over_blocks<T, T>(gradient, out, options);
 }
 
+template <class T>
+void require_linear(const Matrix<const T>& features, const Matrix<const T>& coef) {
+    require_view("features", features);
+    require_num_actions("coef", coef.cols);
+    require_shape("coef", coef, features.cols, coef.cols);
+}
+
+// The columns of a, then those of b.
+template <class T>
+void join(const Matrix<const T>& a, const Matrix<const T>& b, T* to) {
+    for (std::int64_t i = 0; i < a.rows; ++i) {
+        for (std::int64_t j = 0; j < a.cols; ++j) *to++ = a(i, j);
+        for (std::int64_t j = 0; j < b.cols; ++j) *to++ = b(i, j);
+    }
+}
+
+template <class T>
+void linear_gradient(const Matrix<const T>& features, const Matrix<const T>& coef, const IndexVector& actions,
+                     const RealVector& weights, const Matrix<T>& out, const GradientOptions& options) {
+    const StandardFloatEnvironment environment;
+    require_linear(features, coef);
+    require_size("weights", weights, features.rows);
+    linear_gradient<T>({features, coef, actions, weights}, out, options);
+}
+
+template <class T>
+void linear_gradient(const Matrix<const T>& features, const Matrix<const T>& coef, const IndexVector& actions,
+                     const Objective& objective, const Matrix<T>& out, ObjectiveResults<T>& results,
+                     const ObjectiveOptions<T>& options) {
+    const StandardFloatEnvironment environment;
+    const ObjectivePass<T> pass(objective, results);
+    const TermPass<T> terms(options, results.term);
+    require_linear(features, coef);
+    pass.check(features.rows);
+    terms.check(features.rows);
+    const Matrix<const T>& reference = options.reference_coef;
+    const bool has_reference = terms.is_divergence() && is_given(reference);
+    if (has_reference)
+        require_shape("reference_coef", reference, coef.rows, coef.cols);
+    else if (terms.has_matrix())
+        require_shape("term_matrix", options.term_matrix, features.rows, coef.cols);
+    const Array<T> joined(has_reference ? 2 * coef.rows * coef.cols : 0);
+    LinearProblem<T> problem{features, coef, actions, {}, &pass, &terms};
+    if (has_reference) {
+        join(coef, reference, joined.data());
+        problem.coef = {joined.data(), coef.rows, 2 * coef.cols};
+    }
+    linear_gradient(problem, out, gradient_options(options));
+}
+
 }  // namespace
 
 #define SCOREFN_DEFINE(T)                                                                         \
     void linear_gradient(Matrix<const T> features, Matrix<const T> coef, IndexVector actions,     \
                          RealVector weights, Matrix<T> out, const GradientOptions& options) {     \
-        linear_gradient<T>(features, coef, actions, weights, nullptr, out, options);              \
+        linear_gradient<T>(features, coef, actions, weights, out, options);                       \
     }                                                                                             \
     void linear_gradient(Matrix<const T> features, Matrix<const T> coef, IndexVector actions,     \
                          const Objective& objective, Matrix<T> out, ObjectiveResults<T>& results, \
-                         const GradientOptions& options) {                                        \
-        const ObjectivePass<T> pass(objective, results);                                          \
-        linear_gradient<T>(features, coef, actions, {}, &pass, out, options);                     \
+                         const ObjectiveOptions<T>& options) {                                    \
+        linear_gradient<T>(features, coef, actions, objective, out, results, options);            \
     }
 SCOREFN_DEFINE(float)
 SCOREFN_DEFINE(double)

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "policies/objective_pass.hpp"
+#include "policies/term_pass.hpp"
 #include "policies/statistics.hpp"
 #include "runtime/memory.hpp"
 
@@ -40,30 +41,42 @@ struct LinearBlock {
           objective(rows * kMostTerms) {}
 };
 
+// The samples and what is asked of them: REINFORCE with the weights or, if it is given, the objective with its terms.
+template <class T>
+struct LinearProblem {
+    Matrix<const T> features, coef;
+    IndexVector actions;
+    RealVector weights{};
+    const ObjectivePass<T>* objective = nullptr;
+    const TermPass<T>* terms = nullptr;
+    std::int64_t num_actions = coef.cols;  // after which coef may have the columns of a reference
+
+    bool has_reference_coef() const { return coef.cols > num_actions; }
+};
+
 template <class T>
 class LinearGradient {
 public:
     const std::int64_t num_samples, num_features, num_actions;
+    const std::int64_t
+        num_logits;  // as many as actions or, with those of a reference behind them, twice that
     const std::int64_t feature_panels, row_stride;  // of logits
     const std::int64_t block_rows;
     const Kernels<T>& kernel = kernels().of<T>();
 
-    LinearGradient(const Matrix<const T>& features, const Matrix<const T>& coef, const IndexVector& actions,
-                   const RealVector& weights, const ObjectivePass<T>* objective,
-                   const GradientOptions& options, std::int64_t block_rows, std::int64_t row_stride)
-        : num_samples(features.rows),
-          num_features(coef.rows),
-          num_actions(coef.cols),
-          feature_panels((coef.rows + kFeaturePanel - 1) / kFeaturePanel),
+    LinearGradient(const LinearProblem<T>& problem, const GradientOptions& options, std::int64_t block_rows,
+                   std::int64_t row_stride)
+        : num_samples(problem.features.rows),
+          num_features(problem.coef.rows),
+          num_actions(problem.num_actions),
+          num_logits(problem.coef.cols),
+          feature_panels((problem.coef.rows + kFeaturePanel - 1) / kFeaturePanel),
           row_stride(row_stride),
           block_rows(block_rows),
-          features_(features),
-          coef_(coef),
-          actions_(actions),
-          weights_(weights),
-          objective_(objective),
+          problem_(problem),
           options_(options) {
-        if (has_statistics()) scale_ = statistics_scale(weights, options.entropy_coef, options.num_threads);
+        if (has_statistics())
+            scale_ = statistics_scale(problem.weights, options.entropy_coef, options.num_threads);
     }
 
     bool has_statistics() const { return options_.statistics != nullptr; }
@@ -76,8 +89,8 @@ public:
     void load_samples(LinearBlock<T>& block, std::int64_t first, std::int64_t end) {
         block.first = first;
         block.rows = std::min(block_rows, end - first);
-        if (!objective_) load(weights_, first, block.rows, block.weight.data());
-        if (!kernels().load_indices(actions_, first, block.rows, num_actions, block.action.data())) {
+        if (!problem_.objective) load(problem_.weights, first, block.rows, block.weight.data());
+        if (!kernels().load_indices(problem_.actions, first, block.rows, num_actions, block.action.data())) {
             actions_changed_ = true;
             std::fill_n(block.action.data(), block.rows, 0);
         }
@@ -85,13 +98,13 @@ public:
 
     void load_feature_panels(LinearBlock<T>& block) const {
         for (std::int64_t s = 0; s < feature_panels; ++s)
-            widen(features_, block.first, block.rows, s * kFeaturePanel, kFeaturePanel,
+            widen(problem_.features, block.first, block.rows, s * kFeaturePanel, kFeaturePanel,
                   block.x.data() + s * feature_panel_size(), kFeaturePanel);
     }
 
     // The panel of coef that starts with this action.
     void load_coef_panel(std::int64_t action, double* coef_panel) const {
-        widen(coef_, 0, num_features, action, kernel.linear_coef_panel_width, coef_panel,
+        widen(problem_.coef, 0, num_features, action, kernel.linear_coef_panel_width, coef_panel,
               kernel.linear_coef_panel_width);
     }
 
@@ -100,27 +113,29 @@ public:
                   const double* coef_panel) const {
         const std::int64_t next = block.first + begin + block_rows;
         const bool is_ahead = action == 0 && next + end - begin <= num_samples &&
-                              features_.row_stride == num_features && features_.col_stride == 1;
+                              problem_.features.row_stride == num_features &&
+                              problem_.features.col_stride == 1;
         kernel.linear_logits(block.x.data() + begin * kFeaturePanel, feature_panel_size(), end - begin,
                              num_features, coef_panel,
-                             std::min(kernel.linear_coef_panel_width, num_actions - action),
+                             std::min(kernel.linear_coef_panel_width, num_logits - action),
                              block.logits.data() + begin * row_stride + action, row_stride,
-                             is_ahead ? features_.data + next * num_features : nullptr);
+                             is_ahead ? problem_.features.data + next * num_features : nullptr);
     }
 
     // The features in columns, x[f][sample], and the logits from them and coef as doubles.
     void load_columns(LinearBlock<T>& block) const {
         block.in_columns = true;
-        kernel.linear_columns(features_.data + block.first * features_.row_stride, features_.row_stride,
-                              features_.col_stride, block.rows, num_features, block.x.data(), block_rows);
+        kernel.linear_columns(problem_.features.data + block.first * problem_.features.row_stride,
+                              problem_.features.row_stride, problem_.features.col_stride, block.rows,
+                              num_features, block.x.data(), block_rows);
     }
     void load_coef(double* coef) const {
         for (std::int64_t f = 0; f < num_features; ++f)
-            for (std::int64_t k = 0; k < num_actions; ++k) *coef++ = static_cast<double>(coef_(f, k));
+            for (std::int64_t k = 0; k < num_logits; ++k) *coef++ = static_cast<double>(problem_.coef(f, k));
     }
     void multiply_columns(const LinearBlock<T>& block, const double* coef) const {
         kernel.linear_logits_of_columns(block.x.data(), block_rows, block.rows, num_features, coef,
-                                        num_actions, block.logits.data());
+                                        num_logits, block.logits.data());
     }
 
     // g in the place of the logits of the block's rows begin .. end - 1.
@@ -133,21 +148,20 @@ public:
             rows.where_col_stride = where.col_stride;
         }
         const OutRows<T> out{logits, num_actions, row_stride, 1};
-        GradientRows<T> given{{block.action.data() + begin, end - begin}, options_.entropy_coef, {}, {}};
         void* const scratch = thread_scratch(scratch_bytes(num_actions));
-        const std::int64_t bad = objective_ ? score_by_objective(block, begin, rows, given, out, scratch)
-                                            : score_by_weights(block, begin, rows, given, out, scratch);
+        const std::int64_t bad = problem_.objective ? score_by_objective(block, begin, rows, out, scratch)
+                                                    : score_by_weights(block, begin, rows, out, scratch);
         if (bad >= 0) lower(first_bad_, block.first + begin + bad);
         if (has_statistics()) measure_rows(block, begin, end);
     }
 
     // Adds the sums of the objective over a block whose rows have been scored, in order.
     void add_objective(const LinearBlock<T>& block, double* totals) const {
-        for (std::int64_t i = 0; objective_ && i < block.rows * kMostTerms; ++i)
+        for (std::int64_t i = 0; problem_.objective && i < block.rows * kMostTerms; ++i)
             totals[i % kMostTerms] += block.objective[i];
     }
     void set_objective(const double* totals) const {
-        if (objective_) objective_->set_sums(totals);
+        if (problem_.objective) problem_.objective->set_sums(totals);
     }
 
     // Adds those of a block whose rows have been scored, in order.
@@ -160,7 +174,7 @@ public:
     }
     void set_statistics(const double* totals) const {
         if (!has_statistics()) return;
-        if (first_impossible_ < num_samples) throw_impossible_action(actions_, first_impossible_);
+        if (first_impossible_ < num_samples) throw_impossible_action(problem_.actions, first_impossible_);
         *options_.statistics = to_statistics(totals, scale_);
     }
 
@@ -180,7 +194,7 @@ public:
 
     void accumulate_columns(const LinearBlock<T>& block, double* g, double* sums,
                             std::int64_t sums_stride) const {
-        kernel.linear_columns(block.logits.data(), num_actions, 1, block.rows, num_actions, g, block_rows);
+        kernel.linear_columns(block.logits.data(), row_stride, 1, block.rows, num_actions, g, block_rows);
         kernel.linear_accumulate_columns(block.x.data(), g, block_rows, block.rows, num_features, num_actions,
                                          sums, sums_stride);
     }
@@ -192,7 +206,8 @@ public:
 
 private:
     std::int64_t score_by_weights(LinearBlock<T>& block, std::int64_t begin, const LogitRows<T>& rows,
-                                  GradientRows<T>& given, const OutRows<T>& out, void* scratch) {
+                                  const OutRows<T>& out, void* scratch) {
+        GradientRows<T> given{{block.action.data() + begin, rows.rows}, options_.entropy_coef, {}, {}};
         // A weight of 0 contributes 0 even where a feature is not finite. Then no logit is.
         const T* const weight = block.weight.data() + begin;
         int zeros = 0;
@@ -207,22 +222,40 @@ private:
         return kernel.weighted_log_prob_gradient(rows, &weights, given, out, false, scratch);
     }
     std::int64_t score_by_objective(LinearBlock<T>& block, std::int64_t begin, const LogitRows<T>& rows,
-                                    GradientRows<T>& given, const OutRows<T>& out, void* scratch) {
+                                    const OutRows<T>& out, void* scratch) {
+        const ObjectivePass<T>& objective = *problem_.objective;
         bool all_finite = true;
         for (std::int64_t r = 0; r < rows.rows; ++r) all_finite = all_finite && is_finite(rows, r);
-        ObjectiveContext<T> context = objective_->context(block.first + begin);
-        given.log_prob = objective_->log_prob(block.first + begin);
-        given.entropy = objective_->entropy(block.first + begin);
         double* const sums = block.objective.data() + begin * kMostTerms;
         std::fill_n(sums, rows.rows * kMostTerms, 0.0);
-        given.objective = sums;
-        const std::int64_t bad =
-            kernel.objective_gradient(rows, objective_->row_objective(context), given, out, false, scratch);
-        objective_->add_sums(context, sums);
+        const std::int64_t bad = problem_.terms->run(
+            rows, rows_of_reference(block, begin, rows), block.first + begin, sums, scratch,
+            [&](const LogitRows<T>& piece, std::int64_t first, const RowTerms<T>* terms) {
+            const std::int64_t r = first - block.first;
+            const GradientRows<T> given = {{block.action.data() + r, piece.rows},
+                                           options_.entropy_coef,
+                                           objective.log_prob(first),
+                                           objective.entropy(first),
+                                           sums,
+                                           terms};
+            const OutRows<T> to{out.data + (r - begin) * out.row_stride, out.cols, out.row_stride, 1};
+            ObjectiveContext<T> context = objective.context(first);
+            const std::int64_t stopped_at =
+                kernel.objective_gradient(piece, objective.row_objective(context), given, to, false, scratch);
+            objective.add_sums(context, sums);
+            return stopped_at;
+        });
         // A derivative of 0 contributes 0 even where a feature is not finite: the row's gradient is 0, not NaN.
         for (std::int64_t r = 0; r < rows.rows && !all_finite; ++r)
             if (out.data[r * out.row_stride] == 0) clear_features_that_are_not_finite(block, begin + r);
         return bad;
+    }
+    // The matrix of the terms, or the logits that the columns of a reference made of the features.
+    LogitRows<T> rows_of_reference(const LinearBlock<T>& block, std::int64_t begin, LogitRows<T> rows) const {
+        if (!problem_.has_reference_coef())
+            return problem_.terms->matrix_rows(block.first + begin, rows.rows);
+        rows.data += num_actions;
+        return rows;
     }
     static bool is_finite(const LogitRows<T>& rows, std::int64_t r) {
         const T logit = rows.data[r * rows.row_stride];
@@ -269,11 +302,7 @@ private:
                 to[i * to_stride + j] = static_cast<double>(from[i * x.row_stride + j * x.col_stride]);
     }
 
-    const Matrix<const T>& features_;
-    const Matrix<const T>& coef_;
-    const IndexVector& actions_;
-    const RealVector& weights_;
-    const ObjectivePass<T>* const objective_;  // null: REINFORCE, with the weights
+    const LinearProblem<T>& problem_;
     const GradientOptions& options_;
     std::atomic<std::int64_t> first_bad_{num_samples};
     std::atomic<std::int64_t> first_impossible_{num_samples};

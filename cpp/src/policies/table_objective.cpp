@@ -6,6 +6,7 @@
 #include <scorefn/objectives.hpp>
 
 #include "policies/objective_pass.hpp"
+#include "policies/table_terms.hpp"
 #include "runtime/memory.hpp"
 
 namespace scorefn {
@@ -123,12 +124,30 @@ private:
 };
 
 template <class T>
+void add_terms(const Matrix<const T>& table, const IndexVector& states, const ObjectiveOptions<T>& options,
+               const Matrix<T>& out, ObjectiveResults<T>& results) {
+    TableTerms<T> terms(table, states, options);
+    results.sums[0] += terms.add_to(out);
+    if (!results.term.data) return;
+    for_each_task(states.size, 1, options.num_threads, [&](std::int64_t first, std::int64_t count) {
+        std::int64_t state[tuning::kMostRowsPerTask];
+        if (!kernels().load_indices(states, first, count, table.rows, state)) return false;
+        for (std::int64_t i = 0; i < count; ++i) results.term[first + i] = terms.value(state[i]);
+        return true;
+    });
+}
+
+template <class T>
 void tabular_gradient(const Matrix<const T>& table, const IndexVector& states, const IndexVector& actions,
                       const Objective& objective, const Matrix<T>& out, ObjectiveResults<T>& results,
-                      const GradientOptions& options) {
+                      const ObjectiveOptions<T>& with_terms) {
     const StandardFloatEnvironment environment;
+    const GradientOptions options = gradient_options(with_terms);
     const ObjectivePass<T> pass(objective, results);
+    const TermPass<T> terms(with_terms, results.term);
     require_logits("table", table, options.where);
+    if (terms.has_matrix()) require_shape("term_matrix", with_terms.term_matrix, table.rows, table.cols);
+    terms.check(states.size);
     require_view("states", states);
     require_size("actions", actions, states.size);
     pass.check(states.size);
@@ -143,6 +162,7 @@ void tabular_gradient(const Matrix<const T>& table, const IndexVector& states, c
     samples.throw_if_bad();
     scorefn::tabular_gradient(table, states, actions, samples.weights(), out, options);
     pass.set_sums(sums.total(options.num_threads));
+    if (terms.is_given()) add_terms(table, states, with_terms, out, results);
 }
 
 }  // namespace
@@ -150,7 +170,7 @@ void tabular_gradient(const Matrix<const T>& table, const IndexVector& states, c
 #define SCOREFN_DEFINE(T)                                                                          \
     void tabular_gradient(Matrix<const T> table, IndexVector states, IndexVector actions,          \
                           const Objective& objective, Matrix<T> out, ObjectiveResults<T>& results, \
-                          const GradientOptions& options) {                                        \
+                          const ObjectiveOptions<T>& options) {                                    \
         tabular_gradient<T>(table, states, actions, objective, out, results, options);             \
     }
 SCOREFN_DEFINE(float)

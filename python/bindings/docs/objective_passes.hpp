@@ -35,6 +35,8 @@ Examples
     "\nReturns\n-------\n"                                                                   \
     "gradient, log_prob, entropy : arrays\n"                                                 \
     "    The gradient is a sum over the samples; the others have one number per sample.\n"   \
+    "term : array or None\n"                                                                 \
+    "    The term's divergence or expected value of each sample.\n"                          \
     "rows, sums : tuple of arrays, tuple of float\n"                                         \
     "    In the order of the declaration. The first sum has the entropy bonus.\n"            \
     "\nRaises\n------\n"                                                                     \
@@ -42,11 +44,15 @@ Examples
     "    As `scorefn.clipped_surrogate`.\n"
 
 #define SCOREFN_DOC_PASS_OPTIONS                                 \
-    "entropy_coef : float\n    Weight of the entropies.\n"       \
+    "entropy_coef : float or array\n    Weight of the entropies, or of each.\n" \
+    "term : tuple, optional\n"                                    \
+    "    A term over all actions: its kind, \"reverse_kl\", \"forward_kl\" or \"expected_value\"; its coefficient, a\n" \
+    "    float or an array; its matrix, shaped like the logits or the table; and whether that is instead the parameters\n" \
+    "    of a policy of the same kind.\n" \
     "where : bool array, optional\n    Allowed actions (True).\n"
 
 inline constexpr const char* rows_pass =
-    R"(objective_of_logits(objective, logits, actions, numbers, options, *, entropy_coef=0.0, where=None)
+    R"(objective_of_logits(objective, logits, actions, numbers, options, *, entropy_coef=0.0, term=None, where=None)
 --
 
 One pass of an objective over rows of logits.
@@ -66,7 +72,7 @@ array([[ 1., -1.]])
 )";
 
 inline constexpr const char* table_pass =
-    R"(objective_of_table(objective, table, states, actions, numbers, options, *, entropy_coef=0.0, where=None)
+    R"(objective_of_table(objective, table, states, actions, numbers, options, *, entropy_coef=0.0, term=None, where=None)
 --
 
 The same with respect to a table of logits.
@@ -89,7 +95,7 @@ array([[ 0.,  0.],
 )";
 
 inline constexpr const char* linear_pass =
-    R"(objective_of_features(objective, features, coef, actions, numbers, options, *, entropy_coef=0.0, where=None)
+    R"(objective_of_features(objective, features, coef, actions, numbers, options, *, entropy_coef=0.0, term=None, where=None)
 --
 
 The same with respect to the coefficients of a linear policy.

@@ -16,6 +16,7 @@ from ..objectives import (
     WeightedLogProbStep,
 )
 from . import rows
+from .terms import entropy_bonus, expected_value, forward_kl, reverse_kl
 
 Float64 = NDArray[np.float64]
 
@@ -74,21 +75,33 @@ def objective_gradient(
     actions: ArrayLike,
     *,
     where: ArrayLike | None = None,
+    reference: ArrayLike | None = None,
+    action_values: ArrayLike | None = None,
     **numbers: ArrayLike,
 ) -> Any:
-    """The step of a declared objective on rows of logits, by its formula."""
+    """The step of a declared objective on rows of logits, by its formula and those of its terms."""
     z = rows.allowed(logits, where)
     a = rows.check_actions(actions, z)
     log_p, h = rows.log_prob(z, a), rows.entropy(z)
-    declared, entropy_coef = objective.declaration, objective.entropy_coef
+    declared = objective.declaration
     reads = {n: check_real(n, x, shape=z.shape[:-1]) for n, x in numbers.items()}
     options = {option.name: getattr(objective, option.name) for option in declared.options}
     with np.errstate(invalid="ignore", over="ignore"):
         terms = FORMULAS[declared.name](log_p, **reads, **options)
-        gradient = rows.row_gradients(z, a, terms.derivative, entropy_coef)
-        value = float(terms.value.sum() + _entropy_bonus(h, entropy_coef))
+        value = terms.value
+        gradient = rows.row_gradients(z, a, terms.derivative, 0.0)
+        bonus, bonus_gradient = entropy_bonus(z, objective.entropy_coef)
+        value, gradient = value + bonus, gradient + bonus_gradient
+        results: dict[str, Float64] = {}
+        if reference is not None:
+            kl = reverse_kl if objective.kl_direction == "reverse" else forward_kl
+            results["kl_divergence"], of_term, add = kl(z, reference, objective.kl_coef)
+        elif action_values is not None:
+            results["expected_value"], of_term, add = expected_value(z, action_values)
+        if results:
+            value, gradient = value + of_term, gradient + add
     means = (_mean(x) for x in terms.means)
-    return objective.step(value, gradient, log_p, h, *terms.writes, *means)
+    return objective.step(float(value.sum()), gradient, log_p, h, *terms.writes, *means, **results)
 
 
 def policy_gradient(
@@ -126,11 +139,6 @@ def clipped_surrogate(
         where=where,
     )
     return step
-
-
-def _entropy_bonus(h: Float64, entropy_coef: float) -> float:
-    """A coefficient of 0 adds 0, even to the entropy of a row of NaN."""
-    return 0.0 if entropy_coef == 0.0 else float(entropy_coef * h.sum())
 
 
 def _mean(x: Float64) -> float:

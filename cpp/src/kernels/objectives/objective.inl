@@ -10,6 +10,7 @@ namespace {
 // An objective that the row pass calls by pointer, once per tile.
 template <class T>
 struct CalledObjective {
+    static constexpr bool may_have_terms = true;
     const RowObjective<T>& objective;
 
     SCOREFN_INLINE Lanes<T> coefficients(const Tile<T>& rows, Lanes<T> log_prob) const {

@@ -10,6 +10,7 @@ namespace {
 // log-probabilities nor entropies.
 template <class T>
 struct KnownWeights {
+    static constexpr bool may_have_terms = false;
     const RealVector* weights;  // null: all are 1
     double* total;
     SumOfRows<T> objective;

@@ -1,0 +1,117 @@
+// The terms of an objective over all actions, on a table: their coefficients are summed by state, then each visited state adds
+// to the gradient once.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "policies/term_pass.hpp"
+
+namespace scorefn {
+
+template <class T>
+class TableTerms {
+public:
+    // `states` have been checked.
+    TableTerms(const Matrix<const T>& table, const IndexVector& states, const ObjectiveOptions<T>& options)
+        : table_(table),
+          options_(options),
+          chunks_(std::clamp<std::int64_t>(states.size / table.rows, 1, 16)),
+          sums_(chunks_ * num_sums()),
+          values_(table.rows) {
+        sum_coefficients(states);
+    }
+
+    // Adds to the gradient, and returns what the terms add to the objective.
+    double add_to(const Matrix<T>& gradient) {
+        const double *const entropy_coefs = sums_.data(), *const term_coefs = entropy_coefs + table_.rows,
+                            *const visits = term_coefs + table_.rows;
+        ObjectiveOptions<T> of_states = options_;
+        of_states.entropy_coef = RealVector(entropy_coefs, table_.rows);
+        of_states.term_coef = RealVector(term_coefs, table_.rows);
+        const Vector<T> values(values_.data(), table_.rows);
+        const TermPass<T> terms(of_states, values);
+        const std::int64_t per_task = rows_per_task(table_.cols);
+        std::vector<double> objectives(static_cast<std::size_t>(table_.rows / per_task + 1));
+        for_each_task(table_.rows, table_.cols, options_.num_threads,
+                      [&](std::int64_t first, std::int64_t count) {
+            double& objective = objectives[static_cast<std::size_t>(first / per_task)];
+            const std::int64_t end = first + count;
+            for (std::int64_t last; first < end; first = last) {  // runs of states that are visited, or not
+                const bool is_visited = visits[first] != 0;
+                for (last = first + 1; last < end && (visits[last] != 0) == is_visited; ++last) {}
+                if (is_visited) add_states(terms, first, last - first, gradient, objective);
+            }
+            return true;
+        }, scratch_bytes(table_.cols));
+        double sum = 0;
+        for (const double objective : objectives) sum += objective;
+        return sum;
+    }
+    // Of the term, without the coefficient.
+    T value(std::int64_t state) const { return values_[state]; }
+
+private:
+    std::int64_t num_sums() const { return 3 * table_.rows; }
+
+    // Chunks of samples have sums of their own, merged in a fixed tree: no more than there are samples.
+    void sum_coefficients(const IndexVector& states) {
+        const std::int64_t per_chunk = (states.size + chunks_ - 1) / chunks_;
+        parallel_for(chunks_, options_.num_threads, [&](std::int64_t chunk) {
+            constexpr std::int64_t kAtATime = 256;
+            std::int64_t state[kAtATime];
+            double entropy_coef[kAtATime], term_coef[kAtATime];
+            double *const entropy_sums = sums_.data() + chunk * num_sums(),
+                          *const term_sums = entropy_sums + table_.rows,
+                          *const visits = term_sums + table_.rows;
+            const std::int64_t end = std::min(states.size, (chunk + 1) * per_chunk);
+            for (std::int64_t first = chunk * per_chunk; first < end; first += kAtATime) {
+                const std::int64_t count = std::min(kAtATime, end - first);
+                if (!kernels().load_indices(states, first, count, table_.rows, state)) return;
+                // A number for all entropies is the gradient's own.
+                load_numbers(options_.entropy_coef.each.data ? options_.entropy_coef : PerRow(), first, count,
+                             entropy_coef);
+                load_numbers(options_.term_coef, first, count, term_coef);
+                for (std::int64_t i = 0; i < count; ++i) {
+                    entropy_sums[state[i]] += entropy_coef[i];
+                    term_sums[state[i]] += term_coef[i];
+                    visits[state[i]] += 1;
+                }
+            }
+        });
+        merge_tree(sums_.data(), chunks_, num_sums(), options_.num_threads);
+    }
+    static void load_numbers(const PerRow& numbers, std::int64_t first, std::int64_t count, double* out) {
+        if (numbers.each.data)
+            load(numbers.each, first, count, out);
+        else
+            std::fill_n(out, count, numbers.number);
+    }
+
+    // By an objective of log pi(a) that is 0, whatever the action.
+    void add_states(const TermPass<T>& terms, std::int64_t first, std::int64_t count,
+                    const Matrix<T>& gradient, double& objective) const {
+        void* const scratch = thread_scratch(scratch_bytes(table_.cols));
+        const std::int64_t no_action = 0;
+        const RowObjective<T> nothing{[](void*, std::int64_t, int, const T*, T* derivative) {
+            std::fill_n(derivative, 64 / sizeof(T), T(0));
+        }, nullptr};
+        terms.run(logit_rows(table_, options_.where, first, count), terms.matrix_rows(first, count), first,
+                  &objective, scratch,
+                  [&](const LogitRows<T>& rows, std::int64_t at, const RowTerms<T>* of_rows) {
+            const GradientRows<T> given = {
+                IndexVector(&no_action, rows.rows, 0), 0.0, {}, {}, &objective, of_rows};
+            kernels().of<T>().objective_gradient(rows, nothing, given, out_rows(gradient, at), true, scratch);
+            return std::int64_t{-1};
+        });
+    }
+
+    const Matrix<const T>& table_;
+    const ObjectiveOptions<T>& options_;
+    const std::int64_t chunks_;
+    const Zeros<double>
+        sums_;  // of the entropy coefficients, the term's coefficients, and the visits of each state
+    const Zeros<T> values_;
+};
+
+}  // namespace scorefn
