@@ -1,67 +1,25 @@
 #include <cstdio>
 #include <limits>
-#include <scorefn/categorical.hpp>
 #include <scorefn/objectives.hpp>
 
 #include "policies/objective_pass.hpp"
 #include "policies/term_pass.hpp"
-#include "runtime/memory.hpp"
 
 namespace scorefn {
 namespace {
 
 template <class T>
-void require_rows(const ObjectiveRows<T>& out, const Matrix<const T>& logits) {
+void require_rows(const ObjectiveRows<T>& out, const Matrix<const T>& logits, std::int64_t samples) {
     require_shape("gradient", out.gradient, logits.rows, logits.cols);
-    require_size("log_prob", out.log_prob, logits.rows);
+    require_size("log_prob", out.log_prob, samples);
     require_size("entropy", out.entropy, logits.rows);
 }
 
-// run(logits, out, options) with a row for each sample, then the sums of the rows' gradients over their samples.
-template <class T, class Run>
-auto with_repeated_rows(const Matrix<const T>& logits, std::int64_t samples_per_row,
-                        const IndexVector& actions, const ObjectiveRows<T>& out,
-                        const GradientOptions& options, const Run& run) {
-    const std::int64_t cols = logits.cols, samples = logits.rows * samples_per_row;
-    require_logits("logits", logits, options.where);
-    require_shape("gradient", out.gradient, logits.rows, cols);
-    require_size("log_prob", out.log_prob, samples);
-    require_size("actions", actions, samples);
-    check_rows("logits", logits, &actions, options);
-
-    const Array<T> rows(samples * cols), entropies(samples);
-    const unsigned char* const allowed = options.where ? bytes_of(options.where) : nullptr;
-    for (std::int64_t i = 0; i < logits.rows; ++i) {
-        T* const first = rows.data() + i * samples_per_row * cols;
-        for (std::int64_t j = 0; j < cols && samples_per_row > 0; ++j)
-            first[j] = !allowed || allowed[i * options.where.row_stride + j * options.where.col_stride]
-                           ? logits(i, j)
-                           : -std::numeric_limits<T>::infinity();
-        for (std::int64_t s = 1; s < samples_per_row; ++s) std::copy_n(first, cols, first + s * cols);
-    }
-    GradientOptions of_samples = options;
-    of_samples.where = {};
-    of_samples.accumulate = false;
-    of_samples.may_write_on_error = true;
-    const ObjectiveRows<T> of_rows = {
-        Matrix<T>(rows.data(), samples, cols), out.log_prob, {entropies.data(), samples}};
-    const auto result = run(Matrix<const T>(rows.data(), samples, cols), of_rows, of_samples);
-    scorefn::entropy(logits, out.entropy, options);  // not before `run` has checked its arguments
-
-    const Array<double> sums(cols);
-    for (std::int64_t i = 0; i < logits.rows; ++i) {
-        for (std::int64_t j = 0; j < cols; ++j)
-            sums[j] = options.accumulate ? static_cast<double>(out.gradient(i, j)) : 0;
-        const T* gradient = rows.data() + i * samples_per_row * cols;
-        for (std::int64_t s = 0; s < samples_per_row; ++s, gradient += cols)
-            for (std::int64_t j = 0; j < cols; ++j) sums[j] += static_cast<double>(gradient[j]);
-        for (std::int64_t j = 0; j < cols; ++j) {
-            // NaN with one sign and payload, as in every other sum.
-            const T sum = static_cast<T>(sums[j]);
-            out.gradient(i, j) = sum == sum ? sum : std::numeric_limits<T>::quiet_NaN();
-        }
-    }
-    return result;
+template <class T>
+ObjectiveResults<T> results_of(const ObjectiveRows<T>& rows, const Vector<T>& ratio) {
+    ObjectiveResults<T> results;
+    results.log_prob = rows.log_prob, results.entropy = rows.entropy, results.writes[0] = ratio;
+    return results;
 }
 
 template <class T>
@@ -69,10 +27,10 @@ double policy_gradient(const Matrix<const T>& logits, const IndexVector& actions
                        const ObjectiveRows<T>& out, const GradientOptions& options) {
     const StandardFloatEnvironment environment;
     require_logits("logits", logits, options.where);
-    require_rows(out, logits);
+    require_rows(out, logits, logits.rows);
     require_size("weights", weights, logits.rows);
     const Kernels<T>& table = kernels().of<T>();
-    RowSums<1> sums(logits.rows, logits.cols);
+    RowSums<1> sums(logits.rows, rows_per_task(logits.cols));
     run_rows(logits, &actions, options, [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) {
         const RealVector w = from(weights, first);
         const GradientRows<T> of_rows = {from(actions, first), options.entropy_coef,
@@ -88,12 +46,11 @@ template <class T>
 double policy_gradient(const Matrix<const T>& logits, std::int64_t samples_per_row,
                        const IndexVector& actions, const RealVector& weights, const ObjectiveRows<T>& out,
                        const GradientOptions& options) {
-    const StandardFloatEnvironment environment;
-    return with_repeated_rows(
-        logits, samples_per_row, actions, out, options,
-        [&](const Matrix<const T>& rows, const ObjectiveRows<T>& of_rows, const GradientOptions& of_samples) {
-        return policy_gradient(rows, actions, weights, of_rows, of_samples);
-    });
+    require_rows(out, logits, logits.rows * samples_per_row);
+    ObjectiveResults<T> results = results_of(out, {});
+    scorefn::score_gradient(logits, samples_per_row, actions, WeightedLogProb{weights}, out.gradient, results,
+                            objective_options<T>(options));
+    return results.sums[0];
 }
 
 // One objective on rows of logits.
@@ -108,7 +65,7 @@ void row_gradients(const Matrix<const T>& logits, const IndexVector& actions, co
     pass.check(logits.rows);
     term_pass.check(logits.rows);
     if (term_pass.has_matrix()) require_shape("term_matrix", options.term_matrix, logits.rows, logits.cols);
-    RowSums<kMostTerms> sums(logits.rows, logits.cols);
+    RowSums<kMostTerms> sums(logits.rows, rows_per_task(logits.cols));
     run_rows(logits, &actions, options, [&](const LogitRows<T>& task, std::int64_t of_task, void* scratch) {
         double* const sum = sums.of_row(of_task);
         return term_pass.run(task, term_pass.matrix_rows(of_task, task.rows), of_task, sum, scratch,
@@ -130,23 +87,36 @@ void row_gradients(const Matrix<const T>& logits, const IndexVector& actions, co
 }
 
 template <class T>
+ClippedSurrogateSums to_clipped_surrogate_sums(const ObjectiveResults<T>& results, std::int64_t samples) {
+    const double n = samples > 0 ? static_cast<double>(samples) : std::numeric_limits<double>::quiet_NaN();
+    return {results.sums[0], results.sums[1] / n, results.sums[2] / n};
+}
+
+template <class T>
 ClippedSurrogateSums clipped_surrogate(const Matrix<const T>& logits, const IndexVector& actions,
                                        const RealVector& old_log_prob, const RealVector& advantages,
                                        double clip_range, const ObjectiveRows<T>& out, const Vector<T>& ratio,
                                        const GradientOptions& options) {
     const StandardFloatEnvironment environment;
-    ObjectiveResults<T> results;
-    results.log_prob = out.log_prob, results.entropy = out.entropy, results.writes[0] = ratio;
-    ObjectiveOptions<T> with_terms;
-    static_cast<Options&>(with_terms) = options;
-    with_terms.entropy_coef = options.entropy_coef;
-    with_terms.accumulate = options.accumulate;
+    ObjectiveResults<T> results = results_of(out, ratio);
     row_gradients<T>(logits, actions, ClippedSurrogate{old_log_prob, advantages, clip_range}, out.gradient,
-                     results, with_terms);
-    const auto rows = static_cast<double>(logits.rows);
-    constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-    return {results.sums[0], rows > 0 ? results.sums[1] / rows : nan,
-            rows > 0 ? results.sums[2] / rows : nan};
+                     results, objective_options<T>(options));
+    return to_clipped_surrogate_sums(results, logits.rows);
+}
+
+template <class T>
+ClippedSurrogateSums clipped_surrogate(const Matrix<const T>& logits, std::int64_t samples_per_row,
+                                       const IndexVector& actions, const RealVector& old_log_prob,
+                                       const RealVector& advantages, double clip_range,
+                                       const ObjectiveRows<T>& out, const Vector<T>& ratio,
+                                       const GradientOptions& options) {
+    const StandardFloatEnvironment environment;
+    require_rows(out, logits, logits.rows * samples_per_row);
+    ObjectiveResults<T> results = results_of(out, ratio);
+    scorefn::score_gradient(logits, samples_per_row, actions,
+                            ClippedSurrogate{old_log_prob, advantages, clip_range}, out.gradient, results,
+                            objective_options<T>(options));
+    return to_clipped_surrogate_sums(results, logits.rows * samples_per_row);
 }
 
 // A task is as many samples as a task of rows of one logit.
@@ -158,37 +128,21 @@ void derivatives(const Objective& objective, const Vector<const T>& log_prob, co
     require_view("log_prob", log_prob);
     require_size("derivatives", out, log_prob.size);
     pass.check(log_prob.size);
-    constexpr int kLanes = 64 / sizeof(T);
-    RowSums<kMostTerms> sums(log_prob.size, 1);
+    constexpr std::int64_t kAtATime = 256;
+    RowSums<kMostTerms> sums(log_prob.size, rows_per_task(1));
     for_each_task(log_prob.size, 1, num_threads, [&](std::int64_t first, std::int64_t count) {
         ObjectiveContext<T> context = pass.context(first);
-        const RowObjective<T> of_rows = pass.row_objective(context);
-        for (std::int64_t i = 0; i < count; i += kLanes) {
-            alignas(64) T log_probs[kLanes] = {}, w[kLanes];
-            const int rows = static_cast<int>(std::min<std::int64_t>(kLanes, count - i));
-            for (int r = 0; r < rows; ++r) log_probs[r] = log_prob[first + i + r];
-            of_rows.coefficients(&context, i, rows, log_probs, w);
-            for (int r = 0; r < rows; ++r) out[first + i + r] = w[r];
+        alignas(64) T log_probs[kAtATime] = {}, w[kAtATime];
+        for (std::int64_t i = 0; i < count; i += kAtATime) {
+            const std::int64_t rows = std::min(kAtATime, count - i);
+            for (std::int64_t r = 0; r < rows; ++r) log_probs[r] = log_prob[first + i + r];
+            pass.differentiate(context, i, rows, log_probs, w);
+            for (std::int64_t r = 0; r < rows; ++r) out[first + i + r] = w[r];
         }
         pass.add_sums(context, sums.of_row(first));
         return true;
     });
     pass.set_sums(sums.total(num_threads));
-}
-
-template <class T>
-ClippedSurrogateSums clipped_surrogate(const Matrix<const T>& logits, std::int64_t samples_per_row,
-                                       const IndexVector& actions, const RealVector& old_log_prob,
-                                       const RealVector& advantages, double clip_range,
-                                       const ObjectiveRows<T>& out, const Vector<T>& ratio,
-                                       const GradientOptions& options) {
-    const StandardFloatEnvironment environment;
-    return with_repeated_rows(
-        logits, samples_per_row, actions, out, options,
-        [&](const Matrix<const T>& rows, const ObjectiveRows<T>& of_rows, const GradientOptions& of_samples) {
-        return clipped_surrogate(rows, actions, old_log_prob, advantages, clip_range, of_rows, ratio,
-                                 of_samples);
-    });
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ public:
         const GradientOptions options =
             to_gradient_options(entropy_coef, accumulate, where_, num_threads, gradient_);
         gradient_.keep_apart(inputs...);
-        if (options.accumulate) {
+        if (options.accumulate || actions.have_sample_axis()) {
             gradient_.keep_apart(logits);
         } else {
             gradient_.keep_apart_unless_same(logits);

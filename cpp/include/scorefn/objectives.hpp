@@ -22,7 +22,7 @@ double policy_gradient(Matrix<const double> logits, IndexVector actions, RealVec
                        ObjectiveRows<double> out, const GradientOptions& options = {});
 
 // The same where row i has the samples i * samples_per_row, ..., (i + 1) * samples_per_row - 1. Each sample adds its entropy
-// and has a log_prob; each row has a gradient and an entropy. Takes memory for the logits of all samples.
+// and has a log_prob; each row has a gradient, which must not be the logits themselves, and an entropy.
 double policy_gradient(Matrix<const float> logits, std::int64_t samples_per_row, IndexVector actions,
                        RealVector weights, ObjectiveRows<float> out, const GradientOptions& options = {});
 double policy_gradient(Matrix<const double> logits, std::int64_t samples_per_row, IndexVector actions,
@@ -104,6 +104,16 @@ void score_gradient(Matrix<const float> logits, IndexVector actions, const Objec
                     const ObjectiveOptions<float>& options = {});
 void score_gradient(Matrix<const double> logits, IndexVector actions, const Objective& objective,
                     Matrix<double> out, ObjectiveResults<double>& results,
+                    const ObjectiveOptions<double>& options = {});
+
+// The same where row i has the samples i * samples_per_row, ..., (i + 1) * samples_per_row - 1. Each row of logits has one of
+// `out`, which must not be the logits themselves, of the term's matrix, of `entropy` and of `term`; the other numbers are per
+// sample.
+void score_gradient(Matrix<const float> logits, std::int64_t samples_per_row, IndexVector actions,
+                    const Objective& objective, Matrix<float> out, ObjectiveResults<float>& results,
+                    const ObjectiveOptions<float>& options = {});
+void score_gradient(Matrix<const double> logits, std::int64_t samples_per_row, IndexVector actions,
+                    const Objective& objective, Matrix<double> out, ObjectiveResults<double>& results,
                     const ObjectiveOptions<double>& options = {});
 
 // The same with respect to the table, where sample i has the logits table[states[i], :]. The mask is shaped like the table.

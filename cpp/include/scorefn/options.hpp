@@ -37,7 +37,7 @@ struct GradientOptions : Options {
     double entropy_coef = 0.0;
     // out += gradient instead of out = gradient.
     bool accumulate = false;
-    // Filled by the gradients that sum over samples, unless null. They then throw BadValue for an action of probability 0
+    // Filled by the gradients of given weights that sum over samples, unless null. They then throw BadValue for an action of probability 0
     // whose weight is not 0, and `out` is written.
     GradientStatistics* statistics = nullptr;
 };

@@ -12,14 +12,13 @@ namespace scorefn {
 template <int Count>
 class RowSums {
 public:
-    RowSums(std::int64_t rows, std::int64_t cols)
-        : rows_per_task_(rows_per_task(cols)),
-          tasks_((rows + rows_per_task_ - 1) / rows_per_task_),
+    RowSums(std::int64_t rows, std::int64_t rows_per_task)
+        : rows_per_task_(rows_per_task),
+          tasks_(std::max<std::int64_t>(1, (rows + rows_per_task - 1) / rows_per_task)),
           sums_(static_cast<std::size_t>(tasks_ * Count)) {}
 
     double* of_row(std::int64_t row) { return sums_.data() + row / rows_per_task_ * Count; }
     const double* total(int num_threads) {
-        if (tasks_ == 0) sums_.resize(Count);
         merge_tree(sums_.data(), tasks_, Count, num_threads);
         return sums_.data();
     }
@@ -77,6 +76,15 @@ public:
         return context;
     }
     RowObjective<T> row_objective(ObjectiveContext<T>& context) const { return {coefficients_, &context}; }
+    // The derivatives with respect to log_prob[i] of the samples first .. first + count - 1 of the context. Both arrays have
+    // room for whole tiles.
+    void differentiate(ObjectiveContext<T>& context, std::int64_t first, std::int64_t count,
+                       const T* log_prob, T* derivative) const {
+        constexpr std::int64_t kLanes = 64 / sizeof(T);
+        for (std::int64_t i = 0; i < count; i += kLanes)
+            coefficients_(&context, first + i, static_cast<int>(std::min(kLanes, count - i)), log_prob + i,
+                          derivative + i);
+    }
     Vector<T> log_prob(std::int64_t first) const { return from(results_.log_prob, first); }
     Vector<T> entropy(std::int64_t first) const { return from(results_.entropy, first); }
 

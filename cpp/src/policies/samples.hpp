@@ -11,59 +11,58 @@
 
 namespace scorefn {
 
-// The samples, loaded a few at a time.
-class Samples {
+// The states and actions of samples, loaded a few at a time.
+class SampleIndices {
 public:
-    const std::int64_t size;
+    static constexpr std::int64_t kAtATime = 256;
+    const std::int64_t size, num_states, num_actions;
 
     // `states` null: sample i is of state i / samples_per_state.
-    Samples(const IndexVector* states, std::int64_t samples_per_state, const IndexVector& actions,
-            const RealVector& weights, std::int64_t num_states, std::int64_t num_actions)
+    SampleIndices(const IndexVector* states, std::int64_t samples_per_state, const IndexVector& actions,
+                  std::int64_t num_states, std::int64_t num_actions)
         : size(actions.size),
+          num_states(num_states),
+          num_actions(num_actions),
           states_(states),
           samples_per_state_(samples_per_state),
-          actions_(actions),
-          weights_(weights),
-          num_states_(num_states),
-          num_actions_(num_actions) {}
+          actions_(actions) {}
 
-    // visit(state, action, weight) for those of first .. end - 1 that there are; false, and no more visits, if one is
-    // out of range.
+    // visit(i, state, action) for the samples first + i of those first .. first + count - 1, at most kAtATime; false, and no
+    // more visits, if one is out of range.
     template <class Visit>
-    bool for_each(std::int64_t first, std::int64_t end, Visit visit) const {
-        constexpr std::int64_t kAtATime = 256;
+    bool for_each(std::int64_t first, std::int64_t count, Visit visit) const {
         std::int64_t state_buffer[kAtATime], action_buffer[kAtATime];
-        double weight[kAtATime];
-        const auto num_states = static_cast<std::uint64_t>(num_states_);
-        const auto num_actions = static_cast<std::uint64_t>(num_actions_);
-        for (end = std::min(end, size); first < end; first += kAtATime) {
-            const std::int64_t count = std::min(kAtATime, end - first);
-            const volatile std::int64_t* const states = states_
-                                                            ? integers(*states_, first, count, state_buffer)
-                                                            : counted(first, count, state_buffer);
-            const volatile std::int64_t* const actions = integers(actions_, first, count, action_buffer);
-            load(weights_, first, count, weight);
-            for (std::int64_t i = 0; i < count; ++i) {
-                const std::int64_t state = states[i],
-                                   action = actions[i];  // loaded once, then tested and used
-                if (static_cast<std::uint64_t>(state) >= num_states ||
-                    static_cast<std::uint64_t>(action) >= num_actions)
-                    return false;
-                visit(state, action, weight[i]);
-            }
+        const auto most_states = static_cast<std::uint64_t>(num_states);
+        const auto most_actions = static_cast<std::uint64_t>(num_actions);
+        const volatile std::int64_t* const states =
+            states_ ? integers(*states_, first, count, state_buffer) : counted(first, count, state_buffer);
+        const volatile std::int64_t* const actions = integers(actions_, first, count, action_buffer);
+        for (std::int64_t i = 0; i < count; ++i) {
+            if (i % 8 == 0) fetch_ahead(states + i), fetch_ahead(actions + i);
+            const std::int64_t state = states[i], action = actions[i];  // loaded once, then tested and used
+            if (static_cast<std::uint64_t>(state) >= most_states ||
+                static_cast<std::uint64_t>(action) >= most_actions)
+                return false;
+            visit(i, state, action);
         }
         return true;
     }
 
-    [[noreturn]] void throw_impossible(std::int64_t i) const { throw_impossible_action(actions_, i); }
+    void require_in_range(int num_threads) const {
+        if (states_) scorefn::require_in_range("states", *states_, num_states, "states", num_threads);
+        scorefn::require_in_range("actions", actions_, num_actions, "actions", num_threads);
+    }
     [[noreturn]] void throw_out_of_range(int num_threads) const {
-        if (states_) require_in_range("states", *states_, num_states_, "states", num_threads);
-        require_in_range("actions", actions_, num_actions_, "actions", num_threads);
+        require_in_range(num_threads);
         throw std::runtime_error("states or actions were changed during the call");
     }
+    [[noreturn]] void throw_impossible(std::int64_t i) const { throw_impossible_action(actions_, i); }
 
 private:
-    // Those first .. first + count - 1, where they lie if they are plain int64, else in the buffer.
+    static void fetch_ahead(const volatile std::int64_t* x) {
+        __builtin_prefetch(const_cast<const std::int64_t*>(x) + 4 * kAtATime);
+    }
+    // Where they lie if they are plain int64, else in the buffer.
     static const volatile std::int64_t* integers(const IndexVector& v, std::int64_t first, std::int64_t count,
                                                  std::int64_t* buffer) {
         if (v.type == IntegerType::i64 && v.stride == 1)
@@ -71,7 +70,6 @@ private:
         kernels().load_indices(v, first, count, 0, buffer);
         return buffer;
     }
-
     const std::int64_t* counted(std::int64_t first, std::int64_t count, std::int64_t* buffer) const {
         std::int64_t state = first / samples_per_state_, left = (state + 1) * samples_per_state_ - first;
         for (std::int64_t i = 0; i < count; ++state, left = samples_per_state_) {
@@ -85,8 +83,35 @@ private:
     const IndexVector* states_;
     const std::int64_t samples_per_state_;
     const IndexVector& actions_;
+};
+
+// Samples with weights that the caller gives.
+class WeightedSamples {
+public:
+    const SampleIndices& indices;
+
+    WeightedSamples(const SampleIndices& indices, const RealVector& weights)
+        : indices(indices), weights_(weights) {}
+
+    // visit(state, action, weight) for those of first .. end - 1 that there are; false, and no more visits, if one is
+    // out of range.
+    template <class Visit>
+    bool for_each(std::int64_t first, std::int64_t end, Visit visit) const {
+        constexpr std::int64_t kAtATime = SampleIndices::kAtATime;
+        double weight[kAtATime];
+        for (end = std::min(end, indices.size); first < end; first += kAtATime) {
+            const std::int64_t count = std::min(kAtATime, end - first);
+            load(weights_, first, count, weight);
+            if (!indices.for_each(first, count, [&](std::int64_t i, std::int64_t state, std::int64_t action) {
+                visit(state, action, weight[i]);
+            }))
+                return false;
+        }
+        return true;
+    }
+
+private:
     const RealVector& weights_;
-    const std::int64_t num_states_, num_actions_;
 };
 
 }  // namespace scorefn

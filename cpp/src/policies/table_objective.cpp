@@ -1,28 +1,30 @@
-// An objective on a table: one softmax for each state, log pi of each sample from them, then the sums of REINFORCE with the
-// derivatives as weights. Cost: samples + states * actions.
+// An objective on samples that share rows of logits: one softmax for each row, log pi of each sample from them, then the sums
+// of REINFORCE with the derivatives as weights. Cost: samples + states * actions.
 
 #include <algorithm>
 #include <atomic>
 #include <scorefn/objectives.hpp>
 
 #include "policies/objective_pass.hpp"
+#include "policies/table_rows.hpp"
 #include "policies/table_terms.hpp"
-#include "runtime/memory.hpp"
 
 namespace scorefn {
 namespace {
 
-// log pi(. | s) and H(pi(. | s)) of every state that has an allowed action.
+// log pi(. | s) and, if it is wanted, H(pi(. | s)) of every state that has an allowed action.
 template <class T>
 class StateDistributions {
 public:
-    StateDistributions(const Matrix<const T>& table, const Options& options)
+    StateDistributions(const Matrix<const T>& table, bool has_entropies, const Options& options)
         : table_(table),
           where_(options.where),
+          has_entropies_(has_entropies),
+          team_(team_for(table.rows, table.cols, options.num_threads)),
           log_pi_(table.rows * table.cols),
           entropies_(table.rows),
           is_bad_(table.rows) {
-        for_each_task(table.rows, table.cols, options.num_threads,
+        for_each_task(table.rows, table.cols, team_.parallel_for ? 1 : options.num_threads,
                       [&](std::int64_t first, std::int64_t count) {
             fill(first, count);
             return true;
@@ -33,7 +35,31 @@ public:
         return log_pi_[state * table_.cols + action];
     }
     T entropy(std::int64_t state) const { return entropies_[state]; }
-    bool is_bad(std::int64_t state) const { return is_bad_[state]; }
+    bool has_entropies() const { return has_entropies_; }
+
+    // Throws for the first state without an allowed action,
+    void require_allowed_actions(const char* name) const {
+        if (!has_bad_) return;
+        throw_no_allowed_action(
+            name, std::find(is_bad_.data(), is_bad_.data() + table_.rows, true) - is_bad_.data());
+    }
+    // or for the first one that a sample is of, whatever its derivative.
+    void require_allowed_actions(const char* name, const SampleIndices& samples, int num_threads) const {
+        if (!has_bad_) return;
+        constexpr std::int64_t kAtATime = SampleIndices::kAtATime;
+        std::atomic<std::int64_t> first_bad{table_.rows};
+        const auto look_at = [&](std::int64_t, std::int64_t state, std::int64_t) {
+            if (is_bad_[state]) lower(first_bad, state);
+        };
+        if (!for_each_task(samples.size, 1, num_threads, [&](std::int64_t first, std::int64_t count) {
+            bool good = true;
+            for (std::int64_t i = 0; good && i < count; i += kAtATime)
+                good = samples.for_each(first + i, std::min(kAtATime, count - i), look_at);
+            return good;
+        }))
+            samples.throw_out_of_range(num_threads);
+        if (first_bad < table_.rows) throw_no_allowed_action(name, first_bad);
+    }
 
 private:
     // The kernel stops at a state without an allowed action. Those before it are then done on their own.
@@ -42,7 +68,7 @@ private:
             const std::int64_t bad = run(first, count);
             if (bad < 0) return;
             if (bad > 0) run(first, bad);
-            is_bad_[first + bad] = true;
+            has_bad_ = is_bad_[first + bad] = true;
             std::fill_n(log_pi_.data() + (first + bad) * table_.cols, table_.cols, T(0));
             entropies_[first + bad] = 0;
             first += bad + 1, count -= bad + 1;
@@ -50,91 +76,95 @@ private:
     }
     std::int64_t run(std::int64_t first, std::int64_t count) {
         const Kernels<T>& kernel = kernels().of<T>();
-        const LogitRows<T> rows = logit_rows(table_, where_, first, count);
+        const LogitRows<T> rows = logit_rows(table_, where_, first, count, team_);
         void* const scratch = thread_scratch(scratch_bytes(table_.cols));
         const std::int64_t bad = kernel.log_softmax(
             rows, {log_pi_.data() + first * table_.cols, table_.cols, table_.cols, 1}, scratch);
-        return bad >= 0 ? bad : kernel.entropy(rows, entropies_.data() + first, 1, scratch);
+        if (bad >= 0 || !has_entropies_) return bad;
+        return kernel.entropy(rows, entropies_.data() + first, 1, scratch);
     }
 
     const Matrix<const T>& table_;
     const Matrix<const bool>& where_;
+    const bool has_entropies_;
+    const Team team_;
     const Array<T> log_pi_, entropies_;
     const Zeros<bool> is_bad_;
+    std::atomic<bool> has_bad_{false};
 };
 
+// Samples whose weights are the derivatives of an objective with respect to their log-probabilities.
 template <class T>
-class TableObjective {
+class ObjectiveSamples {
 public:
-    TableObjective(const Matrix<const T>& table, const IndexVector& states, const IndexVector& actions,
-                   const ObjectivePass<T>& pass, const GradientOptions& options)
-        : states_(states),
-          actions_(actions),
-          pass_(pass),
-          options_(options),
-          num_states_(table.rows),
-          num_actions_(table.cols),
-          distributions_(table, options),
-          weights_(states.size) {}
+    const SampleIndices& indices;
 
-    // The derivatives of the samples first .. first + count - 1, and their sums; false if an index was changed meanwhile.
-    bool differentiate(std::int64_t first, std::int64_t count, double* sums) {
-        std::int64_t state[tuning::kMostRowsPerTask], action[tuning::kMostRowsPerTask];
-        if (!kernels().load_indices(states_, first, count, num_states_, state) ||
-            !kernels().load_indices(actions_, first, count, num_actions_, action))
-            return false;
+    ObjectiveSamples(const SampleIndices& indices, const StateDistributions<T>& distributions,
+                     const ObjectivePass<T>& pass, double entropy_coef)
+        : indices(indices),
+          distributions_(distributions),
+          pass_(pass),
+          entropy_coef_(entropy_coef),
+          sums_(indices.size, tuning::kSmallestTableChunk) {}
+
+    // See table_rows.hpp. Ranges begin at least kSmallestTableChunk samples apart.
+    template <class Visit>
+    bool for_each(std::int64_t first, std::int64_t end, Visit visit) const {
+        constexpr std::int64_t kAtATime = SampleIndices::kAtATime;
+        std::int64_t state[kAtATime], action[kAtATime];
+        alignas(64) T log_prob[kAtATime] = {}, derivative[kAtATime], entropy[kAtATime];
         ObjectiveContext<T> context = pass_.context(first);
-        const RowObjective<T> objective = pass_.row_objective(context);
-        const Vector<T> log_probs = pass_.log_prob(first), entropies = pass_.entropy(first);
-        double entropy = 0;
-        constexpr int kLanes = 64 / sizeof(T);
-        for (std::int64_t i = 0; i < count; i += kLanes) {
-            alignas(64) T log_prob[kLanes] = {}, w[kLanes];
-            const int rows = static_cast<int>(std::min<std::int64_t>(kLanes, count - i));
-            for (int r = 0; r < rows; ++r) {
-                const std::int64_t s = state[i + r];
-                if (distributions_.is_bad(s)) lower(first_bad_state_, s);
-                log_prob[r] = distributions_.log_prob(s, action[i + r]);
-                entropy += static_cast<double>(distributions_.entropy(s));
-            }
-            objective.coefficients(&context, i, rows, log_prob, w);
-            std::copy_n(w, rows, weights_.data() + first + i);
-            for (int r = 0; log_probs.data && r < rows; ++r) log_probs[i + r] = log_prob[r];
-            for (int r = 0; entropies.data && r < rows; ++r)
-                entropies[i + r] = distributions_.entropy(state[i + r]);
+        const bool has_entropies = distributions_.has_entropies();
+        double sum_of_entropies = 0;
+        const std::int64_t size = std::min(end, indices.size) - first;
+        for (std::int64_t i = 0; i < size; i += kAtATime) {
+            const std::int64_t count = std::min(kAtATime, size - i);
+            if (!indices.for_each(first + i, count, [&](std::int64_t k, std::int64_t s, std::int64_t a) {
+                state[k] = s, action[k] = a;
+                log_prob[k] = distributions_.log_prob(s, a);
+                if (has_entropies) entropy[k] = distributions_.entropy(s);
+            }))
+                return false;
+            store(log_prob, count, pass_.log_prob(first + i));
+            if (has_entropies) store(entropy, count, pass_.entropy(first + i));
+            for (std::int64_t k = 0; k < count && entropy_coef_ != 0; ++k)
+                sum_of_entropies += static_cast<double>(entropy[k]);
+            pass_.differentiate(context, i, count, log_prob, derivative);
+            for (std::int64_t k = 0; k < count; ++k)
+                visit(state[k], action[k], static_cast<double>(derivative[k]));
         }
+        double* const sums = sums_.of_row(first);
         pass_.add_sums(context, sums);
-        if (options_.entropy_coef != 0) sums[0] += options_.entropy_coef * entropy;
+        if (entropy_coef_ != 0) sums[0] += entropy_coef_ * sum_of_entropies;
         return true;
     }
-    void throw_if_bad() const {
-        if (first_bad_state_ < num_states_) throw_no_allowed_action("table", first_bad_state_);
-    }
-    RealVector weights() const { return {weights_.data(), states_.size}; }
+
+    void set_sums(int num_threads) const { pass_.set_sums(sums_.total(num_threads)); }
 
 private:
-    const IndexVector& states_;
-    const IndexVector& actions_;
+    static void store(const T* values, std::int64_t count, const Vector<T>& to) {
+        if (!to.data) return;
+        if (to.stride == 1)
+            std::copy_n(values, count, to.data);
+        else
+            for (std::int64_t k = 0; k < count; ++k) to[k] = values[k];
+    }
+
+    const StateDistributions<T>& distributions_;
     const ObjectivePass<T>& pass_;
-    const GradientOptions& options_;
-    const std::int64_t num_states_, num_actions_;
-    const StateDistributions<T> distributions_;
-    const Array<T> weights_;
-    std::atomic<std::int64_t> first_bad_state_{num_states_};
+    const double entropy_coef_;
+    mutable RowSums<kMostTerms> sums_;
 };
 
 template <class T>
-void add_terms(const Matrix<const T>& table, const IndexVector& states, const ObjectiveOptions<T>& options,
-               const Matrix<T>& out, ObjectiveResults<T>& results) {
-    TableTerms<T> terms(table, states, options);
-    results.sums[0] += terms.add_to(out);
-    if (!results.term.data) return;
-    for_each_task(states.size, 1, options.num_threads, [&](std::int64_t first, std::int64_t count) {
-        std::int64_t state[tuning::kMostRowsPerTask];
-        if (!kernels().load_indices(states, first, count, table.rows, state)) return false;
-        for (std::int64_t i = 0; i < count; ++i) results.term[first + i] = terms.value(state[i]);
-        return true;
-    });
+void sum_over_samples(const char* name, const Matrix<const T>& table, const SampleIndices& indices,
+                      const StateDistributions<T>& distributions, const ObjectivePass<T>& pass,
+                      const Matrix<T>& out, const GradientOptions& options) {
+    if (!options.may_write_on_error) indices.require_in_range(options.num_threads);
+    const ObjectiveSamples<T> samples(indices, distributions, pass, options.entropy_coef);
+    TabularGradient<T, ObjectiveSamples<T>> gradient(name, table, samples, out, options);
+    sum_over_samples(gradient);
+    samples.set_sums(options.num_threads);
 }
 
 template <class T>
@@ -146,23 +176,53 @@ void tabular_gradient(const Matrix<const T>& table, const IndexVector& states, c
     const ObjectivePass<T> pass(objective, results);
     const TermPass<T> terms(with_terms, results.term);
     require_logits("table", table, options.where);
+    require_shape("out", out, table.rows, table.cols);
     if (terms.has_matrix()) require_shape("term_matrix", with_terms.term_matrix, table.rows, table.cols);
-    terms.check(states.size);
     require_view("states", states);
     require_size("actions", actions, states.size);
     pass.check(states.size);
-    require_in_range("states", states, table.rows, "states", options.num_threads);
-    require_in_range("actions", actions, table.cols, "actions", options.num_threads);
-    TableObjective<T> samples(table, states, actions, pass, options);
-    RowSums<kMostTerms> sums(states.size, 1);
-    if (!for_each_task(states.size, 1, options.num_threads, [&](std::int64_t first, std::int64_t count) {
-        return samples.differentiate(first, count, sums.of_row(first));
-    }))
-        throw std::runtime_error("states or actions were changed during the call");
-    samples.throw_if_bad();
-    scorefn::tabular_gradient(table, states, actions, samples.weights(), out, options);
-    pass.set_sums(sums.total(options.num_threads));
-    if (terms.is_given()) add_terms(table, states, with_terms, out, results);
+    terms.check(states.size);
+    const SampleIndices samples(&states, 0, actions, table.rows, table.cols);
+    const bool has_entropies = results.entropy.data || options.entropy_coef != 0;
+    const StateDistributions<T> distributions(table, has_entropies, options);
+    distributions.require_allowed_actions("table", samples, options.num_threads);
+    sum_over_samples("table", table, samples, distributions, pass, out, options);
+    if (!terms.is_given()) return;
+    TableTerms<T> of_states(table, samples, with_terms);
+    results.sums[0] += of_states.add_to(out);
+    if (results.term.data) of_states.store_values(results.term);
+}
+
+// Rows of logits with several samples each: a table whose states are the rows.
+template <class T>
+void score_gradient(const Matrix<const T>& logits, std::int64_t samples_per_row, const IndexVector& actions,
+                    const Objective& objective, const Matrix<T>& out, ObjectiveResults<T>& results,
+                    const ObjectiveOptions<T>& with_terms) {
+    const StandardFloatEnvironment environment;
+    const GradientOptions options = gradient_options(with_terms);
+    ObjectiveResults<T> of_samples = results;
+    of_samples.entropy = of_samples.term = {};
+    const ObjectivePass<T> pass(objective, of_samples);
+    const TermPass<T> terms(with_terms, of_samples.term);
+    require_logits("logits", logits, options.where);
+    require_shape("gradient", out, logits.rows, logits.cols);
+    if (terms.has_matrix()) require_shape("term_matrix", with_terms.term_matrix, logits.rows, logits.cols);
+    require_size("actions", actions, logits.rows * samples_per_row);
+    pass.check(actions.size);
+    terms.check(actions.size);
+    if (is_given(results.entropy)) require_size("entropy", results.entropy, logits.rows);
+    if (is_given(results.term)) require_size("term", results.term, logits.rows);
+    const SampleIndices samples(nullptr, samples_per_row, actions, logits.rows, logits.cols);
+    const bool has_entropies = results.entropy.data || options.entropy_coef != 0;
+    const StateDistributions<T> distributions(logits, has_entropies, options);
+    distributions.require_allowed_actions("logits");
+    sum_over_samples("logits", logits, samples, distributions, pass, out, options);
+    std::copy_n(of_samples.sums, kMostTerms, results.sums);
+    for (std::int64_t i = 0; i < results.entropy.size; ++i) results.entropy[i] = distributions.entropy(i);
+    if (!terms.is_given()) return;
+    TableTerms<T> of_rows(logits, samples, with_terms);
+    results.sums[0] += of_rows.add_to(out);
+    for (std::int64_t i = 0; i < results.term.size; ++i) results.term[i] = of_rows.value(i);
 }
 
 }  // namespace
@@ -172,6 +232,11 @@ void tabular_gradient(const Matrix<const T>& table, const IndexVector& states, c
                           const Objective& objective, Matrix<T> out, ObjectiveResults<T>& results, \
                           const ObjectiveOptions<T>& options) {                                    \
         tabular_gradient<T>(table, states, actions, objective, out, results, options);             \
+    }                                                                                              \
+    void score_gradient(Matrix<const T> logits, std::int64_t samples_per_row, IndexVector actions, \
+                        const Objective& objective, Matrix<T> out, ObjectiveResults<T>& results,   \
+                        const ObjectiveOptions<T>& options) {                                      \
+        score_gradient<T>(logits, samples_per_row, actions, objective, out, results, options);     \
     }
 SCOREFN_DEFINE(float)
 SCOREFN_DEFINE(double)

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "policies/samples.hpp"
 #include "policies/term_pass.hpp"
 
 namespace scorefn {
@@ -12,14 +13,15 @@ namespace scorefn {
 template <class T>
 class TableTerms {
 public:
-    // `states` have been checked.
-    TableTerms(const Matrix<const T>& table, const IndexVector& states, const ObjectiveOptions<T>& options)
+    // The samples have been checked.
+    TableTerms(const Matrix<const T>& table, const SampleIndices& samples, const ObjectiveOptions<T>& options)
         : table_(table),
+          samples_(samples),
           options_(options),
-          chunks_(std::clamp<std::int64_t>(states.size / table.rows, 1, 16)),
+          chunks_(std::clamp<std::int64_t>(samples.size / table.rows, 1, 16)),
           sums_(chunks_ * num_sums()),
           values_(table.rows) {
-        sum_coefficients(states);
+        sum_coefficients();
     }
 
     // Adds to the gradient, and returns what the terms add to the objective.
@@ -50,33 +52,43 @@ public:
     }
     // Of the term, without the coefficient.
     T value(std::int64_t state) const { return values_[state]; }
+    // The same for each sample.
+    void store_values(const Vector<T>& to) const {
+        for_each_task(samples_.size, 1, options_.num_threads, [&](std::int64_t first, std::int64_t count) {
+            bool good = true;
+            for (std::int64_t i = first; good && i < first + count; i += SampleIndices::kAtATime)
+                good = samples_.for_each(
+                    i, std::min(SampleIndices::kAtATime, first + count - i),
+                    [&](std::int64_t k, std::int64_t state, std::int64_t) { to[i + k] = values_[state]; });
+            return good;
+        });
+    }
 
 private:
     std::int64_t num_sums() const { return 3 * table_.rows; }
 
     // Chunks of samples have sums of their own, merged in a fixed tree: no more than there are samples.
-    void sum_coefficients(const IndexVector& states) {
-        const std::int64_t per_chunk = (states.size + chunks_ - 1) / chunks_;
+    void sum_coefficients() {
+        const std::int64_t per_chunk = (samples_.size + chunks_ - 1) / chunks_;
         parallel_for(chunks_, options_.num_threads, [&](std::int64_t chunk) {
-            constexpr std::int64_t kAtATime = 256;
-            std::int64_t state[kAtATime];
+            constexpr std::int64_t kAtATime = SampleIndices::kAtATime;
             double entropy_coef[kAtATime], term_coef[kAtATime];
             double *const entropy_sums = sums_.data() + chunk * num_sums(),
                           *const term_sums = entropy_sums + table_.rows,
                           *const visits = term_sums + table_.rows;
-            const std::int64_t end = std::min(states.size, (chunk + 1) * per_chunk);
+            const std::int64_t end = std::min(samples_.size, (chunk + 1) * per_chunk);
             for (std::int64_t first = chunk * per_chunk; first < end; first += kAtATime) {
                 const std::int64_t count = std::min(kAtATime, end - first);
-                if (!kernels().load_indices(states, first, count, table_.rows, state)) return;
                 // A number for all entropies is the gradient's own.
                 load_numbers(options_.entropy_coef.each.data ? options_.entropy_coef : PerRow(), first, count,
                              entropy_coef);
                 load_numbers(options_.term_coef, first, count, term_coef);
-                for (std::int64_t i = 0; i < count; ++i) {
-                    entropy_sums[state[i]] += entropy_coef[i];
-                    term_sums[state[i]] += term_coef[i];
-                    visits[state[i]] += 1;
-                }
+                const auto add = [&](std::int64_t i, std::int64_t state, std::int64_t) {
+                    entropy_sums[state] += entropy_coef[i];
+                    term_sums[state] += term_coef[i];
+                    visits[state] += 1;
+                };
+                if (!samples_.for_each(first, count, add)) return;
             }
         });
         merge_tree(sums_.data(), chunks_, num_sums(), options_.num_threads);
@@ -107,6 +119,7 @@ private:
     }
 
     const Matrix<const T>& table_;
+    const SampleIndices& samples_;
     const ObjectiveOptions<T>& options_;
     const std::int64_t chunks_;
     const Zeros<double>
