@@ -24,20 +24,32 @@ SampleMoments merged(const SampleMoments& a, const SampleMoments& b) {
             std::min(a.least, b.least), std::max(a.greatest, b.greatest)};
 }
 
-SampleMoments of_block(const Vector<const double>& x, std::int64_t first, double scale) {
+// Numbers first .. first + count - 1 as doubles, where they lie or in the buffer.
+const double* doubles(const Vector<const double>& x, std::int64_t first, std::int64_t count, double* buffer) {
+    if (x.stride == 1) return x.data + first;
+    for (std::int64_t i = 0; i < count; ++i) buffer[i] = x[first + i];
+    return buffer;
+}
+const double* doubles(const Vector<const float>& x, std::int64_t first, std::int64_t count, double* buffer) {
+    if (x.stride == 1)
+        kernels().of<float>().load_numbers(x.data + first, count, buffer);
+    else
+        for (std::int64_t i = 0; i < count; ++i) buffer[i] = static_cast<double>(x[first + i]);
+    return buffer;
+}
+
+template <class T>
+SampleMoments of_block(const Vector<const T>& x, std::int64_t first, double scale) {
     const std::int64_t count = std::min(kBlock, x.size - first);
+    double buffer[kBlock];
     SampleMoments result;
-    if (x.stride == 1) {
-        kernels().sample_moments(x.data + first, count, x[0], scale, result);
-        return result;
-    }
-    double values[kBlock];
-    for (std::int64_t i = 0; i < count; ++i) values[i] = x[first + i];
-    kernels().sample_moments(values, count, x[0], scale, result);
+    kernels().sample_moments(doubles(x, first, count, buffer), count, static_cast<double>(x[0]), scale,
+                             result);
     return result;
 }
 
-SampleMoments of_group(const Vector<const double>& x, double scale, int num_threads) {
+template <class T>
+SampleMoments of_group(const Vector<const T>& x, double scale, int num_threads) {
     const std::int64_t blocks = (x.size + kBlock - 1) / kBlock, per_task = kTask / kBlock;
     if (blocks == 1) return of_block(x, 0, scale);
     std::vector<SampleMoments> of(static_cast<std::size_t>(blocks));
@@ -51,7 +63,8 @@ SampleMoments of_group(const Vector<const double>& x, double scale, int num_thre
     return of[0];
 }
 
-Moments to_moments(const Vector<const double>& x, int num_threads) {
+template <class T>
+Moments to_moments(const Vector<const T>& x, int num_threads) {
     double scale = 1;
     SampleMoments of = of_group(x, scale, num_threads);
     const bool is_exact = of.sum_square > 1e-250 && of.sum_square < 1e250;
@@ -62,7 +75,8 @@ Moments to_moments(const Vector<const double>& x, int num_threads) {
     }
     constexpr double nan = std::numeric_limits<double>::quiet_NaN();
     if (!std::isfinite(of.sum_square)) return {nan, nan, nan, nan, nan, nan};
-    return {1 / scale, x[0] * scale, of.mean, std::sqrt(of.sum_square), of.least, of.greatest};
+    return {1 / scale,  static_cast<double>(x[0]) * scale, of.mean, std::sqrt(of.sum_square), of.least,
+            of.greatest};
 }
 
 // task(first row, last row, first column, last column), of about as many numbers each.
@@ -77,18 +91,19 @@ void for_each_part(std::int64_t rows, std::int64_t cols, int num_threads, Task t
     });
 }
 
-Vector<const double> row_of(const Matrix<const double>& x, std::int64_t row) {
+template <class T>
+Vector<const T> row_of(const Matrix<const T>& x, std::int64_t row) {
     return {x.data + row * x.row_stride, x.cols, x.col_stride};
 }
 
-void require_groups(const Matrix<const double>& groups) {
+template <class T>
+void require_groups(const Matrix<const T>& groups) {
     require_view("groups", groups);
     if (groups.cols == 0) throw std::invalid_argument("groups must have at least one column, got 0");
 }
 
-}  // namespace
-
-void moments(Matrix<const double> groups, Vector<Moments> out, int num_threads) {
+template <class T>
+void moments(const Matrix<const T>& groups, const Vector<Moments>& out, int num_threads) {
     const StandardFloatEnvironment environment;
     require_groups(groups);
     require_size("out", out, groups.rows);
@@ -104,8 +119,9 @@ void moments(Matrix<const double> groups, Vector<Moments> out, int num_threads) 
     });
 }
 
-void standardize(Matrix<const double> groups, Vector<const Moments> by, Vector<const double> factors,
-                 Matrix<double> out, int num_threads) {
+template <class T>
+void standardize(const Matrix<const T>& groups, const Vector<const Moments>& by,
+                 const Vector<const double>& factors, const Matrix<double>& out, int num_threads) {
     const StandardFloatEnvironment environment;
     require_groups(groups);
     require_size("by", by, groups.rows);
@@ -116,10 +132,10 @@ void standardize(Matrix<const double> groups, Vector<const Moments> by, Vector<c
         for (; row < last_row; ++row) {
             const double scale = 1 / by[row].unit, pivot = by[row].pivot, mean = by[row].mean,
                          factor = factors[row];
-            const Vector<const double> x = row_of(groups, row);
+            const Vector<const T> x = row_of(groups, row);
             double* const to = &out(row, 0);
-            const auto standard = [=](double value) {
-                return factor == 0 ? 0.0 : factor * (value * scale - pivot - mean);
+            const auto standard = [=](T value) {
+                return factor == 0 ? 0.0 : factor * (static_cast<double>(value) * scale - pivot - mean);
             };
             if (x.stride == 1 && out.col_stride == 1)
                 for (std::int64_t i = first; i < last; ++i) to[i] = standard(x.data[i]);
@@ -128,5 +144,18 @@ void standardize(Matrix<const double> groups, Vector<const Moments> by, Vector<c
         }
     });
 }
+
+}  // namespace
+
+#define SCOREFN_DEFINE(T)                                                                            \
+    void moments(Matrix<const T> groups, Vector<Moments> out, int num_threads) {                     \
+        moments<T>(groups, out, num_threads);                                                        \
+    }                                                                                                \
+    void standardize(Matrix<const T> groups, Vector<const Moments> by, Vector<const double> factors, \
+                     Matrix<double> out, int num_threads) {                                          \
+        standardize<T>(groups, by, factors, out, num_threads);                                       \
+    }
+SCOREFN_DEFINE(float)
+SCOREFN_DEFINE(double)
 
 }  // namespace scorefn

@@ -112,12 +112,13 @@ RealMatrix of_doubles(py::handle x, const char* name) {
 constexpr py::ssize_t num_moments = 6;
 
 py::object moments(py::handle groups_) {
-    const RealMatrix groups = of_doubles(groups_, "groups");
+    const RealMatrix groups(groups_, "groups", group_axes);
     const Output out({}, {groups.shape()[0], num_moments}, DType::float64, Form::matrix);
-    compute(groups, [&](auto) {
+    compute(groups, [&](auto zero) {
+        using T = decltype(zero);
         const Matrix<double> to = out.matrix<double>();
         std::vector<Moments> of(static_cast<std::size_t>(to.rows));
-        scorefn::moments(groups.matrix<double>(), of);
+        scorefn::moments(groups.matrix<T>(), of);
         for (std::int64_t i = 0; i < to.rows; ++i) {
             const Moments& m = of[static_cast<std::size_t>(i)];
             const double columns[num_moments] = {m.unit,  m.pivot,   m.mean, m.root_sum_square,
@@ -128,19 +129,20 @@ py::object moments(py::handle groups_) {
     return out.result();
 }
 
-py::object standardize(py::handle groups_, py::handle moments_, py::handle factors_) {
-    const RealMatrix groups = of_doubles(groups_, "groups"), moments = of_doubles(moments_, "moments");
-    const RealMatrix factors = of_doubles(factors_, "factors");
+py::object standardize(py::handle groups_, py::handle moments_, py::handle factors_, py::handle out_) {
+    RealMatrix groups(groups_, "groups", group_axes);
+    const RealMatrix moments = of_doubles(moments_, "moments"), factors = of_doubles(factors_, "factors");
     moments.check_shape({groups.shape()[0], num_moments});
     factors.check_shape({groups.shape()[0], 1});
-    const Output out({}, groups.shape(), DType::float64, Form::matrix);
-    compute(groups, [&](auto) {
+    const Output out(out_, groups.shape(), DType::float64, Form::matrix);
+    out.keep_apart_unless_same(groups);
+    compute(groups, [&](auto zero) {
+        using T = decltype(zero);
         const Matrix<const double> m = moments.matrix<double>(), f = factors.matrix<double>();
         std::vector<Moments> by;
         for (std::int64_t i = 0; i < m.rows; ++i)
             by.push_back({m(i, 0), m(i, 1), m(i, 2), m(i, 3), m(i, 4), m(i, 5)});
-        scorefn::standardize(groups.matrix<double>(), by, {f.data, f.rows, f.row_stride},
-                             out.matrix<double>());
+        scorefn::standardize(groups.matrix<T>(), by, {f.data, f.rows, f.row_stride}, out.matrix<double>());
     });
     return out.result();
 }

@@ -106,7 +106,15 @@ def check_real(
         return check_real_array(name, values, shape=shape).astype(np.float64, copy=False)
 
 
-def check_finite(name: str, array: NDArray[np.float64]) -> NDArray[np.float64]:
+def check_float(
+    name: str, values: ArrayLike, *, shape: tuple[int, ...] | None = None
+) -> NDArray[Any]:
+    """The same, except that float32 stays float32."""
+    array = check_real_array(name, values, shape=shape)
+    return array if array.dtype == np.float32 else check_real(name, array)
+
+
+def check_finite(name: str, array: NDArray[Any]) -> NDArray[Any]:
     if not np.isfinite(array).all():
         index = np.argwhere(~np.isfinite(array))[0]
         raise ValueError(f"{subscript(name, index)} must be finite, got {array[tuple(index)]}")

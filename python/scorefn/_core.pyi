@@ -344,9 +344,13 @@ def gae(
     discount: SupportsFloat,
     gae_lambda: SupportsFloat,
 ) -> NDArray[_Float]: ...
-def moments(groups: NDArray[np.float64]) -> NDArray[np.float64]: ...
+def moments(groups: NDArray[_Float]) -> NDArray[np.float64]: ...
 def standardize(
-    groups: NDArray[np.float64], moments: NDArray[np.float64], factors: NDArray[np.float64]
+    groups: NDArray[_Float],
+    moments: NDArray[np.float64],
+    factors: NDArray[np.float64],
+    *,
+    out: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]: ...
 def score_gradient_statistics(
     logits: NDArray[_Float],

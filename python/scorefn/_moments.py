@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +18,7 @@ class Moments:
     ----------
     name : str
         What the numbers are called in an error.
-    x : float64 array
+    x : float32 or float64 array
         Not empty.
     axis : int, optional
         The samples of a group lie along this axis; None: all of them are one group.
@@ -33,7 +35,7 @@ class Moments:
         A number that is not finite.
     """
 
-    def __init__(self, name: str, x: NDArray[np.float64], axis: int | None = None) -> None:
+    def __init__(self, name: str, x: NDArray[Any], axis: int | None = None) -> None:
         self._axis = axis
         self._shape = x.shape if axis is None else np.moveaxis(x, axis, -1).shape
         self._table = _core.moments(self._groups(x))
@@ -61,13 +63,18 @@ class Moments:
         return float(self.root_sum_square.item() / np.sqrt(n - 1) * self.unit.item())
 
     def standardized(
-        self, x: NDArray[np.float64], factors: NDArray[np.float64]
+        self, x: NDArray[Any], factors: NDArray[np.float64], *, in_place: bool = False
     ) -> NDArray[np.float64]:
-        """(x - mean) / unit * factors for these numbers, exactly 0 where the factor is 0."""
-        result = _core.standardize(self._groups(x), self._table, factors).reshape(self._shape)
+        """(x - mean) / unit * factors for these numbers, exactly 0 where the factor is 0.
+
+        In place: x is float64, and its memory becomes that of the result if it can.
+        """
+        groups = self._groups(x)
+        out = groups if in_place else None
+        result = _core.standardize(groups, self._table, factors, out=out).reshape(self._shape)
         return result if self._axis is None else np.moveaxis(result, -1, self._axis)
 
-    def _groups(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _groups(self, x: NDArray[Any]) -> NDArray[Any]:
         if self._axis is None:
             return x.reshape(1, -1)
         return np.moveaxis(x, self._axis, -1).reshape(-1, self._shape[-1])

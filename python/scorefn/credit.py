@@ -32,6 +32,7 @@ from ._check import (
     check_axis,
     check_bool,
     check_finite,
+    check_float,
     check_fraction,
     check_number,
     check_real,
@@ -219,12 +220,12 @@ def advantages(
     array([-3. , -1.5,  4.5])
     """
     check_baseline(baseline)
-    r = check_real("rewards", rewards)
+    r = check_float("rewards", rewards)
     v = check_values(baseline, values, r.shape)
     check_axis(axis, r.shape)
     moments = Moments("rewards", r, axis) if r.size else None
     result = over_baseline(r, moments, baseline, v, axis)
-    return result.copy() if result is r else result
+    return result.astype(np.float64, copy=result is r)
 
 
 def check_baseline(baseline: str) -> None:
@@ -250,19 +251,19 @@ def check_values(
 
 
 def over_baseline(
-    rewards: NDArray[np.float64],
+    rewards: NDArray[Any],
     moments: Moments | None,
     baseline: Baseline,
     values: NDArray[np.float64] | None,
     axis: int | None,
-) -> NDArray[np.float64]:
+) -> NDArray[Any]:
     """`advantages` of numbers that have been checked; for no baseline the rewards themselves.
 
     `moments` are those of the rewards along the axis; None if there are no rewards.
     """
     if values is not None:
         with np.errstate(all="ignore"):
-            return np.asarray(rewards - values)
+            return np.asarray(np.subtract(rewards, values, dtype=np.float64))
     if baseline == "none":
         return rewards
     is_mean = baseline == "mean"
@@ -317,28 +318,29 @@ def normalize(
     array([0., 0., 0.])
     """
     given = check_real_array("advantages", advantages)
-    a = check_real("advantages", given)
+    a = check_float("advantages", given)
     eps = check_number("eps", eps)
     if eps < 0.0:
         raise ValueError(f"eps must be at least 0, got {eps}")
     check_axis(axis, a.shape)
     _group_size(a, axis, at_least=2)
     if a.size == 0:
-        return a.copy()
+        return a.astype(np.float64)
     moments = Moments("advantages", a, axis)
     return normalized(a, moments, moments.largest, axis, eps, rounding=rounding_of(given))
 
 
 def normalized(
-    advantages: NDArray[np.float64],
+    advantages: NDArray[Any],
     moments: Moments,
     largest: NDArray[np.float64],
     axis: int | None,
     eps: float = 1e-8,
     *,
     rounding: float,
+    in_place: bool = False,
 ) -> NDArray[np.float64]:
-    """`normalize` for numbers that have been checked: a new array.
+    """`normalize` for numbers that have been checked: a new array, or in place of the old one.
 
     `largest` is the largest absolute value of the advantages and of what they are differences of.
     That may be much larger, and so are the rounding errors then. `rounding` is `rounding_of` the
@@ -351,7 +353,7 @@ def normalized(
         are_equal = spread <= 4.0 * rounding * (largest / unit)
         deviation = moments.root_sum_square / np.sqrt(n - 1)
         factors = np.where(are_equal, 0.0, 1.0 / (deviation + eps / unit))
-    return moments.standardized(advantages, factors)
+    return moments.standardized(advantages, factors, in_place=in_place)
 
 
 def rounding_of(*arrays: NDArray[Any] | None) -> float:
@@ -397,7 +399,7 @@ def _flags(
     )
 
 
-def _group_size(samples: NDArray[np.float64], axis: int | None, *, at_least: int) -> int:
+def _group_size(samples: NDArray[Any], axis: int | None, *, at_least: int) -> int:
     """The number of samples along the axis."""
     n = samples.size if axis is None else samples.shape[axis]
     if n < at_least:

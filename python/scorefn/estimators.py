@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from . import credit
 from ._check import (
     check_axis,
+    check_float,
     check_number,
-    check_real,
     check_real_array,
     to_array,
     type_name,
@@ -183,7 +183,7 @@ class Reinforce:
         """
         actions = to_array("actions", actions)
         given = check_real_array("rewards", rewards, shape=actions.shape)
-        r = check_real("rewards", given)
+        r = check_float("rewards", given)
         n = r.size
         if n == 0:
             raise ValueError(f"rewards must not be empty, got shape {r.shape}")
@@ -200,9 +200,11 @@ class Reinforce:
             groups = of_raw if self.axis is None else Moments("advantages", raw, self.axis)
             largest = np.maximum(largest, groups.largest)
             rounding = credit.rounding_of(given, None if v is None else to_array("values", values))
-            advantages = credit.normalized(raw, groups, largest, self.axis, rounding=rounding)
+            advantages = credit.normalized(
+                raw, groups, largest, self.axis, rounding=rounding, in_place=raw is not r
+            )
         else:
-            advantages = raw.copy() if raw is r else raw
+            advantages = raw.astype(np.float64, copy=raw is r)
         # The sum is divided by n, or large terms are, whose sum may overflow.
         is_large = not self.normalize_advantages and of_raw.largest.item() > _LARGE
         before, after = (n, 1) if is_large else (1, n)

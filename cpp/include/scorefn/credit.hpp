@@ -52,9 +52,12 @@ struct Moments {
 };
 
 // Those of each row of `groups`, which has a column at least. NaN if a number of the row is not finite.
+void moments(Matrix<const float> groups, Vector<Moments> out, int num_threads = 0);
 void moments(Matrix<const double> groups, Vector<Moments> out, int num_threads = 0);
 
 // out = factor (x / unit - pivot - mean) for each row of `groups`, exactly 0 if the factor is 0. `out` may be `groups`.
+void standardize(Matrix<const float> groups, Vector<const Moments> by, Vector<const double> factors,
+                 Matrix<double> out, int num_threads = 0);
 void standardize(Matrix<const double> groups, Vector<const Moments> by, Vector<const double> factors,
                  Matrix<double> out, int num_threads = 0);
 

@@ -95,7 +95,7 @@ The mean and the spread are in units of `unit`, a power of 2. It is 1 unless squ
 
 Parameters
 ----------
-groups : (groups, samples) float64 array
+groups : (groups, samples) float32 or float64 array
     A group per row, of at least one number.
 
 Returns
@@ -120,7 +120,7 @@ array([1., 1., 2.])
 )";
 
 inline constexpr const char* standardize =
-R"(standardize(groups, moments, factors)
+R"(standardize(groups, moments, factors, *, out=None)
 --
 
 Center and scale each group of numbers by its moments.
@@ -129,12 +129,14 @@ The result is factors * (groups / unit - pivot - mean), and exactly 0 where the 
 
 Parameters
 ----------
-groups : (groups, samples) float64 array
+groups : (groups, samples) float32 or float64 array
     A group per row.
 moments : (groups, 6) float64 array
     What `moments` returns.
 factors : (groups, 1) float64 array
     One factor per group.
+out : (groups, samples) float64 array, optional
+    Where the result goes; may be `groups`.
 
 Returns
 -------
