@@ -104,7 +104,8 @@ def sha256(result: Any) -> str:
     parts = result if isinstance(result, tuple) else (result,)
     digest = hashlib.sha256()
     for part in parts:
-        digest.update(np.ascontiguousarray(part))
+        if part is not None:  # what a step has only where it is asked for
+            digest.update(np.ascontiguousarray(part))
     return digest.hexdigest()
 
 
