@@ -8,6 +8,22 @@
 
 namespace scorefn {
 namespace {
+
+// The surrogate as doubles, eight rows at a time. An advantage of 0 gives 0, whatever the ratio.
+struct ClippedTerm {
+    using D = Lanes<double>;
+    D objective, derivative, is_outside;
+
+    SCOREFN_INLINE ClippedTerm(D r, D a, double low, double high) {
+        const auto is_low = r < low, is_high = D::splat(high) < r;
+        const auto term = r * a, clipped = select(is_low, low, select(is_high, high, r)) * a;
+        const auto is_clipped = clipped < term, is_zero = a == 0.0;
+        objective = select(is_zero, 0.0, select(is_clipped, clipped, term));
+        derivative = select(is_zero | is_clipped, 0.0, term);
+        is_outside = select(is_low | is_high, D::splat(1), 0.0);
+    }
+};
+
 template <>
 struct Formula<ClippedSurrogate> {
     template <class T>
@@ -17,13 +33,10 @@ struct Formula<ClippedSurrogate> {
         const double low = 1.0 - rows.option(0), high = 1.0 + rows.option(0);
         Widened<T> objective, derivative, is_outside;
         for (int p = 0; p < objective.count; ++p) {
-            const auto r = of_rows.ratio.lanes[p], a = advantages.lanes[p];
-            const auto is_low = r < low, is_high = Lanes<double>::splat(high) < r;
-            const auto term = r * a, clipped = select(is_low, low, select(is_high, high, r)) * a;
-            const auto is_clipped = clipped < term, is_zero = a == 0.0;  // whatever the ratio
-            objective.lanes[p] = select(is_zero, 0.0, select(is_clipped, clipped, term));
-            derivative.lanes[p] = select(is_zero | is_clipped, 0.0, term);
-            is_outside.lanes[p] = select(is_low | is_high, Lanes<double>::splat(1), 0.0);
+            const ClippedTerm term(of_rows.ratio.lanes[p], advantages.lanes[p], low, high);
+            objective.lanes[p] = term.objective;
+            derivative.lanes[p] = term.derivative;
+            is_outside.lanes[p] = term.is_outside;
         }
         rows.add(0, objective), rows.add(1, of_rows.kl), rows.add(2, is_outside);
         rows.write(0, narrow(of_rows.ratio));
