@@ -49,7 +49,7 @@ double policy_gradient(const Matrix<const T>& logits, std::int64_t samples_per_r
     require_rows(out, logits, logits.rows * samples_per_row);
     ObjectiveResults<T> results = results_of(out, {});
     scorefn::score_gradient(logits, samples_per_row, actions, WeightedLogProb{weights}, out.gradient, results,
-                            objective_options<T>(options));
+                            options);
     return results.sums[0];
 }
 
@@ -70,7 +70,7 @@ void row_gradients(const Matrix<const T>& logits, const IndexVector& actions, co
         double* const sum = sums.of_row(of_task);
         return term_pass.run(task, term_pass.matrix_rows(of_task, task.rows), of_task, sum, scratch,
                              [&](const LogitRows<T>& rows, std::int64_t first, const RowTerms<T>* terms) {
-            ObjectiveContext<T> context = pass.context(first);
+            auto context = pass.context(first);
             const GradientRows<T> given = {from(actions, first),
                                            options.entropy_coef.number,
                                            pass.log_prob(first),
@@ -100,7 +100,7 @@ ClippedSurrogateSums clipped_surrogate(const Matrix<const T>& logits, const Inde
     const StandardFloatEnvironment environment;
     ObjectiveResults<T> results = results_of(out, ratio);
     row_gradients<T>(logits, actions, ClippedSurrogate{old_log_prob, advantages, clip_range}, out.gradient,
-                     results, objective_options<T>(options));
+                     results, options);
     return to_clipped_surrogate_sums(results, logits.rows);
 }
 
@@ -115,7 +115,7 @@ ClippedSurrogateSums clipped_surrogate(const Matrix<const T>& logits, std::int64
     ObjectiveResults<T> results = results_of(out, ratio);
     scorefn::score_gradient(logits, samples_per_row, actions,
                             ClippedSurrogate{old_log_prob, advantages, clip_range}, out.gradient, results,
-                            objective_options<T>(options));
+                            options);
     return to_clipped_surrogate_sums(results, logits.rows * samples_per_row);
 }
 
@@ -131,7 +131,7 @@ void derivatives(const Objective& objective, const Vector<const T>& log_prob, co
     constexpr std::int64_t kAtATime = 256;
     RowSums<kMostTerms> sums(log_prob.size, rows_per_task(1));
     for_each_task(log_prob.size, 1, num_threads, [&](std::int64_t first, std::int64_t count) {
-        ObjectiveContext<T> context = pass.context(first);
+        auto context = pass.context(first);
         alignas(64) T log_probs[kAtATime] = {}, w[kAtATime];
         for (std::int64_t i = 0; i < count; i += kAtATime) {
             const std::int64_t rows = std::min(kAtATime, count - i);

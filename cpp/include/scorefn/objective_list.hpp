@@ -72,11 +72,44 @@ struct WeightedLogProb;
 struct ClippedSurrogate;
 using DeclaredObjectives = ObjectiveList<WeightedLogProb, ClippedSurrogate>;
 
+// A function of the log-probabilities of samples `first` .. first + count - 1: it sets their values, and the derivatives with
+// respect to log_prob. The arrays have 64 / sizeof(T) entries; those from `count` on belong to no sample. Threads call it
+// at the same time; it must not throw.
+template <class T>
+using ObjectiveFunction = void (*)(const void* context, std::int64_t first, int count, const T* log_prob,
+                                   T* value, T* derivative);
+
 // An objective with its numbers: what each of the following converts to.
 struct Objective {
-    int place;  // among the declared ones
+    int place;  // among the declared ones, or kOwn
     RealVector reads[kMostTerms];
     double options[kMostTerms];
+
+    static constexpr int kOwn = -1;
+    struct {
+        ObjectiveFunction<float> of_floats;
+        ObjectiveFunction<double> of_doubles;
+        const void* context;
+    } own{};
+};
+
+// One of your own: f(first, count, log_prob, value, derivative) as above, for `const auto*` and `auto*` as for pointers to
+// float or double. It keeps a reference to f.
+class CustomObjective {
+public:
+    template <class F>
+    explicit CustomObjective(const F& f)
+        : objective_{Objective::kOwn, {}, {}, {call<F, float>, call<F, double>, &f}} {}
+    operator Objective() const { return objective_; }
+
+private:
+    template <class F, class T>
+    static void call(const void* f, std::int64_t first, int count, const T* log_prob, T* value,
+                     T* derivative) {
+        (*static_cast<const F*>(f))(first, count, log_prob, value, derivative);
+    }
+
+    Objective objective_;
 };
 
 struct WeightedLogProb {

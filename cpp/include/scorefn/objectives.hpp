@@ -68,6 +68,10 @@ enum class AllActions {
 
 template <class T>
 struct ObjectiveOptions : Options {
+    ObjectiveOptions() = default;
+    ObjectiveOptions(const GradientOptions& options)
+        : Options(options), entropy_coef(options.entropy_coef), accumulate(options.accumulate) {}
+
     // Adds c_i H(pi_i) to the objective of each row.
     PerRow entropy_coef;
     // out += gradient instead of out = gradient.

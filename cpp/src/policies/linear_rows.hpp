@@ -239,7 +239,7 @@ private:
                                            sums,
                                            terms};
             const OutRows<T> to{out.data + (r - begin) * out.row_stride, out.cols, out.row_stride, 1};
-            ObjectiveContext<T> context = objective.context(first);
+            auto context = objective.context(first);
             const std::int64_t stopped_at =
                 kernel.objective_gradient(piece, objective.row_objective(context), given, to, false, scratch);
             objective.add_sums(context, sums);

@@ -51,12 +51,12 @@ public:
     ObjectivePass(const Objective& objective, ObjectiveResults<T>& results)
         : objective_(objective),
           results_(results),
-          coefficients_(kernels().of<T>().objectives[objective.place]) {}
+          coefficients_(is_own() ? own_coefficients : kernels().of<T>().objectives[objective.place]) {}
 
     // Every array has a number for each sample, and every option a value of its domain.
     void check(std::int64_t samples) const {
-        const ObjectiveDeclaration& declared = DeclaredObjectives::declarations[objective_.place];
-        for (int i = 0; i < kMostTerms; ++i) {
+        for (int i = 0; i < kMostTerms && !is_own(); ++i) {
+            const ObjectiveDeclaration& declared = DeclaredObjectives::declarations[objective_.place];
             if (declared.reads[i].name) require_size(declared.reads[i].name, objective_.reads[i], samples);
             if (declared.options[i].name) require_option(declared.options[i], objective_.options[i]);
             if (is_given(results_.writes[i]))
@@ -66,8 +66,14 @@ public:
         if (is_given(results_.entropy)) require_size("entropy", results_.entropy, samples);
     }
 
-    ObjectiveContext<T> context(std::int64_t first) const {
-        ObjectiveContext<T> context;
+    struct Context : ObjectiveContext<T> {
+        const Objective* own = nullptr;
+        std::int64_t first = 0;
+    };
+    // Of the samples from `first` on.
+    Context context(std::int64_t first) const {
+        Context context;
+        context.own = &objective_, context.first = first;
         for (int i = 0; i < kMostTerms; ++i) {
             context.reads[i] = objective_.reads[i].data ? from(objective_.reads[i], first) : RealVector();
             context.options[i] = objective_.options[i];
@@ -75,15 +81,18 @@ public:
         }
         return context;
     }
-    RowObjective<T> row_objective(ObjectiveContext<T>& context) const { return {coefficients_, &context}; }
+    RowObjective<T> row_objective(Context& context) const {
+        return {coefficients_, static_cast<ObjectiveContext<T>*>(&context)};
+    }
     // The derivatives with respect to log_prob[i] of the samples first .. first + count - 1 of the context. Both arrays have
     // room for whole tiles.
-    void differentiate(ObjectiveContext<T>& context, std::int64_t first, std::int64_t count,
-                       const T* log_prob, T* derivative) const {
+    void differentiate(Context& context, std::int64_t first, std::int64_t count, const T* log_prob,
+                       T* derivative) const {
         constexpr std::int64_t kLanes = 64 / sizeof(T);
+        const RowObjective<T> rows = row_objective(context);
         for (std::int64_t i = 0; i < count; i += kLanes)
-            coefficients_(&context, first + i, static_cast<int>(std::min(kLanes, count - i)), log_prob + i,
-                          derivative + i);
+            rows.coefficients(rows.context, first + i, static_cast<int>(std::min(kLanes, count - i)),
+                              log_prob + i, derivative + i);
     }
     Vector<T> log_prob(std::int64_t first) const { return from(results_.log_prob, first); }
     Vector<T> entropy(std::int64_t first) const { return from(results_.entropy, first); }
@@ -95,6 +104,20 @@ public:
     void set_sums(const double* sums) const { std::copy_n(sums, kMostTerms, results_.sums); }
 
 private:
+    bool is_own() const { return objective_.place == Objective::kOwn; }
+    static void own_coefficients(void* context, std::int64_t first, int count, const T* log_prob,
+                                 T* derivative) {
+        Context& of_samples = *static_cast<Context*>(static_cast<ObjectiveContext<T>*>(context));
+        const auto& own = of_samples.own->own;
+        T value[64 / sizeof(T)] = {};
+        first += of_samples.first;
+        if constexpr (sizeof(T) == sizeof(float))
+            own.of_floats(own.context, first, count, log_prob, value, derivative);
+        else
+            own.of_doubles(own.context, first, count, log_prob, value, derivative);
+        for (int i = 0; i < count; ++i) of_samples.sums[0][i] += static_cast<double>(value[i]);
+    }
+
     const Objective& objective_;
     ObjectiveResults<T>& results_;
     const Coefficients<T> coefficients_;

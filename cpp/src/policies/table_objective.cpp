@@ -113,7 +113,7 @@ public:
         constexpr std::int64_t kAtATime = SampleIndices::kAtATime;
         std::int64_t state[kAtATime], action[kAtATime];
         alignas(64) T log_prob[kAtATime] = {}, derivative[kAtATime], entropy[kAtATime];
-        ObjectiveContext<T> context = pass_.context(first);
+        auto context = pass_.context(first);
         const bool has_entropies = distributions_.has_entropies();
         double sum_of_entropies = 0;
         const std::int64_t size = std::min(end, indices.size) - first;

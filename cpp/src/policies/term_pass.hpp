@@ -31,16 +31,6 @@ GradientOptions gradient_options(const ObjectiveOptions<T>& options) {
     return of_gradient;
 }
 
-// The other way round: without terms.
-template <class T>
-ObjectiveOptions<T> objective_options(const GradientOptions& of_gradient) {
-    ObjectiveOptions<T> options;
-    static_cast<Options&>(options) = of_gradient;
-    options.entropy_coef = of_gradient.entropy_coef;
-    options.accumulate = of_gradient.accumulate;
-    return options;
-}
-
 template <class T>
 class TermPass {
 public:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import scorefn
-from scorefn.bench.problem import CLIP_RANGE, ENTROPY_COEF, Problem, Solve
+from scorefn.bench.problem import CLIP_RANGE, ENTROPY_COEF, RESULTS, Problem, Solve
 
 VERSION = scorefn.__version__
 
@@ -55,13 +55,16 @@ def score_gradient(p: Problem) -> Solve:
 
 def policy_gradient(p: Problem) -> Solve:
     function: Any = scorefn.policy_gradient
-    return lambda: function(p.logits, p.action, p.weights, entropy_coef=ENTROPY_COEF, out=p.out)
+    options = {"entropy_coef": ENTROPY_COEF, "out": p.out}
+    count = len(RESULTS["policy_gradient"])  # without the results of terms that there are not
+    return lambda: function(p.logits, p.action, p.weights, **options)[:count]
 
 
 def clipped_surrogate(p: Problem) -> Solve:
     function: Any = scorefn.clipped_surrogate
     options = {"clip_range": CLIP_RANGE, "entropy_coef": ENTROPY_COEF, "out": p.out}
-    return lambda: function(p.logits, p.action, p.old_log_prob, p.weights, **options)
+    count = len(RESULTS["clipped_surrogate"])
+    return lambda: function(p.logits, p.action, p.old_log_prob, p.weights, **options)[:count]
 
 
 def tabular_gradient(p: Problem) -> Solve:
