@@ -14,8 +14,10 @@ from scorefn import testing
 Array = NDArray[Any]
 
 DTYPES = [np.float32, np.float64]
-# Around the widths of vectors, tiles and loops, and rows too long for a cache line or a page.
+# Around the widths of vectors, tiles and loops, and rows too long for a cache line or a page: for
+# tests of a kernel's values and bits. For others a few will do; --lengths=all adds the rest.
 LENGTHS = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 18, 31, 32, 33, 63, 64, 65, 128, 129, 1000, 4099]
+FEW_LENGTHS = [1, 3, 17, 64, 129, 4099]
 
 ARGUMENTS = {
     "log_softmax": ("logits",),

@@ -6,11 +6,15 @@ import math
 import tempfile
 from typing import Any, NamedTuple
 
+import ml_dtypes
 import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
 from _functions import ARGUMENTS, Array, inputs_for, mask_for
+
+BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
+HALVES = [np.dtype(np.float16), BFLOAT16]
 
 
 def examples(number: int) -> settings:
@@ -60,7 +64,7 @@ def layouts(draw: Any, values: Array, *, repeats: bool = False, last: bool = Tru
     Without `last` the last axis has no step 0.
     """
     dtype = values.dtype
-    if dtype.kind != "b" and draw(st.booleans(), label="swapped"):
+    if dtype not in (np.bool_, BFLOAT16) and draw(st.booleans(), label="swapped"):
         dtype = dtype.newbyteorder()
     start = draw(st.sampled_from([0, 0, 1, 2, 4, 8]), label="misaligned by")
     # More than the size of an element: a field of a packed record.
@@ -179,7 +183,7 @@ def cases(draw: Any, function: str, *, empty: bool = True) -> Case:
     leading = tuple(draw(st.lists(lengths, min_size=1, max_size=3), label="samples"))
     rows = math.prod(leading)
     cols = draw(st.sampled_from(LENGTHS + (LONG if rows <= 6 else [])), label="actions")
-    dtype = draw(st.sampled_from([np.float32, np.float64, np.float16]), label="dtype")
+    dtype = draw(st.sampled_from([np.float32, np.float64, *HALVES]), label="dtype")
     inputs = inputs_for(rows, cols, dtype, seed=draw(st.integers(0, 9), label="seed"))
     names = ARGUMENTS[function]
     for name in [name for name in names if name in ("actions", "states")]:
@@ -190,8 +194,9 @@ def cases(draw: Any, function: str, *, empty: bool = True) -> Case:
         code = draw(st.sampled_from(codes), label=f"dtype of {name}")
         x = inputs[name].astype(np.float32)  # so that no dtype has digits that the logits' has not
         inputs[name] = (x if code in "fd" else np.abs(8 * x)).astype(code)
-    masked = draw(st.booleans(), label="masked")
-    return Case(function, leading, inputs, mask_for(function, inputs) if masked else None)
+    mask = draw(st.sampled_from([None, np.bool_, np.int8, np.uint8]), label="dtype of the mask")
+    where = None if mask is None else mask_for(function, inputs).astype(mask)
+    return Case(function, leading, inputs, where)
 
 
 def laid_arguments(case: Case) -> st.SearchStrategy[dict[str, Laid]]:

@@ -1,7 +1,7 @@
-"""Hypothesis profiles: the same examples every time, or, with HYPOTHESIS_PROFILE=long, many others.
+"""How much is tested: Hypothesis profiles and the option --lengths; the folder of a training run.
 
-No deadline, as a loaded machine is no failure. And the folder of a training run, which takes a
-second to make.
+The same examples every time, or, with HYPOTHESIS_PROFILE=long, many others. No deadline, as a
+loaded machine is no failure.
 """
 
 import os
@@ -11,9 +11,28 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import _functions
+
 settings.register_profile("default", deadline=None, derandomize=True, max_examples=100)
 settings.register_profile("long", deadline=None, max_examples=5000, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--lengths", choices=["few", "all"], default="few", help="rows of how many lengths"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("lengths") == "all":  # before any test module is imported
+        _functions.FEW_LENGTHS[:] = _functions.LENGTHS
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("large"):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

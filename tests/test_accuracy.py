@@ -265,6 +265,7 @@ def kl_error(z_p: Array, z_q: Array) -> float:
     return error / float(np.spacing(z_p.dtype.type(float(exact))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_kl_divergence(dtype):
     for name, (z_p, z_q) in kl_cases(dtype).items():

@@ -334,6 +334,7 @@ def test_work_done_alone_is_told() -> None:
     assert load.doubts([], 2) == []
 
 
+@pytest.mark.slow
 def test_the_warning_is_shown_and_kept(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -391,6 +392,7 @@ def test_results(run: Path) -> None:
             assert measurement["ulp"] >= 0
 
 
+@pytest.mark.slow
 def test_report(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Of a finished run, whose tables are shown again without measuring anything."""
     before = (run / "results.json").read_bytes()
@@ -411,6 +413,7 @@ def test_report(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "old" not in text
 
 
+@pytest.mark.slow
 def test_resume_measures_what_is_missing(run: Path, tmp_path: Path) -> None:
     content = json.loads((run / "results.json").read_text())
     complete = [row["name"] for row in content["rows"]]
@@ -422,6 +425,7 @@ def test_resume_measures_what_is_missing(run: Path, tmp_path: Path) -> None:
     assert rows[0] == kept
 
 
+@pytest.mark.slow
 def test_interrupt_keeps_what_is_measured(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     command = [sys.executable, "-m", "scorefn", "bench", "--quick", "--filter", "N=1"]
@@ -501,6 +505,7 @@ def test_missing_extra(
     assert message.endswith("pip install 'scorefn[bench]'")
 
 
+@pytest.mark.slow
 def test_needs_no_gymnasium(run: Path) -> None:
     code = f"""
 import sys
@@ -561,6 +566,7 @@ def paths_of(content: Any) -> Iterator[tuple[Any, ...]]:
             yield from ((key, *path) for path in paths_of(value))
 
 
+@pytest.mark.slow
 def test_edited_results(run: Path, tmp_path: Path) -> None:
     """Any value in the place of any other: one error, or results of the same types."""
     content = json.loads((run / "results.json").read_text())

@@ -27,6 +27,7 @@ FILES = {"config.json", "policy.npz", "metrics.csv", "learning_curve.png", "chec
 # Without the extra
 
 
+@pytest.mark.slow
 def test_help_version_and_info_need_no_extra() -> None:
     code = """
 import sys
@@ -66,6 +67,7 @@ def test_missing_extra(
     assert message.endswith("pip install 'scorefn[cli]'")
 
 
+@pytest.mark.slow
 def test_module_is_the_same_command() -> None:
     result = subprocess.run(
         [sys.executable, "-m", "scorefn", "info"], capture_output=True, text=True
@@ -229,6 +231,7 @@ def test_env_args() -> None:
 # The folder of a run
 
 
+@pytest.mark.slow
 def test_run_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -251,6 +254,7 @@ def test_run_folder(
     assert config["versions"]["scorefn"] == scorefn.__version__
 
 
+@pytest.mark.slow
 def test_report_can_be_typed_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -107,6 +107,7 @@ def write_module(folder: Path) -> None:
     (folder / "myenvs.py").write_text(text)
 
 
+@pytest.mark.slow
 def test_run_remembers_its_imports(tmp_path: Path) -> None:
     """So the commands that a training prints work in its folder."""
     write_module(tmp_path)

@@ -12,6 +12,8 @@ import pytest
 import scorefn
 from _runs import SMALL
 
+pytestmark = pytest.mark.slow
+
 CARTPOLE = ["train", "CartPole-v1", "--steps", "64", *SMALL]
 
 

@@ -36,6 +36,7 @@ def run(*command: str | Path) -> str:
 # --- stub ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_stub_is_the_extension() -> None:
     """Every name, parameter, kind of parameter and default of the stub, and no others."""
     assert "Success" in run(sys.executable, "-m", "mypy.stubtest", "scorefn._core")

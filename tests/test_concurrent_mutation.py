@@ -12,6 +12,8 @@ import pytest
 
 from _functions import ARGUMENTS
 
+pytestmark = pytest.mark.slow
+
 SECONDS = "0.3"
 
 

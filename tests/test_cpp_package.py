@@ -17,6 +17,8 @@ import pytest
 
 import scorefn
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 CONSUMER = ROOT / "tests" / "cpp" / "consumer"
 INCLUDE = ROOT / "cpp" / "include"

@@ -68,6 +68,7 @@ def test_a_missing_file_is_no_damaged_file(tmp_path: Path) -> None:
         load_policy(tmp_path)
 
 
+@pytest.mark.slow
 def test_every_truncation(path: Path) -> None:
     whole = path.read_bytes()
     for size in range(len(whole)):
@@ -75,6 +76,7 @@ def test_every_truncation(path: Path) -> None:
         damage_of(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flip", [0x01, 0x80, 0xFF])
 def test_every_changed_byte(path: Path, flip: int) -> None:
     whole = path.read_bytes()

@@ -49,6 +49,7 @@ def message_for(name: str, run: Path) -> str:
     return f"{run / name} {is_damaged}: "
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_truncated_file(name: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     content = (run / name).read_bytes()

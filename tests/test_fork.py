@@ -17,6 +17,8 @@ import pytest
 
 import _fork
 
+pytestmark = pytest.mark.slow
+
 ALONE = "scorefn"
 FORKS = ["fork_twice", "fork_in_a_thread", "process_fork"]
 USES = ["unused", "after_a_call", "after_a_call_of_another_thread", "backed_off", "in_flight"]

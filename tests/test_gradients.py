@@ -398,6 +398,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "case", [TABULAR, SHARED, LINEAR, WIDE], ids=["tabular", "shared", "linear", "wide"]
 )

@@ -26,6 +26,7 @@ from _functions import (
     same_bits,
 )
 from _strategies import (
+    HALVES,
     Case,
     Laid,
     cases,
@@ -64,7 +65,7 @@ def written(result: Any) -> list[Array]:
 
 def assert_near_the_reference(case: Case, result: Any, options: dict[str, Any]) -> None:
     """Of those that have a test of their own for it, what they are tested to be."""
-    float32 = {name: x.astype(np.float32) for name, x in case.inputs.items() if x.dtype == "e"}
+    float32 = {name: x.astype(np.float32) for name, x in case.inputs.items() if x.dtype in HALVES}
     inputs = {**case.inputs, **float32}
     if case.function == "sample":
         inputs["actions"] = result.actions.ravel()
@@ -113,7 +114,7 @@ def draw_accumulate(data: st.DataObject, function: str) -> dict[str, bool]:
 def dtype_of_out(data: st.DataObject, case: Case, array: Array) -> Any:
     """That of the result, or the half precision of the logits."""
     logits = case.inputs[ARGUMENTS[case.function][0]]
-    halves = [logits.dtype] if logits.dtype == "e" and array.dtype == "f" else []
+    halves = [logits.dtype] if logits.dtype in HALVES and array.dtype == np.float32 else []
     return data.draw(st.sampled_from([array.dtype, *halves]), label="dtype of out")
 
 
@@ -149,6 +150,7 @@ def test_out(function: str, data: st.DataObject) -> None:
 # --- Overlap --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", FUNCTIONS)
 @examples(40)
 @given(data=st.data())
@@ -188,6 +190,7 @@ def test_out_that_overlaps_an_input(function: str, data: st.DataObject) -> None:
         assert_same(result._replace(**nothing), expected._replace(**nothing))
 
 
+@pytest.mark.slow
 @examples(100)
 @given(data=st.data())
 def test_outs_of_sample_that_overlap(data: st.DataObject) -> None:
@@ -273,6 +276,7 @@ def subscript(place: tuple[int, ...]) -> str:
 INDEXED = [(function, name) for function, names in INDICES.items() for name in names]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("function", "name"), INDEXED)
 @examples(20)
 @given(data=st.data())
@@ -295,6 +299,7 @@ def test_index_out_of_range(function: str, name: str, data: st.DataObject) -> No
     refused(function, {**arrays, name: hostile.array}, outs, IndexError, message)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", ROWS)
 @examples(20)
 @given(data=st.data())

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 # Every call takes minutes, and no memory: its rows or samples are all the same.
 SCRIPT = """
 import os, signal, sys, threading, time

@@ -230,6 +230,7 @@ for cols in (2**28, 2**33, 2**40):
 """
 
 
+@pytest.mark.slow
 def test_rows_too_long_for_the_memory() -> None:
     """An error, and the next call is right. A process of its own has a limit to reach."""
     command = [sys.executable, "-c", LITTLE_MEMORY]

@@ -7,6 +7,8 @@ import pytest
 
 from _functions import DTYPES, LENGTHS, call, inputs_for, same_bits, take_rows
 
+pytestmark = pytest.mark.slow
+
 COLS = [n for n in LENGTHS if n in (2, 3, 18, 33, 129, 4099)]
 
 

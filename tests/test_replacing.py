@@ -139,6 +139,7 @@ with replacing(Path(sys.argv[1])) as part:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["policy.npz", "x" * 200, "a [*]?.npz"])
 def test_what_a_killed_save_left_is_removed(name: str, tmp_path: Path) -> None:
     path = tmp_path / name

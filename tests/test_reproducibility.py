@@ -165,6 +165,7 @@ def hashes_of_isa() -> dict[str, dict[str, list[str]]]:
     return hashes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cols", LENGTHS)
 def test_every_isa_and_thread_count_gives_the_same_bits(hashes_of_isa, cols):
     cases = [case for case in next(iter(hashes_of_isa.values())) if case.split()[2] == str(cols)]
@@ -180,6 +181,7 @@ def test_every_isa_and_thread_count_gives_the_same_bits(hashes_of_isa, cols):
     assert not different, f"for {THREADS} threads"
 
 
+@pytest.mark.slow
 def test_the_isa_in_use_is_one_of_the_available(hashes_of_isa):
     config = scorefn.show_config()
     assert config.isa in config.available_isas
@@ -187,6 +189,7 @@ def test_the_isa_in_use_is_one_of_the_available(hashes_of_isa):
     assert set(hashes_of_isa) == set(config.available_isas)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["avx1024", "AVX2", " "])
 def test_unknown_isa(name):
     names = ", ".join(scorefn.show_config().available_isas)
@@ -374,6 +377,7 @@ def test_a_thread_that_works_alone_gives_the_same_bits(function, cols):
         was_alone = regions_alone() > before
 
 
+@pytest.mark.slow
 def test_calls_from_several_threads_at_once_give_the_same_bits():
     child = run_python("-c", CALLERS, timeout=60.0)
     assert child.stdout == "same\n", child.stderr

@@ -26,6 +26,8 @@ from scorefn.train.run_folder import RunFolder
 from scorefn.train.session import Session
 from scorefn.train.trainer import StopTraining, Trainer
 
+pytestmark = pytest.mark.slow
+
 FILES = {"config.json", "policy.npz", "metrics.csv", "learning_curve.png", "checkpoint.npz"}
 CORRIDOR = ["ScorefnTest/Corridor-v2", *SMALL]
 UPDATES_PER_SEGMENT = 25  # of SMALL

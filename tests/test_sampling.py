@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import scorefn
-from _functions import DTYPES, LENGTHS, Array, call, inputs_for, mask_for, same_bits
+from _functions import DTYPES, FEW_LENGTHS, LENGTHS, Array, call, inputs_for, mask_for, same_bits
 from scorefn import testing
 
 INF, NAN = np.inf, np.nan
@@ -94,7 +94,7 @@ def test_draws_of_uniform_rows_are_the_first_bits_of_philox(cols, dtype):
 # --- Entropy --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cols", LENGTHS)
+@pytest.mark.parametrize("cols", FEW_LENGTHS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("num_samples", [None, 0, 1, 3])
 def test_the_entropy_has_its_own_bits_and_changes_none(cols, dtype, num_samples):
@@ -175,7 +175,7 @@ def test_agrees_with_the_reference(cols, dtype):
         assert_draws_invert_the_cumulative_sum(z, seed, None, where)
 
 
-@pytest.mark.parametrize("cols", LENGTHS)
+@pytest.mark.parametrize("cols", FEW_LENGTHS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_an_action_of_probability_0_is_never_drawn(cols, dtype):
     """Neither a forbidden nor a masked one nor one whose probability rounds to 0."""
@@ -227,7 +227,7 @@ def test_a_sure_action_is_always_drawn(cols, dtype):
 
 
 @pytest.mark.parametrize("num_samples", [None, 1, 3])
-@pytest.mark.parametrize("cols", LENGTHS)
+@pytest.mark.parametrize("cols", FEW_LENGTHS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_log_probs_are_those_of_log_prob(cols, dtype, num_samples):
     """To the bit, with and without a mask."""
@@ -280,7 +280,7 @@ def test_out(cols, dtype, num_samples):
 
 
 @pytest.mark.parametrize("bad", [NAN, INF])
-@pytest.mark.parametrize("cols", LENGTHS)
+@pytest.mark.parametrize("cols", FEW_LENGTHS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_no_action_is_drawn_from_a_row_with_nan_or_infinity(cols, dtype, bad):
     z = inputs_for(35, cols, dtype)["logits"]
@@ -413,6 +413,7 @@ def p_value(counts: Array, expected: Array) -> float:
     return float(scipy.stats.chisquare(pooled, pooled_expected).pvalue)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cols", [2, 6, 18, 33, 1000])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("num_samples", [None, 50])

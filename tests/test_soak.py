@@ -10,6 +10,8 @@ import pytest
 
 import soak
 
+pytestmark = pytest.mark.slow
+
 
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(

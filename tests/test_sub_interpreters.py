@@ -29,6 +29,7 @@ for name in ("scorefn", "scorefn._core", "scorefn.credit"):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not any(map(importlib.util.find_spec, ("_interpreters", "_xxsubinterpreters"))),
     reason="this Python has no module for sub-interpreters",

@@ -30,6 +30,7 @@ def number_and_reason(script: str, *, first: str = "", **environment: str) -> li
     return [number, reason]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "SCOREFN_NUM_THREADS"])
 def test_environment_at_the_time_of_the_call(name: str) -> None:
     expected = ["7", f"the environment variable {name}"]
@@ -40,6 +41,7 @@ def test_environment_at_the_time_of_the_call(name: str) -> None:
     assert number_and_reason(f"del os.environ['{name}']", **{name: "3"}) == unset
 
 
+@pytest.mark.slow
 def test_each_source_comes_before_the_next() -> None:
     both = {"SCOREFN_NUM_THREADS": "5", "OMP_NUM_THREADS": "6"}
     assert number_and_reason("", **both) == ["5", "the environment variable SCOREFN_NUM_THREADS"]
@@ -48,6 +50,7 @@ def test_each_source_comes_before_the_next() -> None:
     assert number_and_reason(script, **both) == ["3", "threads(n) of this thread"]
 
 
+@pytest.mark.slow
 def test_affinity_at_the_time_of_the_call() -> None:
     one = "os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])"
     number, reason = number_and_reason(f"before = scorefn.get_num_threads()\n{one}")
@@ -55,6 +58,7 @@ def test_affinity_at_the_time_of_the_call() -> None:
     assert reason in ("the CPUs this process may run on", "the cgroup's CPU quota")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variable", ["OMP_PROC_BIND=true", "OMP_PLACES=cores"])
 def test_threads_bound_to_cpus(variable: str) -> None:
     """OpenMP binds the main thread to one, too: its affinity is not how many there are."""
@@ -62,12 +66,14 @@ def test_threads_bound_to_cpus(variable: str) -> None:
     assert number_and_reason("", **{name: value})[0] == number_and_reason("")[0]
 
 
+@pytest.mark.slow
 def test_openmp_limited_before_the_import() -> None:
     limit = "import ctypes; ctypes.CDLL('libgomp.so.1').omp_set_num_threads(1)"
     if scorefn.get_num_threads() > 1:
         assert number_and_reason("", first=limit) == ["1", "omp_set_num_threads"]
 
 
+@pytest.mark.slow
 def test_no_text_is_too_odd() -> None:
     for text in ("\udcff", "4 more", "2000000"):
         result = subprocess.run(
@@ -88,6 +94,7 @@ def test_a_block_of_no_threads() -> None:
         scorefn.threads(None).__enter__()  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_threadpoolctl_sees_and_limits() -> None:
     script = """
 import threadpoolctl

@@ -197,6 +197,7 @@ def test_recent_return() -> None:
     assert math.isnan(recent_return([row(0, math.nan)]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_rows", [0, 1, 30])
 @pytest.mark.parametrize("ended", [True, False])
 def test_picture_of_any_run(num_rows: int, ended: bool, tmp_path: Path) -> None:
@@ -205,6 +206,7 @@ def test_picture_of_any_run(num_rows: int, ended: bool, tmp_path: Path) -> None:
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_rows", [1, 2])
 def test_picture_of_a_short_run_shows_its_points(num_rows: int, tmp_path: Path) -> None:
     """A line through one point has no length, so the point needs a dot."""
@@ -263,6 +265,7 @@ def mean_return(run: Path, capsys: pytest.CaptureFixture[str]) -> float:
     return float(line.split()[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environment", "at_least"),
     [
@@ -282,6 +285,7 @@ def test_learns(
     assert mean_return(run, capsys) >= at_least
 
 
+@pytest.mark.slow
 def test_number_of_threads_does_not_change_the_result(tmp_path: Path) -> None:
     parameters = []
     for num_threads in ("1", "2"):
@@ -292,6 +296,7 @@ def test_number_of_threads_does_not_change_the_result(tmp_path: Path) -> None:
     np.testing.assert_array_equal(*parameters, strict=True)
 
 
+@pytest.mark.slow
 def test_environment_without_a_time_limit_gets_one(tmp_path: Path) -> None:
     run = tmp_path / "run"
     options = ["--steps", "64", "--num-envs", "4", "--rollout-steps", "4", "--quiet"]
