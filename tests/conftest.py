@@ -6,7 +6,9 @@ loaded machine is no failure.
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -49,3 +51,20 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(finished_run: Path, tmp_path: Path) -> Path:
     """The folder of a finished small run, to change at will."""
     return shutil.copytree(finished_run, tmp_path / "run")
+
+
+@pytest.fixture
+def each_step(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
+    """Functions that each corridor calls in each of its steps."""
+    import _environments
+
+    functions: list[Callable[[], None]] = []
+    step = _environments.Corridor.step
+
+    def step_and_call(self: Any, action: int) -> Any:
+        for function in functions:
+            function()
+        return step(self, action)
+
+    monkeypatch.setattr(_environments.Corridor, "step", step_and_call)
+    return functions

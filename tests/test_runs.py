@@ -1,10 +1,9 @@
-"""Runs that lose nothing: saves by time, signals, resuming, two processes, a full disk."""
+"""Runs that lose nothing: saves by time, resuming, two processes, kills, a full disk."""
 
 from __future__ import annotations
 
 import functools
 import itertools
-import json
 import os
 import signal
 import subprocess
@@ -17,61 +16,27 @@ from typing import Any
 import numpy as np
 import pytest
 
-import _environments
-from _runs import FROZEN_LAKE, SMALL, error_of
+from _runs import (
+    CORRIDOR,
+    FILES,
+    FROZEN_LAKE,
+    SMALL,
+    UPDATES_PER_SEGMENT,
+    assert_same_result,
+    error_of,
+    result_of,
+    state_of,
+    steps_on_disk,
+    stop_after,
+)
 from scorefn._command.errors import CommandError
 from scorefn.cli import main
 from scorefn.train.rollout import Player
 from scorefn.train.run_folder import RunFolder
 from scorefn.train.session import Session
-from scorefn.train.trainer import StopTraining, Trainer
+from scorefn.train.trainer import Trainer
 
 pytestmark = pytest.mark.slow
-
-FILES = {"config.json", "policy.npz", "metrics.csv", "learning_curve.png", "checkpoint.npz"}
-CORRIDOR = ["ScorefnTest/Corridor-v2", *SMALL]
-UPDATES_PER_SEGMENT = 25  # of SMALL
-
-
-def result_of(run: Path) -> tuple[np.ndarray[Any, Any], list[str]]:
-    """The policy, and the metrics without the seconds."""
-    rows = [line.split(",") for line in (run / "metrics.csv").read_text().splitlines()]
-    seconds = rows[0].index("seconds")
-    without = [",".join(row[:seconds] + row[seconds + 1 :]) for row in rows]
-    return RunFolder(run).read_policy().parameters, without
-
-
-def assert_same_result(run: Path, expected: Path) -> None:
-    (policy, metrics), (expected_policy, expected_metrics) = result_of(run), result_of(expected)
-    assert metrics == expected_metrics
-    np.testing.assert_array_equal(policy, expected_policy, strict=True)
-
-
-def state_of(run: Path) -> str:
-    return str(json.loads((run / "config.json").read_text())["progress"]["state"])
-
-
-def steps_on_disk(run: Path) -> list[int]:
-    """Of the checkpoint, of the metrics, of the config."""
-    folder = RunFolder(run)
-    checkpoint = int(folder.read_checkpoint()["counts"][1])
-    return [checkpoint, folder.read_metrics()[-1].steps, folder.read_progress().steps]
-
-
-@pytest.fixture
-def each_step(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
-    """Functions that each corridor calls in each of its steps."""
-    functions: list[Callable[[], None]] = []
-    step = _environments.Corridor.step
-
-    def step_and_call(self: Any, action: int) -> Any:
-        for function in functions:
-            function()
-        return step(self, action)
-
-    monkeypatch.setattr(_environments.Corridor, "step", step_and_call)
-    return functions
-
 
 # Saves by time
 
@@ -144,181 +109,7 @@ def test_a_long_evaluation_waits_for_no_save(
     assert max(np.subtract(clock.saved, clock.made)) <= 5.0
 
 
-# Signals
-
-
-SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
-
-
-@pytest.mark.parametrize(
-    ("where", "number", "code"),
-    [(where, *SIGNALS[i % 3]) for i, where in enumerate([0, 3, 63, 64, 100, 1601])],
-)
-def test_a_signal_is_answered_after_the_step(
-    where: int, number: int, code: int, each_step: list[Callable[[], None]], tmp_path: Path
-) -> None:
-    """In the first rollout, at its end, in the second one, in the second segment."""
-    calls = []
-
-    def send() -> None:
-        calls.append(1)
-        if len(calls) == where + 1:
-            os.kill(os.getpid(), number)
-
-    each_step.append(send)
-    run = tmp_path / "run"
-    handlers = [signal.getsignal(n) for n, _ in SIGNALS]
-    assert main(["train", *CORRIDOR, "--steps", "8000", "--output", str(run)]) == code
-    assert [signal.getsignal(n) for n, _ in SIGNALS] == handlers
-    assert len(calls) == where + 1  # not one more
-    folder = RunFolder(run)
-    assert state_of(run) == "stopped"
-    # A corridor of SMALL ends, so that some of the steps are resets, which call nothing.
-    updates = len(folder.read_metrics())
-    assert updates >= where // 64
-    assert folder.read_checkpoint()["counts"][0] == updates
-    assert {path.name for path in run.iterdir()} == FILES
-    each_step.clear()
-    assert main(["train", "--resume", str(run), "--steps", "9000", "--quiet"]) == 0
-    assert len(folder.read_metrics()) > updates
-
-
-@pytest.mark.parametrize("during", ["training", "evaluation"])
-def test_a_signal_while_environments_step_together(
-    during: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """CartPole has a vector implementation of its own."""
-    vector = pytest.importorskip("gymnasium.envs.classic_control.cartpole").CartPoleVectorEnv
-    step = vector.step
-    calls = []
-
-    def step_and_send(self: Any, actions: Any) -> Any:
-        if during == "training" or self.num_envs == 100:
-            calls.append(1)
-            if len(calls) == 5:
-                os.kill(os.getpid(), signal.SIGTERM)
-        return step(self, actions)
-
-    monkeypatch.setattr(vector, "step", step_and_send)
-    options = ["--steps", "64000", "--quiet", "--stop-at-return", "9", "--output"]
-    assert main(["train", "CartPole-v1", *options, str(tmp_path / "run")]) == 143
-    assert len(calls) == 5
-
-
-def test_a_signal_in_the_evaluation(
-    each_step: list[Callable[[], None]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What is left to do is the evaluation: the resumed run has the same bits."""
-    options = ["--steps", "16000", "--stop-at-return", "2.5", "--output"]
-    assert main(["train", *CORRIDOR, *options, str(tmp_path / "whole")]) == 0
-    play = sys.modules["scorefn.train.train"].play
-    played = []
-
-    def interrupted_play(*args: Any, **options: Any) -> Any:
-        if not played:
-            each_step.append(lambda: os.kill(os.getpid(), signal.SIGTERM))
-        played.append(1)
-        return play(*args, **options)
-
-    monkeypatch.setattr("scorefn.train.train.play", interrupted_play)
-    run = tmp_path / "run"
-    assert main(["train", *CORRIDOR, *options, str(run)]) == 143
-    each_step.clear()
-    assert main(["train", "--resume", str(run), "--quiet"]) == 0
-    assert len(played) == 2
-    assert state_of(run) == "solved"
-    assert_same_result(run, tmp_path / "whole")
-
-
-def test_signals_that_come_twice_or_are_ignored(
-    each_step: list[Callable[[], None]], tmp_path: Path
-) -> None:
-    """``timeout`` sends SIGTERM twice, a terminal SIGHUP; ``nohup`` has SIGHUP ignored."""
-    each_step.append(lambda: os.kill(os.getpid(), signal.SIGHUP))
-    previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        assert main(["train", *CORRIDOR, "--steps", "64", "--output", str(tmp_path / "a")]) == 0
-    finally:
-        signal.signal(signal.SIGHUP, previous)
-    each_step[:] = [lambda: [os.kill(os.getpid(), signal.SIGTERM) for _ in range(3)]]  # type: ignore
-    assert main(["train", *CORRIDOR, "--steps", "64", "--output", str(tmp_path / "b")]) == 143
-    each_step[:] = [lambda: [os.kill(os.getpid(), signal.SIGINT) for _ in range(2)]]  # type: ignore
-    assert main(["train", *CORRIDOR, "--steps", "64", "--output", str(tmp_path / "c")]) == 130
-    assert state_of(tmp_path / "c") == "running"  # the second Ctrl-C is abrupt
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupt_keeps_everything(number: int, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    command = [sys.executable, "-m", "scorefn", "train", "CartPole-v1"]
-    options = ["--stop-at-return", "never", "--steps", "1000000000", "--output", str(run)]
-    process = subprocess.Popen(
-        [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    metrics = run / "metrics.csv"
-    while process.poll() is None and not (metrics.exists() and metrics.read_text().count("\n") > 1):
-        time.sleep(0.05)
-    process.send_signal(number)
-    out, err = process.communicate()
-    assert process.returncode == 128 + number, err
-    assert "Traceback" not in err
-    assert out.startswith("Interrupted after " if number == 2 else "Stopped by SIGTERM after ")
-    assert f"scorefn train --resume {run}" in out
-    assert {path.name for path in run.iterdir()} == FILES
-    assert RunFolder(run).read_policy().parameters.any()
-    assert main(["evaluate", str(run), "--episodes", "2"]) == 0
-
-
-@pytest.mark.parametrize("what", ["diverges", "raises"])
-def test_an_error_keeps_the_updates_before_it(
-    what: str,
-    each_step: list[Callable[[], None]],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    run = tmp_path / "run"
-    trainers = []
-    update = Trainer._update
-
-    def update_and_fail(trainer: Trainer) -> None:
-        trainers.append(trainer)
-        if trainer.updates == 5:
-            if what == "diverges":
-                monkeypatch.setattr("scorefn.train.learner.LARGEST_PARAMETER", 0.0)
-            else:
-                each_step.append(lambda: [][1])
-        update(trainer)
-
-    monkeypatch.setattr(Trainer, "_update", update_and_fail)
-    try:
-        assert main(["train", *CORRIDOR, "--steps", "8000", "--output", str(run)]) == 2
-    except IndexError:
-        assert what == "raises"
-    assert steps_on_disk(run) == [320] * 3
-    assert state_of(run) == "failed"
-    monkeypatch.undo()
-    stop_after(monkeypatch, 5)
-    train = ["train", *CORRIDOR, "--steps", "8000", "--output", str(tmp_path / "stopped")]
-    assert main(train) == 0
-    arrays = RunFolder(run).read_checkpoint()
-    for name, expected in RunFolder(tmp_path / "stopped").read_checkpoint().items():
-        if name != "rows":  # which have the seconds
-            np.testing.assert_array_equal(arrays[name], expected, strict=True)
-
-
 # Resuming
-
-
-def stop_after(monkeypatch: pytest.MonkeyPatch, updates: int) -> None:
-    after_update = Session._after_update
-
-    def stop(session: Session, display: Any) -> None:
-        after_update(session, display)
-        if session._trainer.updates == updates:
-            raise StopTraining
-
-    monkeypatch.setattr(Session, "_after_update", stop)
 
 
 @pytest.mark.parametrize("environment", [FROZEN_LAKE, ["CartPole-v1", *SMALL]], ids=lambda e: e[0])
@@ -561,71 +352,6 @@ cp -r {tmp_path}/run {tmp_path}.copy
     if (copy / "config.json").exists():
         assert main(["train", "--resume", str(copy), "--steps", "16640", "--quiet"]) == 0
         assert steps_on_disk(copy) == [16640] * 3
-
-
-# The picture
-
-
-def test_plot_draws_it_again(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    picture = RunFolder(run).picture
-    expected = picture.read_bytes()
-    picture.unlink()
-    assert main(["plot", str(run)]) == 0
-    assert capsys.readouterr().out == f"{picture}\n"
-    assert picture.read_bytes() == expected
-    (run / "metrics.csv").unlink()
-    assert error_of(capsys, "plot", str(run)).startswith(f"cannot read {run / 'metrics.csv'}")
-    assert error_of(capsys, "plot", str(run / "no")).startswith(f"{run / 'no'} is not a run folder")
-
-
-def test_plot_of_a_training_that_goes_on(
-    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A picture of older metrics must not stay in the place of one of newer metrics."""
-    metrics = RunFolder(run).metrics
-    lines = metrics.read_text().splitlines(keepends=True)
-    metrics.write_text("".join(lines[:-5]))
-    drawn = []
-
-    def draw(path: Path, rows: list[Any], **_: Any) -> None:
-        drawn.append(len(rows))
-        metrics.write_text("".join(lines))
-
-    monkeypatch.setattr("scorefn.train.plot.draw_learning_curve", draw)
-    assert main(["plot", str(run)]) == 0
-    assert drawn == [len(lines) - 6, len(lines) - 1]
-
-
-def test_a_picture_that_cannot_be_drawn(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def fail(*_: Any, **__: Any) -> None:
-        raise MemoryError("no memory for a picture")
-
-    monkeypatch.setattr("scorefn.train.plot.draw_learning_curve", fail)
-    run = tmp_path / "run"
-    loud = [option for option in FROZEN_LAKE if option != "--quiet"]
-    assert main(["train", *loud, "--steps", "640", "--output", str(run)]) == 2
-    out, err = capsys.readouterr()
-    assert out.startswith("Finished after 640 steps in ")
-    assert err == (
-        f"scorefn: error: cannot draw {run / 'learning_curve.png'}: no memory for a picture "
-        f"(everything else is saved; try scorefn plot {run})\n"
-    )
-    assert state_of(run) == "finished"
-
-
-def test_a_reader_that_goes_away_takes_no_picture_along(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "scorefn", "train", *FROZEN_LAKE, "--steps", "640"]
-    with subprocess.Popen(
-        [*command, "--output", str(tmp_path / "run")],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
-        assert process.stdout is not None
-        process.stdout.close()
-    assert {path.name for path in (tmp_path / "run").iterdir()} == FILES
-    assert state_of(tmp_path / "run") == "finished"
 
 
 def test_a_folder_where_a_training_was_killed_at_once_may_be_used(tmp_path: Path) -> None:
