@@ -96,6 +96,7 @@ def test_what_is_no_file_is_not_read(
         assert message.startswith(f"cannot read {run / name}: ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_changed_bytes(name: str, run: Path) -> None:
     """Whatever byte is changed: read as something valid, or one error of one kind."""
