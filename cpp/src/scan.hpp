@@ -22,7 +22,7 @@ struct StepInput {
     const char* name;
     Matrix<const T> values;
     double (StepBuffer::*place)[StepBuffer::size];
-    const T* StepRow<T>::* pointer;
+    typename StepRow<T>::Numbers StepRow<T>::* in_row;
 };
 
 // Formula: `num_inputs`; `truncates_last`, whether the last valid step counts as truncated; `kernel`, its u and v;
@@ -46,7 +46,8 @@ public:
     void run(int num_threads) {
         if (num_steps_ == 0 || num_environments_ == 0) return;
         // Wide enough for long stretches of memory, narrow enough to share out.
-        const std::int64_t width = std::clamp<std::int64_t>(num_environments_ / 16 / 64 * 64, 64, 8192);
+        const std::int64_t width =
+            std::clamp<std::int64_t>(num_environments_ / 16 / 64 * 64, kShortestRow, 8192);
         parallel_for((num_environments_ + width - 1) / width, num_threads, [&](std::int64_t i) {
             scan_environments(i * width, std::min(width, num_environments_ - i * width));
         });
@@ -125,10 +126,11 @@ private:
     }
 
     bool scan_row(const StepBuffer* flags, const Place& at, double* x) const {
-        StepRow<T> row{
-            nullptr, nullptr, nullptr, flags, &out_(at.time, at.environment), goes_past_caches(out_)};
+        StepRow<T> row{{}, {}, {}, flags, &out_(at.time, at.environment), goes_past_caches(out_)};
         for (const auto& input : inputs_)
-            if (input.values) row.*input.pointer = &input.values(at.time, at.environment);
+            if (input.values)
+                row.*input.in_row = {&input.values(at.time, at.environment),
+                                     &input.values(std::max<std::int64_t>(at.time - 1, 0), at.environment)};
         return numbers_.scan_row(row, at.width, formula_.kernel, x);
     }
     bool scan_steps(StepBuffer& buffer, const Place& at, double* x) const {

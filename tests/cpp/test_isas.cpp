@@ -133,7 +133,8 @@ std::vector<T> all_results(const KernelTable& table, std::int64_t num_rows, std:
     for (const auto kind : {ScanFormula::discounted_returns, ScanFormula::generalized_advantages})
         for (const bool has_flags : {false, true}) {
             const ScanFormula by{kind, 0.9, 0.8};
-            const StepRow<T> row{q.data(),      q.data(), q.data(), has_flags ? flags.get() : nullptr,
+            const typename StepRow<T>::Numbers numbers{q.data(), q.data()};
+            const StepRow<T> row{numbers,       numbers, numbers, has_flags ? flags.get() : nullptr,
                                  matrix.data(), false};
             CHECK(kernels.scan_row(row, has_flags ? width : cols, by, carried.data()));
             keep(matrix);

@@ -88,7 +88,11 @@ struct StepBuffer {
 // Without flags no episode ends here and every step is valid.
 template <class T>
 struct StepRow {
-    const T *rewards, *values, *next_values;
+    struct Numbers {
+        const T* data = nullptr;
+        const T* fetched = nullptr;  // those of the time before, which is scanned next
+    };
+    Numbers rewards, values, next_values;
     const StepBuffer* flags;
     T* out;
     bool is_nontemporal;

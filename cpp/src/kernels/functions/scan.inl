@@ -118,23 +118,26 @@ SCOREFN_NO_INLINE void write_results(const double* x, std::int64_t first, std::i
     });
 }
 
-// The same as scan_steps for one time, from the arrays and to them; the flags are in the buffer, if there are any.
+// The same as scan_steps for one time, from the arrays and to them; the flags are in the buffer, if there are any. The row and
+// the formula come by value, so that no store can change them.
 template <bool has_flags, class T, class TermsOf>
-SCOREFN_INLINE bool scan_row(const StepRow<T>& row, std::int64_t count, const ScanFormula& by, double* x,
+SCOREFN_INLINE bool scan_row(StepRow<T> row, std::int64_t count, ScanFormula by, double* x,
                              TermsOf terms_of) {
-    constexpr std::int64_t kAtATime = 256;
+    constexpr std::int64_t kAtATime = 64;
     const auto zero = Lanes<double>::splat(0), one = Lanes<double>::splat(1);
     auto bad = Mask<double>::splat(0);
-    alignas(64) double results[kAtATime] = {};
+    alignas(64) double results[kAtATime];
     NonTemporalStore<T> nontemporal(row.out);
     for (std::int64_t first = 0; first < count; first += kAtATime) {
         const std::int64_t n = count - first < kAtATime ? count - first : kAtATime;
+        if (n < kAtATime)  // whole vectors are read
+            for (double& result : results) result = 0;
         for_each_vector<double, 1>(n, [&](std::int64_t k, auto extent) SCOREFN_INLINE_LAMBDA {
             const std::int64_t i = first + k;
-            const auto at = [&](const T* numbers) SCOREFN_INLINE_LAMBDA {
-                if (!numbers) return zero;
-                __builtin_prefetch(reinterpret_cast<const char*>(numbers + i) + kBytesAhead);
-                return load_doubles(numbers + i, extent);
+            const auto at = [&](const typename StepRow<T>::Numbers& numbers) SCOREFN_INLINE_LAMBDA {
+                if (!numbers.data) return zero;
+                __builtin_prefetch(numbers.fetched + i);
+                return load_doubles(numbers.data + i, extent);
             };
             const auto flag = [&](const double* flags)
                                   SCOREFN_INLINE_LAMBDA { return load(flags + i, extent, 0.0); };
