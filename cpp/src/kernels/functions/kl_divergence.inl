@@ -28,13 +28,13 @@ struct KlRows {
         const auto max_p = widen(p.max - shift_p), minus_max_q = widen(shift_q - q.max);
         const auto log_quotient = p.log_total() - q.log_total();
         Widened<T> sum, lost;
-        for (int i = 0; i < sum.count; ++i) {
+        unrolled<Widened<T>::count>([&](int i) SCOREFN_INLINE_LAMBDA {
             const auto a = max_p.lanes[i], b = minus_max_q.lanes[i], max = a + b;
             sum.lanes[i] = max + log_quotient.lanes[i];
             lost.lanes[i] = lost_in(max, a, b) + lost_in(sum.lanes[i], max, log_quotient.lanes[i]);
             const auto mantissa = bits<Bits>(p.total().lanes[i]) & Bits(0x000fffffffffffff);
             total.lanes[i] = bits<double>(mantissa | Bits(0x3ff0000000000000));
-        }
+        });
         c = narrow(sum);
         c_low = narrow((sum - widen(c)) + lost);
         scale_p = narrow(total / p.total()), scale_q = narrow(total / q.total());

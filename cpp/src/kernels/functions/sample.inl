@@ -58,7 +58,9 @@ SCOREFN_INLINE void draw(const LaidOutTile<T, Layout>& rows, const double*, Wide
             passed[p] = select(sum.lanes[p] <= threshold.lanes[p], passed[p] + std::int64_t{1}, passed[p]);
     });
     // All of them were passed in a row that is not there, or where another mode of rounding has been set.
-    for (int p = 0; p < u.count; ++p) select(passed[p] == cols, cols - 1, passed[p]).store(actions + 8 * p);
+    unrolled<Widened<T>::count>([&](int p) SCOREFN_INLINE_LAMBDA {
+        select(passed[p] == cols, cols - 1, passed[p]).store(actions + 8 * p);
+    });
 }
 
 // A row with NaN or +inf has no distribution to draw from: it stops the call, as one without an allowed action does.

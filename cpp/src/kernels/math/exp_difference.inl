@@ -22,8 +22,9 @@ SCOREFN_INLINE Mask<X> is_near_zero(Lanes<X> x) {
 template <class T>
 SCOREFN_NO_INLINE Widened<T> with_large_differences(Widened<T> exps, Lanes<T> a, Lanes<T> b) {
     const auto x = widen(a) - widen(b), rounded = widen(a - b);
-    for (int p = 0; p < x.count; ++p)
+    unrolled<Widened<T>::count>([&](int p) SCOREFN_INLINE_LAMBDA {
         exps.lanes[p] = select(is_near_zero<T>(rounded.lanes[p]), exps.lanes[p], exp_of(x.lanes[p]));
+    });
     return exps;
 }
 // exp(a - b), exact to a few ULP of T however much a - b is rounded, in double as it may be beyond the range of T.

@@ -41,7 +41,8 @@ SCOREFN_INLINE Lanes<double> log_ratio(Lanes<double> others, Lanes<double> e) {
 
 template <class T>
 SCOREFN_OFTEN_INLINE Widened<T> log_ratio(Widened<T> others, Widened<T> e) {
-    for (int p = 0; p < others.count; ++p) others.lanes[p] = log_ratio<T>(others.lanes[p], e.lanes[p]);
+    unrolled<Widened<T>::count>(
+        [&](int p) SCOREFN_INLINE_LAMBDA { others.lanes[p] = log_ratio<T>(others.lanes[p], e.lanes[p]); });
     return others;
 }
 

@@ -17,9 +17,10 @@ struct Ratio {
         const auto log_ratio = log_prob - old_log_prob;
         const auto log_ratios = widen(log_ratio);
         kl = widen(small_kl(log_ratio));
-        for (int p = 0; p < kl.count; ++p)
+        unrolled<Widened<T>::count>([&](int p) SCOREFN_INLINE_LAMBDA {
             kl.lanes[p] = select(kl.lanes[p] == kl.lanes[p], kl.lanes[p],
                                  large_kl(ratio.lanes[p], log_ratios.lanes[p]));
+        });
     }
 
 private:

@@ -10,13 +10,15 @@ namespace {
 
 template <class T>
 SCOREFN_INLINE Lanes<double> multiply_add(Lanes<double> a, Lanes<double> b, Lanes<double> sum) {
-    for (int p = 0; p < kRegisters; ++p) sum.reg[p] = multiply_add<T>(a.reg[p], b.reg[p], sum.reg[p]);
+    unrolled<kRegisters>(
+        [&](int p) SCOREFN_INLINE_LAMBDA { sum.reg[p] = multiply_add<T>(a.reg[p], b.reg[p], sum.reg[p]); });
     return sum;
 }
 
 SCOREFN_INLINE Lanes<double> broadcast(double x) {
     Lanes<double> r;
-    for (auto& reg : r.reg) reg = x - DoubleRegister{};  // + 0 would be an addition
+    unrolled<kRegisters>(
+        [&](int p) SCOREFN_INLINE_LAMBDA { r.reg[p] = x - DoubleRegister{}; });  // + 0 would be an addition
     return r;
 }
 

@@ -7,16 +7,16 @@
 namespace scorefn {
 namespace {
 
-// One value per row. A register of 64 bytes holds them all and is permuted; otherwise they are stored twice in memory, and a
-// register is loaded from the first row that it needs.
+// One value per row. A register takes its values from the first row on that it needs: so they are stored twice where it does
+// not hold those of all rows.
 template <class V>
 struct RowValues {
-    static constexpr bool in_one_register = kRegisters == 1;
     Lanes<V> lanes;
-    alignas(64) V memory[in_one_register ? 1 : 2 * Lanes<V>::size];
+    alignas(64) V memory[kRegisters == 1 ? Lanes<V>::size : 2 * Lanes<V>::size];
 
     SCOREFN_INLINE RowValues(Lanes<V> values) : lanes(values) {
-        if (!in_one_register) values.store(memory), values.store(memory + Lanes<V>::size);
+        values.store(memory);
+        if (kRegisters > 1) values.store(memory + Lanes<V>::size);
     }
 };
 
@@ -40,7 +40,7 @@ public:
             for (int p = 0; p < kRegisters; ++p) {
                 first_row_[i / n + p] = static_cast<std::int32_t>(row);
                 x.reg[p] = (x.reg[p] + static_cast<T>(col)) * inverse;
-                for (col += n; !RowValues<T>::in_one_register && col >= cols; col -= cols) ++row;
+                for (col += n; kRegisters > 1 && col >= cols; col -= cols) ++row;
             }
             // floor(x) = round(x - 1/2), as x is never an integer
             const auto rounded = bits<Int>((x - T(0.5)) + C::round);
@@ -51,15 +51,11 @@ public:
     template <class V>
     SCOREFN_INLINE Lanes<V> operator()(const RowValues<V>& values, std::int64_t i) const {
         static_assert(sizeof(V) == sizeof(T), "as many lanes");
-        const auto row = Lanes<Int>::load(row_ + i);
+        constexpr std::int64_t n = kRegisterLanes<T>;
         Lanes<V> r;
-        for (int p = 0; p < kRegisters; ++p) {
-            typename Registers<V>::type from = values.lanes.reg[0];
-            if (!RowValues<V>::in_one_register)
-                from = *reinterpret_cast<const typename Registers<V>::unaligned*>(
-                    values.memory + first_row_[i / kRegisterLanes<T> + p]);
-            r.reg[p] = permute(from, row.reg[p]);
-        }
+        unrolled<kRegisters>([&](int p) SCOREFN_INLINE_LAMBDA {
+            r.reg[p] = pick(values.memory + (kRegisters == 1 ? 0 : first_row_[i / n + p]), row_ + i + p * n);
+        });
         return r;
     }
 

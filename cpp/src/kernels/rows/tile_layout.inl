@@ -20,7 +20,9 @@ constexpr int kRegisterLanes = kRegisterBytes / sizeof(T);
 // Lane i of each register of the result is lane index(i) of those of a and b, one after the other.
 template <class T, class Index, int... I>
 SCOREFN_INLINE Lanes<T> shuffle(Lanes<T> a, Lanes<T> b, Index index, std::integer_sequence<int, I...>) {
-    for (int p = 0; p < kRegisters; ++p) a.reg[p] = __builtin_shufflevector(a.reg[p], b.reg[p], index(I)...);
+    unrolled<kRegisters>([&](int p) SCOREFN_INLINE_LAMBDA {
+        a.reg[p] = __builtin_shufflevector(a.reg[p], b.reg[p], index(I)...);
+    });
     return a;
 }
 template <class T, class Index>
@@ -83,16 +85,18 @@ struct QuarterLayout {
     SCOREFN_INLINE void load(const T* rows, std::int64_t slice, T fill, Lanes<T> (&x)[width]) const {
         const T* const first = rows + first_column(slice);
         for (int i = 0; i < width; ++i)
-            for (int p = 0; p < kRegisters; ++p)
+            unrolled<kRegisters>([&](int p) SCOREFN_INLINE_LAMBDA {
                 x[i].reg[p] = load_quarters(first + (i + p * kRegisterLanes<T>)*cols, width * cols);
+            });
         if (shared(slice) > 0)
             for (auto& row : x) row = select(is_new, row, fill);
     }
     SCOREFN_INLINE void store(const Lanes<T> (&x)[width], T* rows, std::int64_t slice) const {
         T* const first = rows + first_column(slice);
         for (int i = 0; i < width; ++i)
-            for (int p = 0; p < kRegisters; ++p)
+            unrolled<kRegisters>([&](int p) SCOREFN_INLINE_LAMBDA {
                 store_quarters(x[i].reg[p], first + (i + p * kRegisterLanes<T>)*cols, width * cols);
+            });
     }
     // The column of the first lane, and that of every lane of a vector counted from there.
     SCOREFN_INLINE std::int64_t first_column(std::int64_t slice) const {

@@ -11,20 +11,34 @@ namespace {
 // The product of the lower half of each 64-bit lane and a number of 32 bits.
 SCOREFN_INLINE Lanes<std::uint64_t> product32(Lanes<std::uint64_t> a, std::uint32_t factor) {
     const auto b = Lanes<std::uint64_t>::splat(factor);
-    for (int p = 0; p < kRegisters; ++p)
+    unrolled<kRegisters>([&](int p) SCOREFN_INLINE_LAMBDA {
         a.reg[p] = (Registers<std::uint64_t>::type)_mm256_mul_epu32((__m256i)a.reg[p], (__m256i)b.reg[p]);
+    });
     return a;
+}
+
+// from[index[i]] in each lane i of a register, for indices below the number of lanes. Clang has no __builtin_shuffle.
+template <class V, class Index>
+SCOREFN_INLINE typename Registers<V>::type pick(const V* from, const Index* index) {
+#if !defined(__clang__)
+    return __builtin_shuffle(*reinterpret_cast<const typename Registers<V>::unaligned*>(from),
+                             *reinterpret_cast<const typename Registers<Index>::unaligned*>(index));
+#else
+    typename Registers<V>::type r;
+    for (int i = 0; i < kRegisterBytes / static_cast<int>(sizeof(V)); ++i) r[i] = from[index[i]];
+    return r;
+#endif
 }
 
 // a - b c for a product that is exact: the fused instruction, which does not round it, gives the same bits.
 template <class T, int N>
 SCOREFN_INLINE Lanes<T, N> minus_exact_product(Lanes<T, N> a, Lanes<T, N> b, T c) {
-    for (int p = 0; p < a.registers; ++p) {
+    unrolled<N * kRegisters>([&](int p) SCOREFN_INLINE_LAMBDA {
         if constexpr (sizeof(T) == sizeof(float))
             a.reg[p] = _mm256_fnmadd_ps(b.reg[p], _mm256_set1_ps(c), a.reg[p]);
         else
             a.reg[p] = _mm256_fnmadd_pd(b.reg[p], _mm256_set1_pd(c), a.reg[p]);
-    }
+    });
     return a;
 }
 

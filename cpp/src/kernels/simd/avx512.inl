@@ -14,11 +14,12 @@ SCOREFN_INLINE Lanes<std::uint64_t> product32(Lanes<std::uint64_t> a, std::uint3
     return {{(Registers<std::uint64_t>::type)_mm512_mul_epu32((__m512i)a.reg[0], (__m512i)b.reg[0])}};
 }
 
-// from[index[i] % lanes] in each lane i.
-template <class Register, class Index>
-SCOREFN_INLINE Register permute(Register from, Index index) {
-    return sizeof(from[0]) == 4 ? (Register)_mm512_permutexvar_epi32((__m512i)index, (__m512i)from)
-                                : (Register)_mm512_permutexvar_epi64((__m512i)index, (__m512i)from);
+// from[index[i]] in each lane i of a register, for indices below the number of lanes.
+template <class V, class Index>
+SCOREFN_INLINE typename Registers<V>::type pick(const V* from, const Index* index) {
+    const __m512i x = _mm512_loadu_si512(from), i = _mm512_loadu_si512(index);
+    return (typename Registers<V>::type)(sizeof(V) == 4 ? _mm512_permutexvar_epi32(i, x)
+                                                        : _mm512_permutexvar_epi64(i, x));
 }
 
 // Integers of 64 bits as lanes of the size of T.
@@ -36,12 +37,12 @@ SCOREFN_INLINE Mask<T> narrow_integers(const std::int64_t* x) {
 // a - b c for a product that is exact: the fused instruction, which does not round it, gives the same bits.
 template <class T, int N>
 SCOREFN_INLINE Lanes<T, N> minus_exact_product(Lanes<T, N> a, Lanes<T, N> b, T c) {
-    for (int p = 0; p < a.registers; ++p) {
+    unrolled<N * kRegisters>([&](int p) SCOREFN_INLINE_LAMBDA {
         if constexpr (sizeof(T) == sizeof(float))
             a.reg[p] = _mm512_fnmadd_ps(b.reg[p], _mm512_set1_ps(c), a.reg[p]);
         else
             a.reg[p] = _mm512_fnmadd_pd(b.reg[p], _mm512_set1_pd(c), a.reg[p]);
-    }
+    });
     return a;
 }
 

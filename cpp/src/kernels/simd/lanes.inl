@@ -40,6 +40,17 @@ constexpr T kInfinity = static_cast<T>(__builtin_inf());
 template <class T>
 constexpr T kNaN = static_cast<T>(__builtin_nan(""));
 
+// body(0) .. body(N - 1), written out from the start. Of a loop, the compiler would keep registers in memory until it unrolls
+// it, late, which takes it half as long again.
+template <int N, class Body>
+SCOREFN_INLINE void unrolled(Body body) {
+    static_assert(1 <= N && N <= 4, "one line each");
+    body(0);
+    if constexpr (N > 1) body(1);
+    if constexpr (N > 2) body(2);
+    if constexpr (N > 3) body(3);
+}
+
 template <class T>
 struct Registers {
     typedef T type __attribute__((vector_size(kRegisterBytes)));
@@ -55,22 +66,24 @@ struct Lanes {
 
     SCOREFN_INLINE static Lanes splat(T x) {
         Lanes r;
-        for (int p = 0; p < registers; ++p) r.reg[p] = Register{} + x;
+        unrolled<registers>([&](int p) SCOREFN_INLINE_LAMBDA { r.reg[p] = Register{} + x; });
         return r;
     }
     SCOREFN_INLINE static Lanes load(const T* x) {
         Lanes r;
-        for (int p = 0; p < registers; ++p)
+        unrolled<registers>([&](int p) SCOREFN_INLINE_LAMBDA {
             r.reg[p] = reinterpret_cast<const typename Registers<T>::unaligned*>(x)[p];
+        });
         return r;
     }
     SCOREFN_INLINE void store(T* x) const {
-        for (int p = 0; p < registers; ++p)
+        unrolled<registers>([&](int p) SCOREFN_INLINE_LAMBDA {
             reinterpret_cast<typename Registers<T>::unaligned*>(x)[p] = reg[p];
+        });
     }
     SCOREFN_INLINE Lanes<T> operator[](int n) const {
         Lanes<T> r;
-        for (int p = 0; p < kRegisters; ++p) r.reg[p] = reg[n * kRegisters + p];
+        unrolled<kRegisters>([&](int p) SCOREFN_INLINE_LAMBDA { r.reg[p] = reg[n * kRegisters + p]; });
         return r;
     }
 };
@@ -80,22 +93,23 @@ template <class T, int N = 1>
 using Mask = Lanes<typename IntegerOf<T>::type, N>;
 
 // The right side may be a single Lanes<T>, meant for each of the N.
-#define SCOREFN_LANEWISE(op)                                                                 \
-    template <class T, int N, int M>                                                         \
-    SCOREFN_INLINE Lanes<T, N> operator op(Lanes<T, N> a, Lanes<T, M> b) {                   \
-        static_assert(M == N || M == 1, "as many lanes, or one for each");                   \
-        for (int p = 0; p < a.registers; ++p) a.reg[p] = a.reg[p] op b.reg[p % b.registers]; \
-        return a;                                                                            \
-    }                                                                                        \
-    template <class T, int N>                                                                \
-    SCOREFN_INLINE Lanes<T, N> operator op(Lanes<T, N> a, T b) {                             \
-        for (int p = 0; p < a.registers; ++p) a.reg[p] = a.reg[p] op b;                      \
-        return a;                                                                            \
-    }                                                                                        \
-    template <class T, int N>                                                                \
-    SCOREFN_INLINE Lanes<T, N> operator op(T a, Lanes<T, N> b) {                             \
-        for (int p = 0; p < b.registers; ++p) b.reg[p] = a op b.reg[p];                      \
-        return b;                                                                            \
+#define SCOREFN_LANEWISE(op)                                                                      \
+    template <class T, int N, int M>                                                              \
+    SCOREFN_INLINE Lanes<T, N> operator op(Lanes<T, N> a, Lanes<T, M> b) {                        \
+        static_assert(M == N || M == 1, "as many lanes, or one for each");                        \
+        unrolled<N * kRegisters>(                                                                 \
+            [&](int p) SCOREFN_INLINE_LAMBDA { a.reg[p] = a.reg[p] op b.reg[p % b.registers]; }); \
+        return a;                                                                                 \
+    }                                                                                             \
+    template <class T, int N>                                                                     \
+    SCOREFN_INLINE Lanes<T, N> operator op(Lanes<T, N> a, T b) {                                  \
+        unrolled<N * kRegisters>([&](int p) SCOREFN_INLINE_LAMBDA { a.reg[p] = a.reg[p] op b; }); \
+        return a;                                                                                 \
+    }                                                                                             \
+    template <class T, int N>                                                                     \
+    SCOREFN_INLINE Lanes<T, N> operator op(T a, Lanes<T, N> b) {                                  \
+        unrolled<N * kRegisters>([&](int p) SCOREFN_INLINE_LAMBDA { b.reg[p] = a op b.reg[p]; }); \
+        return b;                                                                                 \
     }
 SCOREFN_LANEWISE(+)
 SCOREFN_LANEWISE(-)
@@ -108,17 +122,18 @@ SCOREFN_LANEWISE(>>)
 SCOREFN_LANEWISE(^)
 #undef SCOREFN_LANEWISE
 
-#define SCOREFN_COMPARISON(op)                                                               \
-    template <class T, int N, int M>                                                         \
-    SCOREFN_INLINE Mask<T, N> operator op(Lanes<T, N> a, Lanes<T, M> b) {                    \
-        static_assert(M == N || M == 1, "as many lanes, or one for each");                   \
-        Mask<T, N> r;                                                                        \
-        for (int p = 0; p < a.registers; ++p) r.reg[p] = a.reg[p] op b.reg[p % b.registers]; \
-        return r;                                                                            \
-    }                                                                                        \
-    template <class T, int N>                                                                \
-    SCOREFN_INLINE Mask<T, N> operator op(Lanes<T, N> a, T b) {                              \
-        return a op Lanes<T, N>::splat(b);                                                   \
+#define SCOREFN_COMPARISON(op)                                                                    \
+    template <class T, int N, int M>                                                              \
+    SCOREFN_INLINE Mask<T, N> operator op(Lanes<T, N> a, Lanes<T, M> b) {                         \
+        static_assert(M == N || M == 1, "as many lanes, or one for each");                        \
+        Mask<T, N> r;                                                                             \
+        unrolled<N * kRegisters>(                                                                 \
+            [&](int p) SCOREFN_INLINE_LAMBDA { r.reg[p] = a.reg[p] op b.reg[p % b.registers]; }); \
+        return r;                                                                                 \
+    }                                                                                             \
+    template <class T, int N>                                                                     \
+    SCOREFN_INLINE Mask<T, N> operator op(Lanes<T, N> a, T b) {                                   \
+        return a op Lanes<T, N>::splat(b);                                                        \
     }
 SCOREFN_COMPARISON(<)
 SCOREFN_COMPARISON(<=)
@@ -128,12 +143,14 @@ SCOREFN_COMPARISON(!=)
 
 template <class T, int N>
 SCOREFN_INLINE Lanes<T, N> select(Lanes<std::int32_t, N> mask, Lanes<T, N> yes, Lanes<T, N> no) {
-    for (int p = 0; p < yes.registers; ++p) yes.reg[p] = mask.reg[p] ? yes.reg[p] : no.reg[p];
+    unrolled<N * kRegisters>(
+        [&](int p) SCOREFN_INLINE_LAMBDA { yes.reg[p] = mask.reg[p] ? yes.reg[p] : no.reg[p]; });
     return yes;
 }
 template <class T, int N>
 SCOREFN_INLINE Lanes<T, N> select(Lanes<std::int64_t, N> mask, Lanes<T, N> yes, Lanes<T, N> no) {
-    for (int p = 0; p < yes.registers; ++p) yes.reg[p] = mask.reg[p] ? yes.reg[p] : no.reg[p];
+    unrolled<N * kRegisters>(
+        [&](int p) SCOREFN_INLINE_LAMBDA { yes.reg[p] = mask.reg[p] ? yes.reg[p] : no.reg[p]; });
     return yes;
 }
 template <class T, int N, class M>
@@ -154,7 +171,8 @@ template <class To, class From, int N>
 SCOREFN_INLINE Lanes<To, N> bits(Lanes<From, N> a) {
     static_assert(sizeof(To) == sizeof(From), "one lane for one lane");
     Lanes<To, N> r;
-    for (int p = 0; p < r.registers; ++p) r.reg[p] = (typename Registers<To>::type)a.reg[p];
+    unrolled<N * kRegisters>(
+        [&](int p) SCOREFN_INLINE_LAMBDA { r.reg[p] = (typename Registers<To>::type)a.reg[p]; });
     return r;
 }
 
@@ -166,34 +184,35 @@ struct Widened {
 
     SCOREFN_INLINE static Widened splat(double x) {
         Widened r;
-        for (auto& x8 : r.lanes) x8 = Lanes<double>::splat(x);
+        unrolled<count>([&](int p) SCOREFN_INLINE_LAMBDA { r.lanes[p] = Lanes<double>::splat(x); });
         return r;
     }
     SCOREFN_INLINE static Widened load(const double* x) {
         Widened r;
-        for (int p = 0; p < count; ++p) r.lanes[p] = Lanes<double>::load(x + 8 * p);
+        unrolled<count>([&](int p) SCOREFN_INLINE_LAMBDA { r.lanes[p] = Lanes<double>::load(x + 8 * p); });
         return r;
     }
     SCOREFN_INLINE void store(double* x) const {
-        for (int p = 0; p < count; ++p) lanes[p].store(x + 8 * p);
+        unrolled<count>([&](int p) SCOREFN_INLINE_LAMBDA { lanes[p].store(x + 8 * p); });
     }
 };
 
-#define SCOREFN_WIDENED(op)                                                      \
-    template <class T>                                                           \
-    SCOREFN_INLINE Widened<T> operator op(Widened<T> a, Widened<T> b) {          \
-        for (int p = 0; p < a.count; ++p) a.lanes[p] = a.lanes[p] op b.lanes[p]; \
-        return a;                                                                \
-    }                                                                            \
-    template <class T>                                                           \
-    SCOREFN_INLINE Widened<T> operator op(Widened<T> a, double b) {              \
-        for (auto& x8 : a.lanes) x8 = x8 op b;                                   \
-        return a;                                                                \
-    }                                                                            \
-    template <class T>                                                           \
-    SCOREFN_INLINE Widened<T> operator op(double a, Widened<T> b) {              \
-        for (auto& x8 : b.lanes) x8 = a op x8;                                   \
-        return b;                                                                \
+#define SCOREFN_WIDENED(op)                                                                                \
+    template <class T>                                                                                     \
+    SCOREFN_INLINE Widened<T> operator op(Widened<T> a, Widened<T> b) {                                    \
+        unrolled<Widened<T>::count>([&](int p)                                                             \
+                                        SCOREFN_INLINE_LAMBDA { a.lanes[p] = a.lanes[p] op b.lanes[p]; }); \
+        return a;                                                                                          \
+    }                                                                                                      \
+    template <class T>                                                                                     \
+    SCOREFN_INLINE Widened<T> operator op(Widened<T> a, double b) {                                        \
+        unrolled<Widened<T>::count>([&](int p) SCOREFN_INLINE_LAMBDA { a.lanes[p] = a.lanes[p] op b; });   \
+        return a;                                                                                          \
+    }                                                                                                      \
+    template <class T>                                                                                     \
+    SCOREFN_INLINE Widened<T> operator op(double a, Widened<T> b) {                                        \
+        unrolled<Widened<T>::count>([&](int p) SCOREFN_INLINE_LAMBDA { b.lanes[p] = a op b.lanes[p]; });   \
+        return b;                                                                                          \
     }
 SCOREFN_WIDENED(+)
 SCOREFN_WIDENED(-)

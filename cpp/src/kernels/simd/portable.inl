@@ -12,6 +12,14 @@ SCOREFN_INLINE Lanes<std::uint64_t> product32(Lanes<std::uint64_t> a, std::uint3
     return (a & std::uint64_t{0xffffffff}) * b;
 }
 
+// from[index[i]] in each lane i of a register.
+template <class V, class Index>
+SCOREFN_INLINE typename Registers<V>::type pick(const V* from, const Index* index) {
+    typename Registers<V>::type r;
+    for (int i = 0; i < kRegisterBytes / static_cast<int>(sizeof(V)); ++i) r[i] = from[index[i]];
+    return r;
+}
+
 // a - b c for a product that is exact.
 template <class T, int N>
 SCOREFN_INLINE Lanes<T, N> minus_exact_product(Lanes<T, N> a, Lanes<T, N> b, T c) {

@@ -11,9 +11,18 @@ namespace {
 // The product of the lower half of each 64-bit lane and a number of 32 bits.
 SCOREFN_INLINE Lanes<std::uint64_t> product32(Lanes<std::uint64_t> a, std::uint32_t factor) {
     const auto b = Lanes<std::uint64_t>::splat(factor);
-    for (int p = 0; p < kRegisters; ++p)
+    unrolled<kRegisters>([&](int p) SCOREFN_INLINE_LAMBDA {
         a.reg[p] = (Registers<std::uint64_t>::type)_mm_mul_epu32((__m128i)a.reg[p], (__m128i)b.reg[p]);
+    });
     return a;
+}
+
+// from[index[i]] in each lane i of a register.
+template <class V, class Index>
+SCOREFN_INLINE typename Registers<V>::type pick(const V* from, const Index* index) {
+    typename Registers<V>::type r;
+    for (int i = 0; i < kRegisterBytes / static_cast<int>(sizeof(V)); ++i) r[i] = from[index[i]];
+    return r;
 }
 
 // a - b c for a product that is exact.
@@ -42,8 +51,9 @@ SCOREFN_INLINE void store_quarters(typename Registers<T>::type q, T* x, std::int
 template <class T>
 SCOREFN_INLINE void store_nontemporal(Lanes<T> a, T* x) {
     if (reinterpret_cast<std::uintptr_t>(x) % 16 != 0) return a.store(x);
-    for (int p = 0; p < kRegisters; ++p)
+    unrolled<kRegisters>([&](int p) SCOREFN_INLINE_LAMBDA {
         _mm_stream_si128(reinterpret_cast<__m128i*>(x) + p, (__m128i)a.reg[p]);
+    });
 }
 SCOREFN_INLINE void store_fence() { _mm_sfence(); }
 

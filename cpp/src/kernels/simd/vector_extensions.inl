@@ -9,19 +9,6 @@
 namespace scorefn {
 namespace {
 
-// from[index[i] % lanes] in each lane i. Clang has no __builtin_shuffle.
-template <class Register, class Index>
-SCOREFN_INLINE Register permute(Register from, Index index) {
-#if !defined(__clang__)
-    return __builtin_shuffle(from, index);
-#else
-    Register r;
-    constexpr int lanes = sizeof(from) / sizeof(from[0]);
-    for (int i = 0; i < lanes; ++i) r[i] = from[index[i] % lanes];
-    return r;
-#endif
-}
-
 // Integers of 64 bits as lanes of the size of T.
 template <class T>
 SCOREFN_INLINE Mask<T> narrow_integers(const std::int64_t* x) {
@@ -40,36 +27,38 @@ union RegisterOfHalves {
 
 SCOREFN_INLINE Widened<float> widen(Lanes<float> a) {
     Widened<float> r;
-    for (int p = 0; p < kRegisters; ++p) {
+    unrolled<kRegisters>([&](int p) SCOREFN_INLINE_LAMBDA {
         const RegisterOfHalves halves = {a.reg[p]};
         for (int h = 0; h < 2; ++h)
             r.lanes[(2 * p + h) / kRegisters].reg[(2 * p + h) % kRegisters] =
                 __builtin_convertvector(halves.half[h], Lanes<double>::Register);
-    }
+    });
     return r;
 }
 SCOREFN_INLINE Lanes<float> narrow(Widened<float> a) {
     Lanes<float> r;
-    for (int p = 0; p < kRegisters; ++p) {
+    unrolled<kRegisters>([&](int p) SCOREFN_INLINE_LAMBDA {
         RegisterOfHalves join;
         for (int h = 0; h < 2; ++h)
             join.half[h] = __builtin_convertvector(
                 a.lanes[(2 * p + h) / kRegisters].reg[(2 * p + h) % kRegisters], HalfRegister);
         r.reg[p] = join.whole;
-    }
+    });
     return r;
 }
 
 SCOREFN_INLINE Lanes<double> load_widened(const float* x) {
     Lanes<double> r;
-    for (int p = 0; p < kRegisters; ++p)
+    unrolled<kRegisters>([&](int p) SCOREFN_INLINE_LAMBDA {
         r.reg[p] =
             __builtin_convertvector(reinterpret_cast<const UnalignedHalf*>(x)[p], Lanes<double>::Register);
+    });
     return r;
 }
 SCOREFN_INLINE void store_narrowed(Lanes<double> a, float* x) {
-    for (int p = 0; p < kRegisters; ++p)
+    unrolled<kRegisters>([&](int p) SCOREFN_INLINE_LAMBDA {
         reinterpret_cast<UnalignedHalf*>(x)[p] = __builtin_convertvector(a.reg[p], HalfRegister);
+    });
 }
 
 template <class T>
