@@ -64,16 +64,17 @@ SCOREFN_INLINE void draw(const LaidOutTile<T, Layout>& rows, const double*, Wide
 }
 
 // A row with NaN or +inf has no distribution to draw from: it stops the call, as one without an allowed action does.
-template <bool Entropies, class T>
-std::int64_t sample_rows(const LogitRows<T>& in, const DrawKey& key, std::int64_t row_offset,
-                         const OutRows<std::int64_t>& actions, const OutRows<T>& log_probs, T* entropies,
-                         std::int64_t entropy_stride, void* scratch) {
+template <class T>
+std::int64_t sample(const LogitRows<T>& in, const std::uint64_t (&key_words)[2], std::int64_t row_offset,
+                    const OutRows<std::int64_t>& actions, const OutRows<T>& log_probs, T* entropies,
+                    std::int64_t entropy_stride, void* scratch) {
+    const DrawKey key(key_words);
     double* const cdf = reinterpret_cast<double*>(Buffers<T>(scratch, in.cols).more);
-    return for_each_tile(in, Entropies, scratch, [&](auto& rows) SCOREFN_INLINE_LAMBDA {
+    return for_each_tile(in, entropies != nullptr, scratch, [&](auto& rows) SCOREFN_INLINE_LAMBDA {
         rows.block.needs_numbers = true;
         const Widened<T> total = rows.cumulative_sums(cdf).total();
         if (rows.any_bad) return;
-        if constexpr (Entropies) {
+        if (entropies) {
             const MaxAndRest<T> sums = rows.template max_and_rest<kWithDifferences>();
             store_rows(entropy(rows, sums), rows.first(), rows.count, entropies, entropy_stride);
         }
@@ -92,14 +93,6 @@ std::int64_t sample_rows(const LogitRows<T>& in, const DrawKey& key, std::int64_
                        log_probs.row_stride);
         }
     });
-}
-
-template <class T>
-std::int64_t sample(const LogitRows<T>& in, const std::uint64_t (&key)[2], std::int64_t row_offset,
-                    const OutRows<std::int64_t>& actions, const OutRows<T>& log_probs, T* entropies,
-                    std::int64_t entropy_stride, void* scratch) {
-    const auto rows = entropies ? sample_rows<true, T> : sample_rows<false, T>;
-    return rows(in, DrawKey(key), row_offset, actions, log_probs, entropies, entropy_stride, scratch);
 }
 
 }  // namespace

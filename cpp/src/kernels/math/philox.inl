@@ -41,7 +41,7 @@ struct DrawKey {
 };
 
 // For eight rows from `first` on: in [0, 1), multiples of 2^-53. The counter is the row and the draw, 64 bits each.
-SCOREFN_INLINE Lanes<double> uniforms(const DrawKey& key, std::uint64_t first, std::uint64_t draw) {
+SCOREFN_OFTEN_INLINE Lanes<double> uniforms(const DrawKey& key, std::uint64_t first, std::uint64_t draw) {
     constexpr std::uint64_t index[8] = {0, 1, 2, 3, 4, 5, 6, 7};
     const Words row = Words::splat(first) + Words::load(index), column = Words::splat(draw ^ key.offset);
     const std::uint64_t half = 32;

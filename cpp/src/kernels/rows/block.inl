@@ -44,8 +44,11 @@ struct Block {
     bool is_shifted[kMostBlockRows];
     T shifted_max[kMostBlockRows], shifted_e_max[kMostBlockRows];
 
-    T* to = nullptr;  // where the results go, in rows without gaps
-    bool is_nontemporal = false;
+    const OutRows<T>* const out;  // null: no results
+    const bool accumulate, is_direct = out && !accumulate && !has_gaps(*out, in.rows);
+    T* to = nullptr;  // the results in rows without gaps: in `out` if that is direct, or in the place of e
+    // Threads that share out a row do not write in order.
+    const bool is_nontemporal = is_direct && out->is_nontemporal && !in.team.parallel_for;
     NonTemporalStore<T> nontemporal{nullptr};
 
     // A row without an allowed action, unless `visits` says that it needs none, or with NaN or +inf, if the kernel cannot do
@@ -54,11 +57,15 @@ struct Block {
     const double* visits = nullptr;
     bool needs_numbers = false;
 
-    SCOREFN_INLINE Block(const LogitRows<T>& in, void* scratch) : in(in), buffers(scratch, in.cols) {}
+    SCOREFN_INLINE Block(const LogitRows<T>& in, void* scratch, const OutRows<T>* out = nullptr,
+                         bool accumulate = false)
+        : in(in), buffers(scratch, in.cols), out(out), accumulate(accumulate) {}
 
     // Rows from `start` on, read where they lie if they can be. Tiles that are read as such have to be whole.
-    SCOREFN_INLINE void load(std::int64_t start, int rows, bool whole_tiles) {
+    SCOREFN_NO_INLINE void load(std::int64_t start, int rows, bool whole_tiles) {
         first = start, count = rows;
+        to = is_direct ? out->data + first * out->row_stride : e;
+        if (is_nontemporal) nontemporal = NonTemporalStore<T>(to);
         const bool is_part_of_tile = whole_tiles && is_short(cols) && count % Lanes<T>::size != 0;
         const T* const next = in.data + (first + count) * in.row_stride;
         if (!has_gaps(in) && !is_part_of_tile) {
@@ -109,12 +116,13 @@ struct Block {
         return false;
     }
 
-    // The results to `out`, if they are not there.
-    SCOREFN_INLINE void copy_results(const OutRows<T>& out, bool accumulate) const {
-        if (to != e) return;
-        if (!has_splits<T>(cols)) return unpack(e, out, first, count, accumulate);
+    // The results to `out`, where they are not there yet.
+    SCOREFN_NO_INLINE void finish() {
+        if (is_nontemporal) nontemporal.finish();
+        if (!out || is_direct) return;
+        if (!has_splits<T>(cols)) return unpack(e, *out, first, count, accumulate);
         share_out<T>(in.team, cols, [&](std::int64_t col, std::int64_t n) {
-            unpack(e + col, columns(out, col, n), first, 1, accumulate);
+            unpack(e + col, columns(*out, col, n), first, 1, accumulate);
         });
     }
 };

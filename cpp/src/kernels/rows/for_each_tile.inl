@@ -27,24 +27,18 @@ template <class T, class Kernel>
 SCOREFN_INLINE std::int64_t for_each_tile(const LogitRows<T>& in, const OutRows<T>* out, bool accumulate,
                                           bool reads_tiles, void* scratch, Kernel kernel,
                                           const double* visits = nullptr) {
-    Block<T> block(in, scratch);
+    Block<T> block(in, scratch, out, accumulate);
     block.visits = visits;
     const std::int64_t most = block_rows<T>(in.cols);
-    const bool is_direct = out && !accumulate && !has_gaps(*out, in.rows);
-    // Threads that share out a row do not write in order.
-    block.is_nontemporal = is_direct && out->is_nontemporal && !in.team.parallel_for;
     const auto run = [&](auto tile_at) SCOREFN_NO_INLINE_LAMBDA -> std::int64_t {
         for (std::int64_t first = 0; first < in.rows; first += most) {
             block.load(first, static_cast<int>(in.rows - first < most ? in.rows - first : most), reads_tiles);
-            block.to = is_direct ? out->data + first * out->row_stride : block.e;
-            if (block.is_nontemporal) block.nontemporal = NonTemporalStore<T>(block.to);
             for (int row = 0; row < block.count; row += Lanes<T>::size) {
                 auto tile = tile_at(block, row);
                 kernel(tile);
                 if (block.stopped_at != -1) return block.stopped_at;
             }
-            if (block.is_nontemporal) block.nontemporal.finish();
-            if (out) block.copy_results(*out, accumulate);
+            block.finish();
         }
         if (block.is_nontemporal) store_fence();
         return -1;
