@@ -43,7 +43,8 @@ std::int64_t gradient_rows_with_entropies(const LogitRows<T>& in, Objective obje
         const Lanes<T> w = objective.coefficients(rows, log_p);
         if constexpr (Objective::may_have_terms) {
             if (given.terms) {
-                of_terms.add(gradient_with_terms(rows, actions, exps, sums, h, w, *given.terms), rows.count);
+                of_terms.add(gradient_with_terms(rows.results(), actions, exps, sums, h, w, *given.terms),
+                             rows.count);
                 return;
             }
         }

@@ -124,7 +124,7 @@ SCOREFN_NO_INLINE Widened<T> gradient_with_terms(Rows& rows, const Actions<T>& a
     const bool has_mean = terms.kind == AllActions::reverse_kl || terms.kind == AllActions::expected_value;
     const Lanes<T> mean_x =
         has_mean ? means_of_rows(rows, of_tile.matrix, 1.0 / exps.total()) : Lanes<T>::splat(0);
-    weighted_scores_and_terms(rows.results(), actions, exps, sums, w, of_tile, mean_x);
+    weighted_scores_and_terms(rows, actions, exps, sums, w, of_tile, mean_x);
     const Lanes<T> is_something = select(of_tile.are_zero() & (w == T(0)), T(0), Lanes<T>::splat(1));
     rows.for_each_bad_row([&](int r) { rows.fill_row(r, lane(is_something, r) == 0 ? T(0) : kNaN<T>); });
 

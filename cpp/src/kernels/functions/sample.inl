@@ -54,8 +54,9 @@ SCOREFN_INLINE void draw(const LaidOutTile<T, Layout>& rows, const double*, Wide
     for (auto& p : passed) p = Lanes<std::int64_t>::splat(0);
     rows.for_each_column([&](Widened<T> e) SCOREFN_INLINE_LAMBDA {
         sum = sum + e;
-        for (int p = 0; p < sum.count; ++p)
+        unrolled<Widened<T>::count>([&](int p) SCOREFN_INLINE_LAMBDA {
             passed[p] = select(sum.lanes[p] <= threshold.lanes[p], passed[p] + std::int64_t{1}, passed[p]);
+        });
     });
     // All of them were passed in a row that is not there, or where another mode of rounding has been set.
     unrolled<Widened<T>::count>([&](int p) SCOREFN_INLINE_LAMBDA {

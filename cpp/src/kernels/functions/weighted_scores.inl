@@ -33,13 +33,13 @@ SCOREFN_NO_INLINE void extreme_weighted_scores(Rows& rows, const Actions<T>& act
     using Bits = std::uint64_t;
     const auto weight = widen(w);
     Widened<T> root;
-    for (int p = 0; p < root.count; ++p) {
+    unrolled<Widened<T>::count>([&](int p) SCOREFN_INLINE_LAMBDA {
         const auto exponents = [](Lanes<double> x) SCOREFN_INLINE_LAMBDA {
             return (bits<Bits>(x) & Bits(0x7ff0000000000000)) >> Bits(1);
         };
         const auto half = exponents(weight.lanes[p]) + exponents(inverse.lanes[p]);
         root.lanes[p] = bits<double>(half & Bits(0x7ff0000000000000));
-    }
+    });
     const auto extreme = is_extreme(w);
     const auto first = select(extreme, narrow(root), T(1));
     const auto second = select(extreme, narrow(weight / root * inverse), scale);

@@ -32,12 +32,12 @@ struct Formula<ClippedSurrogate> {
         const Ratio<T> of_rows(log_prob, rows.read(0));
         const double low = 1.0 - rows.option(0), high = 1.0 + rows.option(0);
         Widened<T> objective, derivative, is_outside;
-        for (int p = 0; p < objective.count; ++p) {
+        unrolled<Widened<T>::count>([&](int p) SCOREFN_INLINE_LAMBDA {
             const ClippedTerm term(of_rows.ratio.lanes[p], advantages.lanes[p], low, high);
             objective.lanes[p] = term.objective;
             derivative.lanes[p] = term.derivative;
             is_outside.lanes[p] = term.is_outside;
-        }
+        });
         rows.add(0, objective), rows.add(1, of_rows.kl), rows.add(2, is_outside);
         rows.write(0, narrow(of_rows.ratio));
         return narrow(derivative);
