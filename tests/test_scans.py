@@ -275,3 +275,14 @@ def test_reset_steps_of_gymnasium_do_not_count():
         np.testing.assert_array_equal(r[is_last], 1.0)
         inside = np.flatnonzero(~is_last[:-1])
         np.testing.assert_array_equal(r[inside], r[inside + 1] + 1.0)
+
+
+def test_an_infinite_sum_stays_in_its_episode():
+    rewards, ends = [1.0, 1e308, 1e308], [True, False, False]
+    returns = discounted_returns(rewards, 1.0, terminated=ends)
+    options = {"truncated": np.zeros(3, bool), "discount": 1.0}
+    zeros = np.zeros(3)
+    sums = gae(rewards, zeros, zeros, terminated=ends, gae_lambda=1.0, **options)
+    steps = gae(rewards, zeros, zeros, terminated=ends, gae_lambda=0.0, **options)
+    assert returns.tolist() == sums.tolist() == [1.0, np.inf, 1e308]
+    assert steps.tolist() == rewards
