@@ -60,4 +60,5 @@ EXAMPLES = [
     Example(scorefn.WeightedLogProb()),
     Example(scorefn.ClippedSurrogate(), CLIP_KINKS),
     Example(scorefn.ClippedSurrogate(clip_range=0.0), (Kink(0.0, -1.0), Kink(0.0, 1.0))),
+    Example(scorefn.DualClip(dual_clip=2.0), (*CLIP_KINKS, Kink(float(np.log(2.0)), -1.0))),
 ]

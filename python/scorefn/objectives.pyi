@@ -13,6 +13,8 @@ __all__ = [
     "ClippedSurrogateStep",
     "CustomObjective",
     "CustomStep",
+    "DualClip",
+    "DualClipStep",
     "WeightedLogProb",
     "WeightedLogProbStep",
 ]
@@ -73,3 +75,35 @@ class ClippedSurrogate:
         reference: Any = None,
         action_values: ArrayLike | None = None,
     ) -> ClippedSurrogateStep: ...
+
+class DualClipStep(NamedTuple):
+    objective: float
+    gradient: NDArray[Any]
+    log_prob: NDArray[Any]
+    entropy: NDArray[Any]
+    ratio: NDArray[Any]
+    approx_kl: float
+    clip_fraction: float
+    kl_divergence: NDArray[Any] | None = None
+    expected_value: NDArray[Any] | None = None
+
+@dataclass(frozen=True)
+class DualClip:
+    clip_range: float = 0.2
+    dual_clip: float = 3.0
+    entropy_coef: float | NDArray[Any] = 0.0
+    kl_coef: float | NDArray[Any] = 0.0
+    kl_direction: Literal["reverse", "forward"] = "reverse"
+
+    def gradient(
+        self,
+        policy: Any,
+        observations: Any,
+        actions: ArrayLike,
+        *,
+        old_log_prob: ArrayLike,
+        advantages: ArrayLike,
+        where: ArrayLike | None = None,
+        reference: Any = None,
+        action_values: ArrayLike | None = None,
+    ) -> DualClipStep: ...

@@ -48,6 +48,8 @@ inline constexpr SampleNumber weights{
                  "The log-probability of each action when it was drawn, as `sample` and `log_prob` give it."},
     advantages{"advantages", "The advantage of each action. One of 0 adds exactly 0."},
     ratio{"ratio", "r_i = pi(a_i | x_i) / exp(old_log_prob_i)."};
+inline constexpr ObjectiveOption dual_clip{
+    "dual_clip", 3.0, 1.0, true, "How many times the advantage a sample of a negative one may cost."};
 inline constexpr ObjectiveOption clip_range{
     "clip_range", 0.2, 0.0, false, "Half the width of the interval around 1 that ratios are clipped to."};
 inline constexpr SampleMean approx_kl{"approx_kl",
@@ -70,7 +72,8 @@ struct ObjectiveList {
 
 struct WeightedLogProb;
 struct ClippedSurrogate;
-using DeclaredObjectives = ObjectiveList<WeightedLogProb, ClippedSurrogate>;
+struct DualClip;
+using DeclaredObjectives = ObjectiveList<WeightedLogProb, ClippedSurrogate, DualClip>;
 
 // A function of the log-probabilities of samples `first` .. first + count - 1: it sets their values, and the derivatives with
 // respect to log_prob. The arrays have 64 / sizeof(T) entries; those from `count` on belong to no sample. Threads call it
@@ -143,6 +146,27 @@ struct ClippedSurrogate {
         {terms::approx_kl, terms::clip_fraction}};
     operator Objective() const {
         return {DeclaredObjectives::place_of<ClippedSurrogate>(), {old_log_prob, advantages}, {clip_range}};
+    }
+};
+
+struct DualClip {
+    RealVector old_log_prob, advantages;
+    double clip_range = terms::clip_range.standard, dual_clip = terms::dual_clip.standard;
+
+    static constexpr ObjectiveDeclaration declaration = {
+        "DualClip",
+        "PPO with a second clip: sum_i of min(r_i A_i, clip(r_i) A_i), but at least dual_clip A_i where A_i "
+        "< 0",
+        "With r_i as in `ClippedSurrogate` (Ye et al. 2020, \"Mastering complex control in MOBA games with "
+        "deep "
+        "reinforcement learning\", equation 5).",
+        {terms::old_log_prob, terms::advantages},
+        {terms::clip_range, terms::dual_clip},
+        {terms::ratio},
+        {terms::approx_kl, terms::clip_fraction}};
+    operator Objective() const {
+        return {
+            DeclaredObjectives::place_of<DualClip>(), {old_log_prob, advantages}, {clip_range, dual_clip}};
     }
 };
 

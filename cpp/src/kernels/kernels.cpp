@@ -9,6 +9,7 @@
 #include "kernels/functions/scan.inl"
 #include "kernels/functions/softmax.inl"
 #include "kernels/objectives/clipped_surrogate.inl"
+#include "kernels/objectives/dual_clip.inl"
 #include "kernels/objectives/weighted_log_prob.inl"
 #include "kernels/policies/linear.inl"
 #include "kernels/policies/linear_columns.inl"

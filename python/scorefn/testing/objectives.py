@@ -53,6 +53,20 @@ def clipped(
     return Terms(value, derivative, (ratio,), (kl, is_outside))
 
 
+def dual_clip(
+    log_prob: Float64,
+    old_log_prob: Float64,
+    advantages: Float64,
+    clip_range: float,
+    dual_clip: float,
+) -> Terms:
+    """`clipped`, but at least c A where A < 0, where the derivative is 0 (Ye et al. 2020, 5)."""
+    terms = clipped(log_prob, old_log_prob, advantages, clip_range)
+    floor = np.where(advantages < 0.0, dual_clip * advantages, -np.inf)
+    derivative = np.where(terms.value < floor, 0.0, terms.derivative)
+    return terms._replace(value=np.maximum(terms.value, floor), derivative=derivative)
+
+
 def ratio_and_kl(log_prob: Float64, old_log_prob: Float64) -> tuple[Float64, Float64]:
     """r = pi(a) / pi_old(a)  and  (r - 1) - log r  (Schulman 2020, "Approximating KL divergence").
 
@@ -66,6 +80,7 @@ def ratio_and_kl(log_prob: Float64, old_log_prob: Float64) -> tuple[Float64, Flo
 FORMULAS: dict[str, Callable[..., Terms]] = {
     "WeightedLogProb": weighted_log_prob,
     "ClippedSurrogate": clipped,
+    "DualClip": dual_clip,
 }
 
 
