@@ -51,6 +51,7 @@ NUMBERS: dict[str, Callable[[Array, np.random.Generator], Array]] = {
     "weights": _with_zeros,
     "advantages": _with_zeros,
     "old_log_prob": _old_log_prob,
+    "reference_log_prob": _old_log_prob,
 }
 
 LOW, HIGH = float(np.log(0.8)), float(np.log(1.2))
@@ -61,4 +62,5 @@ EXAMPLES = [
     Example(scorefn.ClippedSurrogate(), CLIP_KINKS),
     Example(scorefn.ClippedSurrogate(clip_range=0.0), (Kink(0.0, -1.0), Kink(0.0, 1.0))),
     Example(scorefn.DualClip(dual_clip=2.0), (*CLIP_KINKS, Kink(float(np.log(2.0)), -1.0))),
+    Example(scorefn.SquaredLogRatio()),
 ]

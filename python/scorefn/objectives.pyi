@@ -15,6 +15,8 @@ __all__ = [
     "CustomStep",
     "DualClip",
     "DualClipStep",
+    "SquaredLogRatio",
+    "SquaredLogRatioStep",
     "WeightedLogProb",
     "WeightedLogProbStep",
 ]
@@ -107,3 +109,31 @@ class DualClip:
         reference: Any = None,
         action_values: ArrayLike | None = None,
     ) -> DualClipStep: ...
+
+class SquaredLogRatioStep(NamedTuple):
+    objective: float
+    gradient: NDArray[Any]
+    log_prob: NDArray[Any]
+    entropy: NDArray[Any]
+    k2: float
+    kl_divergence: NDArray[Any] | None = None
+    expected_value: NDArray[Any] | None = None
+
+@dataclass(frozen=True)
+class SquaredLogRatio:
+    entropy_coef: float | NDArray[Any] = 0.0
+    kl_coef: float | NDArray[Any] = 0.0
+    kl_direction: Literal["reverse", "forward"] = "reverse"
+
+    def gradient(
+        self,
+        policy: Any,
+        observations: Any,
+        actions: ArrayLike,
+        *,
+        weights: ArrayLike,
+        reference_log_prob: ArrayLike,
+        where: ArrayLike | None = None,
+        reference: Any = None,
+        action_values: ArrayLike | None = None,
+    ) -> SquaredLogRatioStep: ...

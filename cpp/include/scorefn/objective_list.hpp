@@ -46,6 +46,8 @@ inline constexpr SampleNumber weights{
     "weights", "The factor of each sample: a return, an advantage, or an importance ratio times either."},
     old_log_prob{"old_log_prob",
                  "The log-probability of each action when it was drawn, as `sample` and `log_prob` give it."},
+    reference_log_prob{"reference_log_prob",
+                       "The log-probability of each action under the reference policy."},
     advantages{"advantages", "The advantage of each action. One of 0 adds exactly 0."},
     ratio{"ratio", "r_i = pi(a_i | x_i) / exp(old_log_prob_i)."};
 inline constexpr ObjectiveOption dual_clip{
@@ -54,6 +56,9 @@ inline constexpr ObjectiveOption clip_range{
     "clip_range", 0.2, 0.0, false, "Half the width of the interval around 1 that ratios are clipped to."};
 inline constexpr SampleMean approx_kl{"approx_kl",
                                       "The mean of (r_i - 1) - log r_i, an estimate of KL(old || pi)."},
+    k2{"k2",
+       "The mean of (log pi(a_i | x_i) - reference_log_prob_i)^2 / 2 over the samples; of weight 0 it counts "
+       "0."},
     clip_fraction{"clip_fraction", "The share of the samples whose ratio is outside the clip range."};
 }  // namespace terms
 
@@ -73,7 +78,8 @@ struct ObjectiveList {
 struct WeightedLogProb;
 struct ClippedSurrogate;
 struct DualClip;
-using DeclaredObjectives = ObjectiveList<WeightedLogProb, ClippedSurrogate, DualClip>;
+struct SquaredLogRatio;
+using DeclaredObjectives = ObjectiveList<WeightedLogProb, ClippedSurrogate, DualClip, SquaredLogRatio>;
 
 // A function of the log-probabilities of samples `first` .. first + count - 1: it sets their values, and the derivatives with
 // respect to log_prob. The arrays have 64 / sizeof(T) entries; those from `count` on belong to no sample. Threads call it
@@ -167,6 +173,23 @@ struct DualClip {
     operator Objective() const {
         return {
             DeclaredObjectives::place_of<DualClip>(), {old_log_prob, advantages}, {clip_range, dual_clip}};
+    }
+};
+
+struct SquaredLogRatio {
+    RealVector weights, reference_log_prob;
+
+    static constexpr ObjectiveDeclaration declaration = {
+        "SquaredLogRatio",
+        "The penalty k2: -sum_i w_i (log pi(a_i | x_i) - reference_log_prob_i)^2 / 2",
+        "With actions of pi, its gradient is an unbiased estimate of that of -sum_i w_i KL(pi || reference) "
+        "(Schulman 2020, \"Approximating KL divergence\").",
+        {terms::weights, terms::reference_log_prob},
+        {},
+        {},
+        {terms::k2}};
+    operator Objective() const {
+        return {DeclaredObjectives::place_of<SquaredLogRatio>(), {weights, reference_log_prob}, {}};
     }
 };
 

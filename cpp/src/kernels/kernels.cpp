@@ -10,6 +10,7 @@
 #include "kernels/functions/softmax.inl"
 #include "kernels/objectives/clipped_surrogate.inl"
 #include "kernels/objectives/dual_clip.inl"
+#include "kernels/objectives/squared_log_ratio.inl"
 #include "kernels/objectives/weighted_log_prob.inl"
 #include "kernels/policies/linear.inl"
 #include "kernels/policies/linear_columns.inl"

@@ -67,6 +67,13 @@ def dual_clip(
     return terms._replace(value=np.maximum(terms.value, floor), derivative=derivative)
 
 
+def squared_log_ratio(log_prob: Float64, weights: Float64, reference_log_prob: Float64) -> Terms:
+    """-w k2  with k2 = (log pi(a) - log ref(a))^2 / 2  (Schulman 2020)."""
+    log_ratio = np.where(weights == 0.0, 0.0, log_prob - reference_log_prob)
+    k2 = log_ratio**2 / 2.0
+    return Terms(-weights * k2, -weights * log_ratio, (), (k2,))
+
+
 def ratio_and_kl(log_prob: Float64, old_log_prob: Float64) -> tuple[Float64, Float64]:
     """r = pi(a) / pi_old(a)  and  (r - 1) - log r  (Schulman 2020, "Approximating KL divergence").
 
@@ -81,6 +88,7 @@ FORMULAS: dict[str, Callable[..., Terms]] = {
     "WeightedLogProb": weighted_log_prob,
     "ClippedSurrogate": clipped,
     "DualClip": dual_clip,
+    "SquaredLogRatio": squared_log_ratio,
 }
 
 
