@@ -184,6 +184,29 @@ def test_several_samples_per_observation(term: str) -> None:
 
 
 @every_term
+@pytest.mark.parametrize("per_row", [False, True], ids=["number", "per-row"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_objective_of_ones_own_has_terms(kind: str, per_row: bool, term: str) -> None:
+    case = make(kind, 5, np.float64)
+    rng = np.random.default_rng(4)
+    actions, numbers = samples(case, EXAMPLES[0], 5, np.float64)
+    x, _ = matrix_like(case, kind, term, rng)
+    coef, entropy_coef = coefficients(per_row, rng)
+    built_in = with_term(EXAMPLES[0], term, coef, entropy_coef)
+    own = scorefn.CustomObjective(
+        lambda log_prob, weights: (weights * log_prob, weights),
+        built_in.entropy_coef,
+        built_in.kl_coef,
+        built_in.kl_direction,
+    )
+    arguments_ = {**numbers, **arguments(term, x)}
+    step = own.gradient(case.policy, case.observations, actions, **arguments_)
+    expected = built_in.gradient(case.policy, case.observations, actions, **arguments_)
+    np.testing.assert_array_equal(step.gradient, expected.gradient)
+    assert step.objective == pytest.approx(expected.objective, rel=1e-12)
+
+
+@every_term
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("cols", [3, 6, 40, 200])
 def test_masked_slots_may_hold_anything(term: str, dtype: Any, cols: int) -> None:

@@ -1,5 +1,7 @@
 """The policies against the references on explicit logits, their bad input, and saving them."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -397,3 +399,24 @@ def test_parameters_that_are_none_are_not_saved(tmp_path):
     with pytest.raises(TypeError, match="logits must be float32 or float64, got object"):
         policy.save(tmp_path / "policy.npz")
     assert load_policy(tmp_path / "policy.npz").parameters.tolist() == [0.0] * 3
+
+
+def test_log_prob_of_many_samples_takes_no_memory_for_their_logits() -> None:
+    rng = np.random.default_rng(0)
+    policy = scorefn.LinearPolicy(rng.normal(size=(4, 200)))
+    x, actions = rng.normal(size=(50_000, 4)), rng.integers(200, size=50_000)
+    tracemalloc.start()
+    log_prob = policy.log_prob(x, actions)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 50_000 * 200 * 8 / 2
+    np.testing.assert_allclose(log_prob, testing.log_prob(x @ policy.parameters, actions))
+    where = rng.random((50_000, 200)) < 0.5
+    where[np.arange(50_000), actions] = True
+    np.testing.assert_allclose(
+        policy.log_prob(x, actions, where=where),
+        testing.log_prob(x @ policy.parameters, actions, where=where),
+    )
+    actions[40_000] = 200
+    with pytest.raises(IndexError, match=r"actions\[40000\] = 200 is out of range"):
+        policy.log_prob(x, actions)

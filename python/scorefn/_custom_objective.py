@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
 from ._check import check_real, check_shape, to_array
-from ._objective_pass import FloatArray, Terms, objective_pass
+from ._objective_pass import FloatArray
 
 
 class CustomStep(NamedTuple):
@@ -20,20 +20,25 @@ class CustomStep(NamedTuple):
     Attributes
     ----------
     objective : float
-        The sum of the values + entropy_coef sum_i H(pi_i).
-    gradient : array of the shape and dtype of the policy's parameters, or of the logits
-    log_prob, entropy : arrays of the shape of the actions, and of the observations
+        The sum of the values, with all terms.
+    gradient, log_prob, entropy, kl_divergence, expected_value
+        As in `WeightedLogProbStep`.
     """
 
     objective: float
     gradient: FloatArray
     log_prob: FloatArray
     entropy: FloatArray
+    kl_divergence: FloatArray | None = None
+    expected_value: FloatArray | None = None
 
 
 @dataclass(frozen=True)
 class CustomObjective:
     """An objective of your own: a function of the log-probabilities of the samples' actions.
+
+    These are computed first, a block of samples at a time where the policy is linear; then the
+    function is called once, and the gradient is a second pass.
 
     Parameters
     ----------
@@ -41,8 +46,8 @@ class CustomObjective:
         ``function(log_prob, **numbers) -> (value, derivative)``, three arrays of one shape: the
         value of each sample, and its derivative with respect to log_prob. The numbers are the
         keyword arguments of `gradient`.
-    entropy_coef : float
-        Weight of the policy's entropy in the objective.
+    entropy_coef, kl_coef, kl_direction
+        As for `WeightedLogProb`.
 
     Examples
     --------
@@ -57,7 +62,9 @@ class CustomObjective:
     """
 
     function: Callable[..., tuple[ArrayLike, ArrayLike]]
-    entropy_coef: float = 0.0
+    entropy_coef: Any = 0.0
+    kl_coef: Any = 0.0
+    kl_direction: Literal["reverse", "forward"] = "reverse"
 
     def gradient(
         self,
@@ -66,25 +73,51 @@ class CustomObjective:
         actions: ArrayLike,
         *,
         where: ArrayLike | None = None,
+        reference: Any = None,
+        action_values: ArrayLike | None = None,
         **numbers: Any,
     ) -> CustomStep:
-        """The objective's value and its gradient; see `ClippedSurrogate.gradient`."""
+        """The objective's value and its gradient; see `WeightedLogProb.gradient`."""
+        weighted_log_prob = self._weighted_log_prob()
         log_prob = _log_prob(policy, observations, actions, where)
         values, derivatives = self.function(log_prob, **numbers)
         value = check_real("value", values, shape=log_prob.shape)
         w = to_array("derivative", derivatives)
         check_shape("derivative", w, log_prob.shape)
-        terms = Terms("WeightedLogProb", (w,), (), self.entropy_coef)
-        done = objective_pass(policy, terms, observations, actions, where)
-        objective = float(value.sum()) + self._entropy_bonus(done.entropy, log_prob.size)
-        return CustomStep(objective, done.gradient, done.log_prob, done.entropy)
+        step = weighted_log_prob.gradient(
+            policy,
+            observations,
+            actions,
+            weights=w,
+            where=where,
+            reference=reference,
+            action_values=action_values,
+        )
+        return CustomStep(float(value.sum()) + self._value_of_terms(step), *step[1:])
 
-    def _entropy_bonus(self, entropy: FloatArray, samples: int) -> float:
-        """Several samples may share one entropy."""
-        if self.entropy_coef == 0.0 or samples == 0:
-            return 0.0
-        per_entropy = samples // entropy.size
-        return self.entropy_coef * per_entropy * float(np.sum(entropy, dtype=np.float64))
+    def _weighted_log_prob(self) -> Any:
+        """The objective with this one's terms, whose weights are to be the derivatives."""
+        from .objectives import WeightedLogProb  # which is made after this module
+
+        return WeightedLogProb(self.entropy_coef, self.kl_coef, self.kl_direction)
+
+    def _value_of_terms(self, step: Any) -> float:
+        shape = step.log_prob.shape
+        sum_of_terms = _weighted_sum(self.entropy_coef, step.entropy, shape)
+        if step.kl_divergence is not None:
+            sum_of_terms -= _weighted_sum(self.kl_coef, step.kl_divergence, shape)
+        if step.expected_value is not None:
+            sum_of_terms += _weighted_sum(1.0, step.expected_value, shape)
+        return sum_of_terms
+
+
+def _weighted_sum(coef: Any, values: NDArray[Any], shape: tuple[int, ...]) -> float:
+    """sum_i c_i x_i over the samples, which may share a value; a coefficient of 0 adds 0."""
+    if np.ndim(coef) == 0 and coef == 0:
+        return 0.0
+    x = np.asarray(values, dtype=np.float64)
+    x = np.broadcast_to(x if x.ndim in (0, len(shape)) else x[..., np.newaxis], shape)
+    return float(np.sum(np.where(np.equal(coef, 0), 0.0, coef * x)))
 
 
 def _log_prob(

@@ -195,6 +195,13 @@ class LogitsPolicy(RowPolicy):
         )
 
 
+_BLOCK = 1 << 14
+
+
+def _blocks(size: int) -> list[slice]:
+    return [slice(first, first + _BLOCK) for first in range(0, size, _BLOCK)]
+
+
 class LinearPolicy(RowPolicy):
     """Logits that are linear in features: pi(. | x) = softmax(x @ coef).
 
@@ -216,6 +223,22 @@ class LinearPolicy(RowPolicy):
         """features @ coef, shape (..., num_actions)."""
         with np.errstate(all="ignore"):  # makes its own row NaN, and no other
             return np.asarray(self._features(observations) @ self.parameters)
+
+    def log_prob(
+        self, observations: Any, actions: ArrayLike, *, where: ArrayLike | None = None
+    ) -> FloatArray:
+        """See `Policy.log_prob`; a block of samples at a time, without the logits of all."""
+        x, a = self._features(observations), to_array("actions", actions)
+        if x.ndim != 2 or len(x) <= _BLOCK or a.shape != x.shape[:1]:
+            return super().log_prob(x, a, where=where)
+        log_prob = np.empty(len(x), x.dtype)
+        try:
+            for block in _blocks(len(x)):
+                mask = where if where is None or np.ndim(where) < 2 else np.asarray(where)[block]
+                log_prob[block] = super().log_prob(x[block], a[block], where=mask)
+        except (IndexError, ValueError):  # names the sample among all
+            return super().log_prob(x, a, where=where)
+        return log_prob
 
     def objective_pass(
         self, terms: Terms, observations: Any, actions: ArrayLike, where: ArrayLike | None
