@@ -54,9 +54,9 @@ struct GradientRows {
     const RowTerms<T>* terms = nullptr;  // null: none
 };
 
-// An objective of log pi(a): called once per tile with the log-probabilities of its rows, it sets the derivative of each
-// row's objective with respect to log pi(a). Both arrays have as many entries as a tile has rows, 64 / sizeof(T). Those
-// from `count` on belong to no row.
+// An objective of log pi(a): called with the log-probabilities of the rows of a tile, or of many samples, it sets the
+// derivative of each one's objective with respect to log pi(a). Both arrays hold whole tiles, of 64 / sizeof(T) entries.
+// Those from `count` on belong to no row.
 template <class T>
 using Coefficients = void (*)(void* context, std::int64_t first, int count, const T* log_prob, T* derivative);
 

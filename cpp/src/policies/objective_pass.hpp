@@ -88,11 +88,8 @@ public:
     // room for whole tiles.
     void differentiate(Context& context, std::int64_t first, std::int64_t count, const T* log_prob,
                        T* derivative) const {
-        constexpr std::int64_t kLanes = 64 / sizeof(T);
         const RowObjective<T> rows = row_objective(context);
-        for (std::int64_t i = 0; i < count; i += kLanes)
-            rows.coefficients(rows.context, first + i, static_cast<int>(std::min(kLanes, count - i)),
-                              log_prob + i, derivative + i);
+        rows.coefficients(rows.context, first, static_cast<int>(count), log_prob, derivative);
     }
     Vector<T> log_prob(std::int64_t first) const { return from(results_.log_prob, first); }
     Vector<T> entropy(std::int64_t first) const { return from(results_.entropy, first); }
@@ -108,6 +105,12 @@ private:
     static void own_coefficients(void* context, std::int64_t first, int count, const T* log_prob,
                                  T* derivative) {
         Context& of_samples = *static_cast<Context*>(static_cast<ObjectiveContext<T>*>(context));
+        constexpr int size = 64 / sizeof(T);
+        for (int i = 0; i < count; i += size)
+            own_tile(of_samples, first + i, std::min(size, count - i), log_prob + i, derivative + i);
+    }
+    static void own_tile(Context& of_samples, std::int64_t first, int count, const T* log_prob,
+                         T* derivative) {
         const auto& own = of_samples.own->own;
         T value[64 / sizeof(T)] = {};
         first += of_samples.first;

@@ -51,8 +51,12 @@ struct Formula;
 // The formula as a function for the table of kernels.
 template <class Objective, class T>
 void coefficients(void* context, std::int64_t first, int count, const T* log_prob, T* derivative) {
-    const ObjectiveTile<T> rows{*static_cast<ObjectiveContext<T>*>(context), first, count};
-    Formula<Objective>::derivative(rows, Lanes<T>::load(log_prob)).store(derivative);
+    constexpr int size = Lanes<T>::size;
+    auto& of_rows = *static_cast<ObjectiveContext<T>*>(context);
+    for (int i = 0; i < count; i += size) {
+        const ObjectiveTile<T> rows{of_rows, first + i, count - i < size ? count - i : size};
+        Formula<Objective>::derivative(rows, Lanes<T>::load(log_prob + i)).store(derivative + i);
+    }
 }
 
 }  // namespace
