@@ -8,10 +8,11 @@
 //     numbers, flags                                           any; a mask of the shape of the logits
 //     gradient(of)                                             for results of the shape of `of`, perhaps in its place
 //     matrix, results, drawn_actions, drawn_log_probs          for other results
-//     options, gradient_options, clip_range, objective         the last is the place of a declared objective
+//     options, gradient_options, clip_range, objective         the last counts the objectives below
 //     keep(x)                                                  takes a number that is returned
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <scorefn/scorefn.hpp>
 
@@ -87,21 +88,33 @@ constexpr bool has_gradient_options(Function f) {
            (has_objective(f) && f != Function::derivatives);
 }
 
-// visit(function, place of its objective or 0) for all of them, and for each declared objective.
+// The objectives of the tests: the declared ones, then the first of them with each term over all actions.
+constexpr int kTerms = 3, kObjectives = scorefn::DeclaredObjectives::size + kTerms;
+constexpr int place_of(int objective) {
+    return objective < scorefn::DeclaredObjectives::size ? objective : 0;
+}
+constexpr scorefn::AllActions term_of(int objective) {
+    return static_cast<scorefn::AllActions>(std::max(0, objective - scorefn::DeclaredObjectives::size + 1));
+}
+
+// visit(function, its objective or 0) for all of them, and for each objective.
 template <class Visit>
 void for_every_function(Visit visit) {
     for (int i = 0; i < kFunctions; ++i) {
         const auto f = static_cast<Function>(i);
-        const int objectives = has_objective(f) ? scorefn::DeclaredObjectives::size : 1;
-        for (int place = 0; place < objectives; ++place) visit(f, place);
+        const int objectives = f == Function::derivatives ? scorefn::DeclaredObjectives::size
+                               : has_objective(f)         ? kObjectives
+                                                          : 1;
+        for (int objective = 0; objective < objectives; ++objective) visit(f, objective);
     }
 }
 
-// The declared objective at a place, with its standard options.
+// The declared objective, with its standard options.
 template <class Arrays>
 scorefn::Objective objective_of(Arrays& a) {
-    scorefn::Objective objective{a.objective(), {}, {}};
-    const scorefn::ObjectiveDeclaration& declared = scorefn::DeclaredObjectives::declarations[a.objective()];
+    scorefn::Objective objective{place_of(a.objective()), {}, {}};
+    const scorefn::ObjectiveDeclaration& declared =
+        scorefn::DeclaredObjectives::declarations[objective.place];
     for (int i = 0; i < scorefn::kMostTerms; ++i) {
         if (const char* const name = declared.reads[i].name)
             objective.reads[i] = std::strstr(name, "log_prob") ? a.old_log_prob() : a.weights();
@@ -116,11 +129,22 @@ void with_objective(Arrays& a, Run run) {
     scorefn::ObjectiveResults<T> results;
     results.log_prob = a.results();
     results.entropy = a.results();
+    if (term_of(a.objective()) != scorefn::AllActions::nothing) results.term = a.results();
     for (int i = 0; i < scorefn::kMostTerms; ++i)
-        if (scorefn::DeclaredObjectives::declarations[a.objective()].writes[i].name)
+        if (scorefn::DeclaredObjectives::declarations[objective.place].writes[i].name)
             results.writes[i] = a.results();
     run(objective, results);
     for (const double sum : results.sums) a.keep(sum);
+}
+
+// With the objective's term, whose matrix is asked for if there is one.
+template <class T, class Arrays, class Matrix>
+scorefn::ObjectiveOptions<T> objective_options(Arrays& a, Matrix matrix) {
+    scorefn::ObjectiveOptions<T> options = a.gradient_options();
+    options.term = term_of(a.objective());
+    options.term_coef = 0.5;
+    if (options.term != scorefn::AllActions::nothing) options.term_matrix = matrix();
+    return options;
 }
 
 template <class T, class Arrays>
@@ -166,8 +190,8 @@ void call(Function f, Arrays& a) {
         case Function::linear_gradient_of_an_objective:
             return with_objective<T>(a, [&](const Objective& objective, ObjectiveResults<T>& results) {
                 const Matrix<const T> features = a.features(), coef = a.coef();
-                linear_gradient(features, coef, a.actions(), objective, a.gradient(coef), results,
-                                a.gradient_options());
+                const auto options = objective_options<T>(a, [&] { return a.other_logits(); });
+                linear_gradient(features, coef, a.actions(), objective, a.gradient(coef), results, options);
             });
         case Function::tabular_gradient: {
             const Matrix<const T> table = a.table();
@@ -177,8 +201,9 @@ void call(Function f, Arrays& a) {
         case Function::tabular_gradient_of_an_objective:
             return with_objective<T>(a, [&](const Objective& objective, ObjectiveResults<T>& results) {
                 const Matrix<const T> table = a.table();
+                const auto options = objective_options<T>(a, [&] { return a.table(); });
                 tabular_gradient(table, a.states(), a.actions(), objective, a.gradient(table), results,
-                                 a.gradient_options());
+                                 options);
             });
         case Function::derivatives:
             return with_objective<T>(a, [&](const Objective& objective, ObjectiveResults<T>& results) {
@@ -212,7 +237,8 @@ void call(Function f, Arrays& a) {
             return score_gradient(z, a.actions(), a.weights(), a.gradient(z), a.gradient_options());
         case Function::score_gradient_of_an_objective:
             return with_objective<T>(a, [&](const Objective& objective, ObjectiveResults<T>& results) {
-                score_gradient(z, a.actions(), objective, a.gradient(z), results, a.gradient_options());
+                const auto options = objective_options<T>(a, [&] { return a.other_logits(); });
+                score_gradient(z, a.actions(), objective, a.gradient(z), results, options);
             });
         case Function::policy_gradient: {
             const ObjectiveRows<T> out{a.gradient(z), a.results(), a.results()};

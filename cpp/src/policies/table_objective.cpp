@@ -186,9 +186,10 @@ void tabular_gradient(const Matrix<const T>& table, const IndexVector& states, c
     const bool has_entropies = results.entropy.data || options.entropy_coef != 0;
     const StateDistributions<T> distributions(table, has_entropies, options);
     distributions.require_allowed_actions("table", samples, options.num_threads);
+    const RowsBefore<T> before(table, out, terms.is_given());
     sum_over_samples("table", table, samples, distributions, pass, out, options);
     if (!terms.is_given()) return;
-    TableTerms<T> of_states(table, samples, with_terms);
+    TableTerms<T> of_states(before.rows(), samples, with_terms);
     results.sums[0] += of_states.add_to(out);
     if (results.term.data) of_states.store_values(results.term);
 }
@@ -216,11 +217,12 @@ void score_gradient(const Matrix<const T>& logits, std::int64_t samples_per_row,
     const bool has_entropies = results.entropy.data || options.entropy_coef != 0;
     const StateDistributions<T> distributions(logits, has_entropies, options);
     distributions.require_allowed_actions("logits");
+    const RowsBefore<T> before(logits, out, terms.is_given());
     sum_over_samples("logits", logits, samples, distributions, pass, out, options);
     std::copy_n(of_samples.sums, kMostTerms, results.sums);
     for (std::int64_t i = 0; i < results.entropy.size; ++i) results.entropy[i] = distributions.entropy(i);
     if (!terms.is_given()) return;
-    TableTerms<T> of_rows(logits, samples, with_terms);
+    TableTerms<T> of_rows(before.rows(), samples, with_terms);
     results.sums[0] += of_rows.add_to(out);
     for (std::int64_t i = 0; i < results.term.size; ++i) results.term[i] = of_rows.value(i);
 }

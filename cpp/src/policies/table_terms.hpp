@@ -10,6 +10,27 @@
 
 namespace scorefn {
 
+// The rows of a table as they are before their gradient takes their place.
+template <class T>
+class RowsBefore {
+public:
+    RowsBefore(const Matrix<const T>& table, const Matrix<T>& gradient, bool are_needed)
+        : is_copy_(are_needed && table.data == gradient.data),
+          copy_(is_copy_ ? table.rows * table.cols : 0),
+          rows_(table) {
+        if (!is_copy_) return;
+        for (std::int64_t i = 0; i < table.rows; ++i)
+            for (std::int64_t j = 0; j < table.cols; ++j) copy_[i * table.cols + j] = table(i, j);
+        rows_ = {copy_.data(), table.rows, table.cols};
+    }
+    const Matrix<const T>& rows() const { return rows_; }
+
+private:
+    const bool is_copy_;
+    const Array<T> copy_;
+    Matrix<const T> rows_;
+};
+
 template <class T>
 class TableTerms {
 public:
@@ -18,7 +39,7 @@ public:
         : table_(table),
           samples_(samples),
           options_(options),
-          chunks_(std::clamp<std::int64_t>(samples.size / table.rows, 1, 16)),
+          chunks_(std::clamp<std::int64_t>(samples.size / std::max<std::int64_t>(1, table.rows), 1, 16)),
           sums_(chunks_ * num_sums()),
           values_(table.rows) {
         sum_coefficients();
