@@ -11,22 +11,23 @@ namespace scorefn {
 namespace {
 
 // Without entropies: what neither the entropy bonus, nor an objective that depends on log-probs, nor a caller asks for.
-template <class Objective, class T>
-std::int64_t gradient_rows(const LogitRows<T>& in, Objective objective, const GradientRows<T>& given,
-                           const OutRows<T>& out, bool accumulate, void* scratch) {
+template <class T>
+std::int64_t gradient_rows(const LogitRows<T>& in, const KnownWeights<T>& weights,
+                           const GradientRows<T>& given, const OutRows<T>& out, bool accumulate,
+                           void* scratch) {
     return for_each_tile(in, &out, accumulate, false, scratch, [&](auto& rows) SCOREFN_INLINE_LAMBDA {
         Actions<T> actions;
         if (!rows.load(actions, given.actions)) return;
-        const Lanes<T> w = objective.coefficients(rows);
+        const Lanes<T> w = weights.coefficients(rows);
         weighted_scores(rows.results(), actions, rows.term_and_rest(actions), w);
         rows.for_each_bad_row([&](int r) { rows.fill_row(r, lane(w, r) == 0 ? T(0) : kNaN<T>); });
     });
 }
-// With all that there may be.
-template <class Objective, class T>
-std::int64_t gradient_rows_with_entropies(const LogitRows<T>& in, Objective objective,
-                                          const GradientRows<T>& given, const OutRows<T>& out,
-                                          bool accumulate, void* scratch) {
+// With all that there may be. `objective` null: that of the weights.
+template <class T>
+std::int64_t gradient_rows_with_entropies(const LogitRows<T>& in, KnownWeights<T> weights,
+                                          const RowObjective<T>* objective, const GradientRows<T>& given,
+                                          const OutRows<T>& out, bool accumulate, void* scratch) {
     const T c = static_cast<T>(given.entropy_coef);
     SumOfRows<T> entropies, of_terms;
     const std::int64_t stopped_at =
@@ -40,13 +41,12 @@ std::int64_t gradient_rows_with_entropies(const LogitRows<T>& in, Objective obje
             store_rows(h, rows.first(), rows.count, given.entropy.data, given.entropy.stride);
         if (given.log_prob.data)
             store_rows(log_p, rows.first(), rows.count, given.log_prob.data, given.log_prob.stride);
-        const Lanes<T> w = objective.coefficients(rows, log_p);
-        if constexpr (Objective::may_have_terms) {
-            if (given.terms) {
-                of_terms.add(gradient_with_terms(rows.results(), actions, exps, sums, h, w, *given.terms),
-                             rows.count);
-                return;
-            }
+        const Lanes<T> w =
+            objective ? call_objective(*objective, rows, log_p) : weights.coefficients(rows, log_p);
+        if (given.terms) {
+            of_terms.add(gradient_with_terms(rows.results(), actions, exps, sums, h, w, *given.terms),
+                         rows.count);
+            return;
         }
         if (c != 0) {
             entropies.add(widen(h), rows.count);
@@ -56,7 +56,7 @@ std::int64_t gradient_rows_with_entropies(const LogitRows<T>& in, Objective obje
         }
         rows.for_each_bad_row([&](int r) { rows.fill_row(r, c == 0 && lane(w, r) == 0 ? T(0) : kNaN<T>); });
     });
-    objective.finish();
+    if (!objective) weights.finish();
     of_terms.add_to(given.objective);
     if (given.objective) *given.objective += given.entropy_coef * canonical(fold_sum(entropies.sum));
     return stopped_at;
@@ -66,18 +66,17 @@ template <class T>
 std::int64_t weighted_log_prob_gradient(const LogitRows<T>& in, const RealVector* weights,
                                         const GradientRows<T>& given, const OutRows<T>& out, bool accumulate,
                                         void* scratch) {
-    const KnownWeights<T> objective{weights, given.objective, {}};
+    const KnownWeights<T> known{weights, given.objective, {}};
     if (given.entropy_coef != 0 || given.log_prob.data || given.entropy.data)
-        return gradient_rows_with_entropies(in, objective, given, out, accumulate, scratch);
-    return gradient_rows(in, objective, given, out, accumulate, scratch);
+        return gradient_rows_with_entropies<T>(in, known, nullptr, given, out, accumulate, scratch);
+    return gradient_rows(in, known, given, out, accumulate, scratch);
 }
 
-// The objective's coefficients are called by pointer, so this is compiled once for all objectives.
 template <class T>
 std::int64_t objective_gradient(const LogitRows<T>& in, const RowObjective<T>& objective,
                                 const GradientRows<T>& given, const OutRows<T>& out, bool accumulate,
                                 void* scratch) {
-    return gradient_rows_with_entropies(in, CalledObjective<T>{objective}, given, out, accumulate, scratch);
+    return gradient_rows_with_entropies<T>(in, {}, &objective, given, out, accumulate, scratch);
 }
 
 }  // namespace

@@ -7,20 +7,15 @@
 namespace scorefn {
 namespace {
 
-// An objective that the row pass calls by pointer, once per tile.
+// The coefficients of an objective, which is called by pointer, once per tile: so the row pass is compiled once for all.
 template <class T>
-struct CalledObjective {
-    static constexpr bool may_have_terms = true;
-    const RowObjective<T>& objective;
-
-    SCOREFN_INLINE Lanes<T> coefficients(const Tile<T>& rows, Lanes<T> log_prob) const {
-        alignas(64) T log_probs[Lanes<T>::size], derivatives[Lanes<T>::size];
-        log_prob.store(log_probs);
-        objective.coefficients(objective.context, rows.first(), rows.count, log_probs, derivatives);
-        return Lanes<T>::load(derivatives);
-    }
-    SCOREFN_INLINE void finish() const {}
-};
+SCOREFN_INLINE Lanes<T> call_objective(const RowObjective<T>& objective, const Tile<T>& rows,
+                                       Lanes<T> log_prob) {
+    alignas(64) T log_probs[Lanes<T>::size], derivatives[Lanes<T>::size];
+    log_prob.store(log_probs);
+    objective.coefficients(objective.context, rows.first(), rows.count, log_probs, derivatives);
+    return Lanes<T>::load(derivatives);
+}
 
 // The rows of a tile as a formula sees them.
 template <class T>

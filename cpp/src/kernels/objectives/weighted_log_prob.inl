@@ -6,11 +6,9 @@
 namespace scorefn {
 namespace {
 
-// w log pi(a), where the weights are known before the pass: a template parameter of the row pass, which then needs neither
-// log-probabilities nor entropies.
+// w log pi(a), where the weights are known before the pass, which then may need neither log-probabilities nor entropies.
 template <class T>
 struct KnownWeights {
-    static constexpr bool may_have_terms = false;
     const RealVector* weights;  // null: all are 1
     double* total;
     SumOfRows<T> objective;
