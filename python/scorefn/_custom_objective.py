@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _core
 from ._check import check_real, check_shape, to_array
+from ._objective import CLASSES
 from ._objective_pass import FloatArray
 
 
@@ -97,9 +98,8 @@ class CustomObjective:
 
     def _weighted_log_prob(self) -> Any:
         """The objective with this one's terms, whose weights are to be the derivatives."""
-        from .objectives import WeightedLogProb  # which is made after this module
-
-        return WeightedLogProb(self.entropy_coef, self.kl_coef, self.kl_direction)
+        weighted_log_prob: Any = CLASSES["WeightedLogProb"]
+        return weighted_log_prob(self.entropy_coef, self.kl_coef, self.kl_direction)
 
     def _value_of_terms(self, step: Any) -> float:
         shape = step.log_prob.shape

@@ -315,3 +315,6 @@ Raises
 TypeError, ValueError, IndexError
     An array of the wrong kind; a wrong shape or value; an action or state out of range.
 """
+
+
+CLASSES = {declared.name: objective_class(declared) for declared in DECLARATIONS}

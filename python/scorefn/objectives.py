@@ -19,13 +19,12 @@ the one with respect to the policy's parameters.
 from __future__ import annotations
 
 from ._custom_objective import CustomObjective, CustomStep
-from ._objective import DECLARATIONS, objective_class
+from ._objective import CLASSES
 
 __all__ = ["CustomObjective", "CustomStep"]
 
 # objectives.pyi, which `python -m scorefn._stub` prints, says the same to type checkers.
-for _declared in DECLARATIONS:
-    _class = objective_class(_declared)
+for _class in CLASSES.values():
     for _made in (_class, _class.step):
         globals()[_made.__name__] = _made
         __all__ += [_made.__name__]

@@ -24,6 +24,7 @@ from scorefn.bench.problem import (
     Problem,
     Solve,
 )
+from scorefn.bench.workload import DECLARED
 
 Float64 = NDArray[np.float64]
 
@@ -55,12 +56,31 @@ class Checker:
         self._problem.poison()
         if self._problem.work.function == "sample":
             return self._check_sampler(solve)
+        if self._problem.work.function in DECLARED:
+            return self._check_step(solve())
         result = solve()
         parts = dict(zip(self._parts, result if len(self._parts) > 1 else (result,), strict=True))
         errors = {name: self._compare(name, part) for name, part in parts.items()}
         if "objective" in parts:
             self._check_sums(parts)
         return errors.get("gradient", errors[self._parts[0]])
+
+    def _check_step(self, result: tuple[Any, ...]) -> float:
+        """Of a declared objective: what it gives of each sample; its means of all, if known."""
+        p, n = self._problem, self._rows
+        step = p.objective.step(*result)
+        numbers = {name: x[:n] for name, x in p.numbers.items()}
+        exact = testing.objective_gradient(p.objective, p.logits[:n], p.action[:n], **numbers)
+        # The derivative may be a small difference of log-probabilities, times a weight.
+        unit = np.abs(exact.gradient).max(axis=1, keepdims=True) + np.abs(p.weights[:n, np.newaxis])
+        for name in ("log_prob", "entropy", *(w.name for w in p.objective.declaration.writes)):
+            self._check_near(name, getattr(step, name)[:n], getattr(exact, name), 1.0)
+        self._check_near("gradient", step.gradient[:n], exact.gradient, unit + ENTROPY_COEF)
+        if n == p.work.samples:
+            for name in ("objective", *(m.name for m in p.objective.declaration.means)):
+                actual, expected = np.array([getattr(step, name)]), getattr(exact, name)
+                self._check_near(name, actual, np.array([expected]), float(n))
+        return float(testing.ulp_error(step.gradient[:n], exact.gradient).max())
 
     def _compare(self, name: str, actual: Any) -> float:
         if name in ("objective", "approx_kl", "clip_fraction"):  # sums: see _check_sums
@@ -83,9 +103,11 @@ class Checker:
         if values.dtype != dtype:
             raise WrongAnswerError(f"{name} is {values.dtype}, not {dtype}")
 
-    def _check_near(self, name: str, actual: NDArray[Any], exact: Float64) -> None:
+    def _check_near(
+        self, name: str, actual: NDArray[Any], exact: Float64, unit: Any = None
+    ) -> None:
         error = np.abs(actual.astype(np.float64) - exact)
-        bound = np.abs(exact) + CANCELLED * self._unit(name, exact)
+        bound = np.abs(exact) + CANCELLED * (self._unit(name, exact) if unit is None else unit)
         wrong = ~(error <= TOLERANCE[self._problem.dtype] * bound)  # NaN is wrong too
         if wrong.any():
             where = tuple(int(i) for i in np.argwhere(wrong)[0])

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 
 import scorefn
-from scorefn.bench.workload import BYTES, Workload
+from scorefn.bench.workload import BYTES, DECLARED, Workload
 
 ACTIONS = (2, 3, 4, 6, 8, 12, 16, 18, 32, 64, 128, 1024, 32768, 128256)
 BATCHES = (1, 64, 4096)
@@ -48,8 +48,8 @@ def _of(function: str, quick: bool) -> Iterable[Workload]:
         return QUICK_TABULAR if quick else TABULAR
     if function == "linear_gradient":
         return QUICK_LINEAR if quick else LINEAR
-    found = dict.fromkeys(_rows(function, quick))
-    if function in OBJECTIVES:
+    found = {} if function in DECLARED else dict.fromkeys(_rows(function, quick))
+    if function in OBJECTIVES or function in DECLARED:
         sizes = QUICK_TRAINING if quick else TRAINING
         found.update(dict.fromkeys(Workload(function, *size) for size in sizes))
     return found

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import scorefn
 from scorefn import testing
 from scorefn.bench.workload import Workload
 
@@ -73,6 +74,19 @@ class Problem:
             for i in range(0, self.work.samples, step)
         ]
         return (np.concatenate(log_prob) - log_ratio).astype(self.dtype)
+
+    @cached_property
+    def objective(self) -> Any:
+        """The declared objective of the workload."""
+        return getattr(scorefn, self.work.function)(entropy_coef=ENTROPY_COEF)
+
+    @cached_property
+    def numbers(self) -> dict[str, Array]:
+        """What it reads."""
+        return {
+            n.name: self.old_log_prob if n.name.endswith("log_prob") else self.weights
+            for n in self.objective.declaration.reads
+        }
 
     @cached_property
     def table(self) -> Array:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from scorefn._objective import DECLARATIONS, Declaration
+
 INTEGER = 8  # bytes of an action or a state: int64, NumPy's own
 
 
@@ -61,6 +63,17 @@ def _linear(work: Workload, itemsize: int) -> int:
     return features + 2 * coef + work.samples * (INTEGER + itemsize)
 
 
+def _objective(declared: Declaration) -> Callable[[Workload, int], int]:
+    """On logits; beside the numbers that it declares, log-probabilities and entropies come out."""
+    floats = len(declared.reads) + len(declared.writes) + 2
+    return _rows(matrices=2, floats=floats, integers=1)
+
+
+# The declared objectives that have no function of their own.
+DECLARED = {
+    d.name: d for d in DECLARATIONS if d.name not in ("WeightedLogProb", "ClippedSurrogate")
+}
+
 # In the order in which they are measured and shown.
 BYTES: Mapping[str, Callable[[Workload, int], int]] = {
     "log_softmax": _rows(matrices=2),
@@ -76,6 +89,7 @@ BYTES: Mapping[str, Callable[[Workload, int], int]] = {
     "policy_gradient": _rows(matrices=2, floats=3, integers=1),
     # Old log-probabilities and advantages in; log-probabilities, entropies and ratios out.
     "clipped_surrogate": _rows(matrices=2, floats=5, integers=1),
+    **{name: _objective(declared) for name, declared in DECLARED.items()},
     "tabular_gradient": _tabular,
     "linear_gradient": _linear,
 }

@@ -1,8 +1,9 @@
 """The solutions: scorefn, and each peer as its best users would write it.
 
-A solution is a module with functions named like those of scorefn; what it lacks, it cannot do. Each
-takes a `Problem`, does everything that is done once (compiling, allocating, converting arrays), and
-returns the call that is timed. The modules import what they need at their top: `load` imports them.
+A solution is a module with functions named like those of scorefn, and `declared_objective` for any
+objective that has no function; what it lacks, it cannot do. Each takes a `Problem`, does everything
+that is done once (compiling, allocating, converting arrays), and returns the call that is timed.
+The modules import what they need at their top: `load` imports them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from scorefn.bench.problem import Problem, Solve
+from scorefn.bench.workload import DECLARED
 
 OURS = "scorefn"
 PEERS = {  # as they are called on the command line
@@ -37,7 +39,8 @@ class Solution:
     def prepare(self, problem: Problem) -> Solve | None:
         """The call to be timed; None if the library has nothing of the kind."""
         make: Callable[[Problem], Solve | None] | None
-        make = getattr(self.module, problem.work.function, None)
+        name = "declared_objective" if problem.work.function in DECLARED else problem.work.function
+        make = getattr(self.module, name, None)
         return None if make is None else make(problem)
 
 

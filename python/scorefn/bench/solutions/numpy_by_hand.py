@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from scorefn.bench.problem import CLIP_RANGE, ENTROPY_COEF, Array, Problem, Solve
+from scorefn.testing.objectives import FORMULAS
 
 VERSION = np.__version__
 
@@ -174,6 +175,26 @@ def clipped_surrogate(p: Problem) -> Solve:
         approx_kl = (ratio - 1 - log_ratio).mean()
         clip_fraction = (np.abs(ratio - 1) > CLIP_RANGE).mean()
         return objective, gradient, chosen, entropy, ratio, approx_kl, clip_fraction
+
+    return solve
+
+
+def declared_objective(p: Problem) -> Solve:
+    """By the formula of the references, which is one of arrays."""
+    z, a, every, out, numbers = p.logits, p.action, p.every, p.out, p.numbers
+    declared, log_p, scratch = p.objective.declaration, p.scratch(), p.scratch()
+    options = {option.name: option.default for option in declared.options}
+    formula = FORMULAS[declared.name]
+
+    def solve() -> tuple[Any, ...]:
+        log_softmax_into(z, log_p, scratch)
+        chosen = log_p[every, a]
+        terms = formula(chosen, **numbers, **options)
+        w = terms.derivative.astype(z.dtype, copy=False)
+        gradient, entropy = _with_entropy(p, log_p, w, out)
+        objective = terms.value.sum() + ENTROPY_COEF * entropy.sum()
+        means = (x.mean() for x in terms.means)
+        return objective, gradient, chosen, entropy, *terms.writes, *means
 
     return solve
 

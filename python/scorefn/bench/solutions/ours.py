@@ -67,6 +67,11 @@ def clipped_surrogate(p: Problem) -> Solve:
     return lambda: function(p.logits, p.action, p.old_log_prob, p.weights, **options)[:count]
 
 
+def declared_objective(p: Problem) -> Solve:
+    objective, numbers = p.objective, p.numbers
+    return lambda: objective.gradient(p.logits, None, p.action, **numbers)
+
+
 def tabular_gradient(p: Problem) -> Solve:
     return lambda: scorefn.tabular_gradient(
         p.table, p.state, p.action, p.weights, out=p.out, accumulate=p.work.accumulate
