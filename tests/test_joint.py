@@ -159,6 +159,30 @@ def test_weighted_log_prob_is_the_gradient_of_the_policy(
 
 @every_objective
 @with_entropy
+@pytest.mark.parametrize("cols", [2, 6, 200])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", KINDS)
+def test_statistics_that_nobody_asks_for(
+    kind: str, dtype: Any, cols: int, entropy_coef: float, example: Example
+) -> None:
+    """Gradient and sums are the same bits without them."""
+    case = make(kind, cols, dtype)
+    actions, numbers = samples(case, example, cols, dtype)
+    objective = replace(example.objective, entropy_coef=entropy_coef)
+    arguments = (case.policy, case.observations, actions)
+    step = objective.gradient(*arguments, **numbers)
+    bare = objective.gradient(*arguments, **numbers, statistics=False)
+    np.testing.assert_array_equal(bare.gradient, step.gradient)
+    declared = objective.declaration
+    assert bare.objective == step.objective
+    for mean in declared.means:
+        assert getattr(bare, mean.name) == getattr(step, mean.name)
+    for name in ("log_prob", "entropy", *(n.name for n in declared.writes)):
+        assert getattr(bare, name) is None
+
+
+@every_objective
+@with_entropy
 @pytest.mark.parametrize("kind", ["logits", "tabular", "linear", "own"])
 def test_central_differences(kind: str, entropy_coef: float, example: Example) -> None:
     """The gradient is that of the value, in the interior and on each side of each kink."""
@@ -317,8 +341,8 @@ def test_declared_names_are_the_signature(example: Example) -> None:
     parameters = inspect.signature(type(example.objective).gradient).parameters
     assert [n.name for n in declared.reads] == [
         p.name for p in parameters.values() if p.kind is p.KEYWORD_ONLY
-    ][:-3]
-    assert [*parameters][-3:] == ["where", "reference", "action_values"]
+    ][:-4]
+    assert [*parameters][-4:] == ["where", "reference", "action_values", "statistics"]
     for name in [*parameters][1:]:
         assert f"{name} : " in inspect.getdoc(type(example.objective).gradient)
     with pytest.raises(TypeError, match=f"{declared.name}.gradient\\(\\) takes the numbers"):

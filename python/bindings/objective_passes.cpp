@@ -86,17 +86,21 @@ private:
 // An objective with its numbers, in the order of the declaration, and what a pass gives beside the gradient.
 class ObjectiveCall {
 public:
+    // Without statistics there is the gradient and the sums alone.
     ObjectiveCall(py::handle name, py::handle numbers, py::handle options, py::handle entropy_coef,
-                  const Term& term, const Shape& samples, ResultType type)
+                  const Term& term, py::handle statistics, const Shape& samples, ResultType type)
         : declared_(DeclaredObjectives::declarations[place_of(name)]),
           samples_(samples),
           type_(std::move(type)),
           entropy_coef_(entropy_coef, "entropy_coef", samples),
-          term_(term),
-          log_prob_(per_sample()),
-          entropy_(per_sample()) {
-        if (term.is_there()) {
-            term_values_.emplace(per_sample());
+          term_(term) {
+        const bool has_statistics = !statistics || to_bool(statistics, "statistics");
+        if (has_statistics) {
+            log_prob_.emplace(per_sample());
+            entropy_.emplace(per_sample());
+            if (term.is_there()) {
+                term_values_.emplace(per_sample());
+            }
         }
         objective_.place = place_of(name);
         const auto arrays = py::cast<py::tuple>(numbers);
@@ -107,7 +111,7 @@ public:
         for (std::size_t i = 0; i < kMostTerms && declared_.options[i].name; ++i) {
             objective_.options[i] = to_finite(values[i], declared_.options[i].name);
         }
-        for (std::size_t i = 0; i < kMostTerms && declared_.writes[i].name; ++i) {
+        for (std::size_t i = 0; i < kMostTerms && declared_.writes[i].name && has_statistics; ++i) {
             writes_.push_back(per_sample());
         }
     }
@@ -123,11 +127,9 @@ public:
             objective_.reads[i] = reads_[i].vector();
         }
         ObjectiveResults<T> results;
-        results.log_prob = log_prob_.vector<T>();
-        results.entropy = entropy_.vector<T>();
-        if (term_values_) {
-            results.term = term_values_->vector<T>();
-        }
+        results.log_prob = view_of<T>(log_prob_);
+        results.entropy = view_of<T>(entropy_);
+        results.term = view_of<T>(term_values_);
         for (std::size_t i = 0; i < writes_.size(); ++i) {
             results.writes[i] = writes_[i].vector<T>();
         }
@@ -144,13 +146,17 @@ public:
         for (std::size_t i = 0; i + 1 < kMostTerms && declared_.means[i].name; ++i) {
             sums.append(sums_[i + 1]);
         }
-        const py::object term = term_values_ ? term_values_->result() : py::none();
-        return py::make_tuple(gradient.result(), log_prob_.result(), entropy_.result(), term,
-                              py::tuple(writes), py::tuple(sums));
+        return py::make_tuple(gradient.result(), array_of(log_prob_), array_of(entropy_),
+                              array_of(term_values_), py::tuple(writes), py::tuple(sums));
     }
 
 private:
     Output per_sample() const { return {{}, samples_, type_, Form::vector}; }
+    template <class T>
+    static Vector<T> view_of(const std::optional<Output>& out) {
+        return out ? out->vector<T>() : Vector<T>();
+    }
+    static py::object array_of(const std::optional<Output>& out) { return out ? out->result() : py::none(); }
 
     const ObjectiveDeclaration& declared_;
     Shape samples_;
@@ -159,8 +165,7 @@ private:
     std::vector<Weights> reads_;
     PerSample entropy_coef_;
     const Term& term_;
-    Output log_prob_, entropy_;
-    std::optional<Output> term_values_;
+    std::optional<Output> log_prob_, entropy_, term_values_;
     std::vector<Output> writes_;
     double sums_[kMostTerms] = {};
 };
@@ -190,12 +195,13 @@ py::object declarations() {
 }
 
 py::object rows_pass(py::handle objective, py::handle logits_, py::handle actions_, py::handle numbers,
-                     py::handle options_, py::handle entropy_coef, py::handle term_, py::handle where_) {
+                     py::handle options_, py::handle entropy_coef, py::handle term_, py::handle statistics,
+                     py::handle where_) {
     RealMatrix logits(logits_, "logits", logits_axes);
     Indices actions(actions_, "actions", logits.leading());
     Where where(where_, logits);
     const Term term(term_, actions.shape(), logits, logits.shape());
-    ObjectiveCall call(objective, numbers, options_, entropy_coef, term, actions.shape(),
+    ObjectiveCall call(objective, numbers, options_, entropy_coef, term, statistics, actions.shape(),
                        logits.result_type());
     const Output out({}, logits.shape(), logits.result_type(), Form::matrix);
     const Options options = to_options(where, {}, out);
@@ -212,7 +218,7 @@ py::object rows_pass(py::handle objective, py::handle logits_, py::handle action
 
 py::object table_pass(py::handle objective, py::handle table_, py::handle states_, py::handle actions_,
                       py::handle numbers, py::handle options_, py::handle entropy_coef, py::handle term_,
-                      py::handle where_) {
+                      py::handle statistics, py::handle where_) {
     RealMatrix table(table_, "table", table_axes);
     Indices states(states_, "states");
     Actions actions(actions_, states.shape());
@@ -221,7 +227,7 @@ py::object table_pass(py::handle objective, py::handle table_, py::handle states
     }
     Where where(where_, table);
     const Term term(term_, actions.shape(), table, table.shape());
-    ObjectiveCall call(objective, numbers, options_, entropy_coef, term, actions.shape(),
+    ObjectiveCall call(objective, numbers, options_, entropy_coef, term, statistics, actions.shape(),
                        table.result_type());
     const Output out({}, table.shape(), table.result_type(), Form::matrix);
     const Options options = to_options(where, {}, out);
@@ -238,7 +244,7 @@ py::object table_pass(py::handle objective, py::handle table_, py::handle states
 
 py::object linear_pass(py::handle objective, py::handle features_, py::handle coef_, py::handle actions_,
                        py::handle numbers, py::handle options_, py::handle entropy_coef, py::handle term_,
-                       py::handle where_) {
+                       py::handle statistics, py::handle where_) {
     RealMatrix features(features_, "features", features_axes);
     RealMatrix coef(coef_, "coef", coef_axes);
     coef.check_dtype_of(features);
@@ -252,7 +258,7 @@ py::object linear_pass(py::handle objective, py::handle features_, py::handle co
         where.repeat(actions.samples_per_row());
     }
     const Term term(term_, actions.shape(), features, logits_shape, actions.samples_per_row(), coef.shape());
-    ObjectiveCall call(objective, numbers, options_, entropy_coef, term, actions.shape(),
+    ObjectiveCall call(objective, numbers, options_, entropy_coef, term, statistics, actions.shape(),
                        features.result_type());
     const Output out({}, coef.shape(), coef.result_type(), Form::matrix);
     const Options options = to_options(where, {}, out);

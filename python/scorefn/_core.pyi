@@ -14,8 +14,8 @@ _Float = TypeVar("_Float", bound=np.floating[Any])
 # Of an objective: gradient, log-probabilities, entropies, values of its term, rows, sums.
 _Pass = tuple[
     NDArray[Any],
-    NDArray[Any],
-    NDArray[Any],
+    NDArray[Any] | None,
+    NDArray[Any] | None,
     NDArray[Any] | None,
     tuple[NDArray[Any], ...],
     tuple[float, ...],
@@ -288,6 +288,7 @@ def objective_of_logits(
     *,
     entropy_coef: SupportsFloat | SupportsIndex | NDArray[Any] = 0.0,
     term: tuple[str, Any, Any, bool] | None = None,
+    statistics: bool = True,
     where: ArrayLike | None = None,
 ) -> _Pass: ...
 def objective_of_table(
@@ -300,6 +301,7 @@ def objective_of_table(
     *,
     entropy_coef: SupportsFloat | SupportsIndex | NDArray[Any] = 0.0,
     term: tuple[str, Any, Any, bool] | None = None,
+    statistics: bool = True,
     where: ArrayLike | None = None,
 ) -> _Pass: ...
 def objective_of_features(
@@ -312,6 +314,7 @@ def objective_of_features(
     *,
     entropy_coef: SupportsFloat | SupportsIndex | NDArray[Any] = 0.0,
     term: tuple[str, Any, Any, bool] | None = None,
+    statistics: bool = True,
     where: ArrayLike | None = None,
 ) -> _Pass: ...
 def get_num_threads() -> int: ...

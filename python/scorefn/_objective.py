@@ -94,6 +94,10 @@ COMMON_ARGUMENTS = {
         "sum_i sum_a pi(a | x_i) q_ia. Not with a reference: a pass reads one matrix beside the "
         "logits.",
     ),
+    "statistics": (
+        "bool, default True",
+        "False: the arrays of the step but the gradient are None, which saves their time.",
+    ),
 }
 
 
@@ -164,6 +168,7 @@ class DeclaredObjective:
         numbers: dict[str, ArrayLike],
         where: ArrayLike | None,
         term: Term | None,
+        statistics: bool,
     ) -> Any:
         declared = self.declaration
         terms = Terms(
@@ -172,14 +177,16 @@ class DeclaredObjective:
             tuple(getattr(self, o.name) for o in declared.options),
             _number_or_array(self.entropy_coef),
             term,
+            statistics,
         )
         done: Pass = objective_pass(policy, terms, observations, actions, where)
         objective, *sums = done.sums
-        n = done.log_prob.size
+        n = np.size(actions)
         means = (s / n if n else float("nan") for s in sums)
         values = {} if term is None else {term.result: done.term}
+        writes = done.writes or (None,) * len(declared.writes)
         return self.step(
-            objective, done.gradient, done.log_prob, done.entropy, *done.writes, *means, **values
+            objective, done.gradient, done.log_prob, done.entropy, *writes, *means, **values
         )
 
     def _term(self, reference: Any, action_values: Any) -> Term | None:
@@ -242,13 +249,14 @@ def _gradient_method(declared: Declaration) -> Any:
         where: ArrayLike | None = None,
         reference: Any = None,
         action_values: ArrayLike | None = None,
+        statistics: bool = True,
         **numbers: ArrayLike,
     ) -> Any:
         if numbers.keys() != set(names):
             expected, got = ", ".join(names), ", ".join(numbers) or "none"
             raise TypeError(f"{declared.name}.gradient() takes the numbers {expected}, got {got}")
         term = self._term(reference, action_values)
-        return self._run(policy, observations, actions, numbers, where, term)
+        return self._run(policy, observations, actions, numbers, where, term, statistics)
 
     gradient.__qualname__ = f"{declared.name}.gradient"
     gradient.__module__ = "scorefn.objectives"

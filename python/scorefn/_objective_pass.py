@@ -41,8 +41,8 @@ class Pass(NamedTuple):
     """What one pass of an objective over the samples of a policy gives."""
 
     gradient: FloatArray
-    log_prob: FloatArray
-    entropy: FloatArray
+    log_prob: FloatArray | None
+    entropy: FloatArray | None
     term: FloatArray | None
     writes: tuple[FloatArray, ...]  # one number per sample each, as the objective declares
     sums: tuple[float, ...]  # the first is the objective, with all its terms
@@ -56,6 +56,7 @@ class Terms(NamedTuple):
     options: tuple[float, ...]
     entropy_coef: Any  # a number, or an array of one per sample
     term: Term | None = None
+    statistics: bool = True  # False: the gradient and the sums alone
 
     def of_logits(self, logits: Any, actions: ArrayLike, where: ArrayLike | None) -> Pass:
         """With respect to the logits of each sample, or of each row of several samples."""
@@ -70,6 +71,7 @@ class Terms(NamedTuple):
                 self.options,
                 entropy_coef=self.entropy_coef,
                 term=self.term,
+                statistics=self.statistics,
                 where=where,
             )
         )
@@ -104,10 +106,11 @@ class Terms(NamedTuple):
                 self.options,
                 entropy_coef=self.entropy_coef,
                 term=self.term,
+                statistics=self.statistics,
                 where=where,
             )
         )
-        if done.entropy.ndim == np.ndim(states):
+        if done.entropy is None or done.entropy.ndim == np.ndim(states):
             return done
         term = None if done.term is None else done.term[..., 0]
         return done._replace(entropy=done.entropy[..., 0], term=term)
@@ -126,6 +129,7 @@ class Terms(NamedTuple):
                 self.options,
                 entropy_coef=self.entropy_coef,
                 term=self.term,
+                statistics=self.statistics,
                 where=where,
             )
         )

@@ -38,6 +38,7 @@ class {name}:
         where: ArrayLike | None = None,
         reference: Any = None,
         action_values: ArrayLike | None = None,
+        statistics: bool = True,
     ) -> {name}Step: ...
 """
 

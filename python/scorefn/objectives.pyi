@@ -45,6 +45,7 @@ class WeightedLogProb:
         where: ArrayLike | None = None,
         reference: Any = None,
         action_values: ArrayLike | None = None,
+        statistics: bool = True,
     ) -> WeightedLogProbStep: ...
 
 class ClippedSurrogateStep(NamedTuple):
@@ -76,6 +77,7 @@ class ClippedSurrogate:
         where: ArrayLike | None = None,
         reference: Any = None,
         action_values: ArrayLike | None = None,
+        statistics: bool = True,
     ) -> ClippedSurrogateStep: ...
 
 class DualClipStep(NamedTuple):
@@ -108,6 +110,7 @@ class DualClip:
         where: ArrayLike | None = None,
         reference: Any = None,
         action_values: ArrayLike | None = None,
+        statistics: bool = True,
     ) -> DualClipStep: ...
 
 class SquaredLogRatioStep(NamedTuple):
@@ -136,4 +139,5 @@ class SquaredLogRatio:
         where: ArrayLike | None = None,
         reference: Any = None,
         action_values: ArrayLike | None = None,
+        statistics: bool = True,
     ) -> SquaredLogRatioStep: ...

@@ -154,7 +154,8 @@ class LogitsPolicy(RowPolicy):
             check_shape(term.name, matrix, self.parameters.shape)
             terms = terms._replace(term=term._replace(matrix=matrix[np.newaxis]))
         done = terms.of_table(self.parameters[np.newaxis], states, actions, mask)
-        return done._replace(gradient=done.gradient[0], entropy=entropy)
+        done = done._replace(gradient=done.gradient[0])
+        return done._replace(entropy=entropy) if terms.statistics else done
 
     def gradient(
         self,

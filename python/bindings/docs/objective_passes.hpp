@@ -49,10 +49,11 @@ Examples
     "    A term over all actions: its kind, \"reverse_kl\", \"forward_kl\" or \"expected_value\"; its coefficient, a\n" \
     "    float or an array; its matrix, shaped like the logits or the table; and whether that is instead the parameters\n" \
     "    of a policy of the same kind.\n" \
+    "statistics : bool\n    False: log_prob, entropy, term and rows are None or empty, and cost nothing.\n" \
     "where : bool array, optional\n    Allowed actions (True).\n"
 
 inline constexpr const char* rows_pass =
-    R"(objective_of_logits(objective, logits, actions, numbers, options, *, entropy_coef=0.0, term=None, where=None)
+    R"(objective_of_logits(objective, logits, actions, numbers, options, *, entropy_coef=0.0, term=None, statistics=True, where=None)
 --
 
 One pass of an objective over rows of logits.
@@ -72,7 +73,7 @@ array([[ 1., -1.]])
 )";
 
 inline constexpr const char* table_pass =
-    R"(objective_of_table(objective, table, states, actions, numbers, options, *, entropy_coef=0.0, term=None, where=None)
+    R"(objective_of_table(objective, table, states, actions, numbers, options, *, entropy_coef=0.0, term=None, statistics=True, where=None)
 --
 
 The same with respect to a table of logits.
@@ -95,7 +96,7 @@ array([[ 0.,  0.],
 )";
 
 inline constexpr const char* linear_pass =
-    R"(objective_of_features(objective, features, coef, actions, numbers, options, *, entropy_coef=0.0, term=None, where=None)
+    R"(objective_of_features(objective, features, coef, actions, numbers, options, *, entropy_coef=0.0, term=None, statistics=True, where=None)
 --
 
 The same with respect to the coefficients of a linear policy.

@@ -29,14 +29,17 @@ std::int64_t gradient_rows_with_entropies(const LogitRows<T>& in, KnownWeights<T
                                           const RowObjective<T>* objective, const GradientRows<T>& given,
                                           const OutRows<T>& out, bool accumulate, void* scratch) {
     const T c = static_cast<T>(given.entropy_coef);
+    const bool has_entropies = c != 0 || given.entropy.data || given.terms;
     SumOfRows<T> entropies, of_terms;
     const std::int64_t stopped_at =
         for_each_tile(in, &out, accumulate, true, scratch, [&](auto& rows) SCOREFN_INLINE_LAMBDA {
         Actions<T> actions;
         if (!rows.load(actions, given.actions)) return;
-        const MaxAndRest<T> sums = rows.template max_and_rest<kWithDifferences>();
+        MaxAndRest<T> sums{};
+        if (has_entropies) sums = rows.template max_and_rest<kWithDifferences>();
         const TermAndRest<T> exps = rows.term_and_rest(actions);
-        const Lanes<T> h = entropy(rows, sums), log_p = log_prob(rows, actions, exps);
+        const Lanes<T> log_p = log_prob(rows, actions, exps),
+                       h = has_entropies ? entropy(rows, sums) : Lanes<T>{};
         if (given.entropy.data)
             store_rows(h, rows.first(), rows.count, given.entropy.data, given.entropy.stride);
         if (given.log_prob.data)
