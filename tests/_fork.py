@@ -46,7 +46,8 @@ def answers(num_threads: int) -> str:
     for function in ARGUMENTS:
         results = call(function, LARGE, num_threads=num_threads)
         for result in results if isinstance(results, tuple) else (results,):
-            digest.update(np.ascontiguousarray(result))
+            if result is not None:  # a result that was not asked for
+                digest.update(np.ascontiguousarray(result))
     return digest.hexdigest()
 
 

@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[1]
 PYTHON_LAYERS = [
     ["_core", "_check", "_files", "_sample", "_threads", "_workers", "config"],
     ["_moments", "_objective_pass"],
-    ["_custom_objective", "_objective", "_row_policy", "credit"],
-    ["_stub", "_tabular_policy", "objectives"],
+    ["_objective", "_row_policy", "credit"],
+    ["_custom_objective", "_stub", "_tabular_policy", "objectives"],
     ["policies"],
     ["estimators", "testing"],
     ["__init__"],
