@@ -16,7 +16,8 @@ def blocks(language: str) -> list[str]:
 
 
 def test_python() -> None:
-    programs = re.findall(r"^```python\n(.*?)^```\n+```text\n(.*?)^```$", README, re.M | re.S)
+    lines = r"((?:(?!```).*\n)+)"
+    programs = re.findall(rf"^```python\n{lines}```\n+```text\n{lines}```$", README, re.M)
     assert len(programs) == len(blocks("python")) - 1 > 0  # the other one: test_torch.py
     for program, output in programs:
         result = subprocess.run(
