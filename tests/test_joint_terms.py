@@ -57,7 +57,9 @@ def coefficients(per_row: bool, rng: np.random.Generator) -> tuple[Any, Any]:
 @every_objective
 @every_term
 @pytest.mark.parametrize("per_row", [False, True], ids=["number", "per-row"])
-@pytest.mark.parametrize("large", [False, True], ids=["", "large"])
+@pytest.mark.parametrize(
+    "large", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["", "large"]
+)
 @pytest.mark.parametrize("cols", [1, 2, 6, 18, 200])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("kind", KINDS)
@@ -117,7 +119,9 @@ def test_central_differences(kind: str, term: str) -> None:
 @pytest.mark.parametrize("direction", ["reverse", "forward"])
 @pytest.mark.parametrize("kind", ["logits", "tabular", "linear"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("large", [False, True], ids=["", "large"])
+@pytest.mark.parametrize(
+    "large", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["", "large"]
+)
 def test_reference_may_be_a_policy(kind: str, direction: str, dtype: Any, large: bool) -> None:
     """Of the same kind; and its divergence from itself is 0."""
     case = make(kind, 6, dtype, large=large)
