@@ -151,7 +151,8 @@ void test_moments() {
     moments({x.data(), 2, 2, 1, 2}, {both, 2});
     CHECK(both[0].mean == 2.5 && both[1].mean == -1.5 && both[1].pivot == 11);
     using Error = std::invalid_argument;
-    CHECK_THROWS(Error, "groups must have at least one column, got 0", moments(Matrix<const double>(nullptr, 2, 0), {both, 2}));
+    CHECK_THROWS(Error, "groups must have at least one column, got 0",
+                 moments(Matrix<const double>(nullptr, 2, 0), {both, 2}));
     CHECK_THROWS(Error, "groups must have data for its shape (2, 2), got a null pointer",
                  moments(Matrix<const double>(nullptr, 2, 2), {both, 2}));
     CHECK_THROWS(Error, "out must have size 2, got 1", moments({x.data(), 2, 2}, {both, 1}));
