@@ -134,17 +134,15 @@ void test_policies_agree(const Samples<T>& x, const Objective& objective) {
 // The clipped surrogate by hand.
 template <class T>
 void test_own_objective(const Samples<T>& x) {
-    const auto surrogate = [&](std::int64_t first, int count, const auto* log_prob, auto* value,
-                               auto* derivative) {
+    const auto surrogate = [&](std::int64_t first, int count, const double* log_prob, double* value,
+                               double* derivative) {
         for (int i = 0; i < count; ++i) {
             const auto sample = static_cast<std::size_t>(first + i);
-            const double r =
-                std::exp(static_cast<double>(log_prob[i]) - static_cast<double>(x.old_log_prob[sample]));
-            const double a = static_cast<double>(x.advantages[sample]);
+            const double r = std::exp(log_prob[i] - static_cast<double>(x.old_log_prob[sample]));
+            const auto a = static_cast<double>(x.advantages[sample]);
             const double clipped = std::min(std::max(r, 0.8), 1.2) * a;
-            using Real = std::decay_t<decltype(value[i])>;
-            value[i] = static_cast<Real>(std::min(r * a, clipped));
-            derivative[i] = static_cast<Real>(clipped < r * a ? 0.0 : r * a);
+            value[i] = std::min(r * a, clipped);
+            derivative[i] = clipped < r * a ? 0.0 : r * a;
         }
     };
     const scorefn::CustomObjective own(surrogate);

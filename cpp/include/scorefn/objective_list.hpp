@@ -81,12 +81,11 @@ struct DualClip;
 struct SquaredLogRatio;
 using DeclaredObjectives = ObjectiveList<WeightedLogProb, ClippedSurrogate, DualClip, SquaredLogRatio>;
 
-// A function of the log-probabilities of samples `first` .. first + count - 1: it sets their values, and the derivatives with
-// respect to log_prob. The arrays have 64 / sizeof(T) entries; those from `count` on belong to no sample. Threads call it
-// at the same time; it must not throw.
-template <class T>
-using ObjectiveFunction = void (*)(const void* context, std::int64_t first, int count, const T* log_prob,
-                                   T* value, T* derivative);
+// A function of the log-probabilities of samples `first` .. first + count - 1, at most 16: it sets their values, and the
+// derivatives with respect to log_prob, in double whatever the dtype of the policy. Threads call it at the same time; it
+// must not throw.
+using ObjectiveFunction = void (*)(const void* context, std::int64_t first, int count, const double* log_prob,
+                                   double* value, double* derivative);
 
 // An objective with its numbers: what each of the following converts to.
 struct Objective {
@@ -96,25 +95,22 @@ struct Objective {
 
     static constexpr int kOwn = -1;
     struct {
-        ObjectiveFunction<float> of_floats;
-        ObjectiveFunction<double> of_doubles;
+        ObjectiveFunction function;
         const void* context;
     } own{};
 };
 
-// One of your own: f(first, count, log_prob, value, derivative) as above, for `const auto*` and `auto*` as for pointers to
-// float or double. It keeps a reference to f.
+// One of your own: f(first, count, log_prob, value, derivative) as above. It keeps a reference to f.
 class CustomObjective {
 public:
     template <class F>
-    explicit CustomObjective(const F& f)
-        : objective_{Objective::kOwn, {}, {}, {call<F, float>, call<F, double>, &f}} {}
+    explicit CustomObjective(const F& f) : objective_{Objective::kOwn, {}, {}, {call<F>, &f}} {}
     operator Objective() const { return objective_; }
 
 private:
-    template <class F, class T>
-    static void call(const void* f, std::int64_t first, int count, const T* log_prob, T* value,
-                     T* derivative) {
+    template <class F>
+    static void call(const void* f, std::int64_t first, int count, const double* log_prob, double* value,
+                     double* derivative) {
         (*static_cast<const F*>(f))(first, count, log_prob, value, derivative);
     }
 

@@ -104,21 +104,19 @@ private:
     bool is_own() const { return objective_.place == Objective::kOwn; }
     static void own_coefficients(void* context, std::int64_t first, int count, const T* log_prob,
                                  T* derivative) {
+        constexpr int most = 64 / sizeof(T);
         Context& of_samples = *static_cast<Context*>(static_cast<ObjectiveContext<T>*>(context));
-        constexpr int size = 64 / sizeof(T);
-        for (int i = 0; i < count; i += size)
-            own_tile(of_samples, first + i, std::min(size, count - i), log_prob + i, derivative + i);
-    }
-    static void own_tile(Context& of_samples, std::int64_t first, int count, const T* log_prob,
-                         T* derivative) {
         const auto& own = of_samples.own->own;
-        T value[64 / sizeof(T)] = {};
-        first += of_samples.first;
-        if constexpr (sizeof(T) == sizeof(float))
-            own.of_floats(own.context, first, count, log_prob, value, derivative);
-        else
-            own.of_doubles(own.context, first, count, log_prob, value, derivative);
-        for (int i = 0; i < count; ++i) of_samples.sums[0][i] += static_cast<double>(value[i]);
+        for (int i = 0; i < count; i += most) {
+            const int rows = std::min(most, count - i);
+            double log_probs[most] = {}, values[most] = {}, derivatives[most] = {};
+            std::copy_n(log_prob + i, rows, log_probs);
+            own.function(own.context, of_samples.first + first + i, rows, log_probs, values, derivatives);
+            for (int r = 0; r < rows; ++r) {
+                of_samples.sums[0][r] += values[r];
+                derivative[i + r] = static_cast<T>(derivatives[r]);
+            }
+        }
     }
 
     const Objective& objective_;
