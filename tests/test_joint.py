@@ -317,6 +317,12 @@ def test_errors_name_the_numbers() -> None:
             advantages=[1.0],
             where=np.ones((1, 3), dtype=bool),
         )
+    with pytest.raises(TypeError, match="policy must have the methods logits and adjoint"):
+        scorefn.WeightedLogProb().gradient(
+            type("Half", (), {"logits": lambda self, x: x})(), x, [0] * 4, weights=np.ones(4)
+        )
+    with pytest.raises(TypeError, match="function must return two arrays, value and derivative"):
+        scorefn.CustomObjective(lambda log_prob: log_prob).gradient(policy, x, [0] * 4)
     table = np.zeros((3, 2))
     table[1] = -np.inf
     policy = scorefn.TabularPolicy(table)

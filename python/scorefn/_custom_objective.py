@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from ._check import check_real, check_shape, to_array
+from ._check import check_real, check_shape, to_array, type_name
 from ._objective import CLASSES
 from ._objective_pass import FloatArray
 
@@ -81,7 +81,11 @@ class CustomObjective:
         """The objective's value and its gradient; see `WeightedLogProb.gradient`."""
         weighted_log_prob = self._weighted_log_prob()
         log_prob = _log_prob(policy, observations, actions, where)
-        values, derivatives = self.function(log_prob, **numbers)
+        result = self.function(log_prob, **numbers)
+        if not isinstance(result, tuple) or len(result) != 2:
+            got = type_name(result)
+            raise TypeError(f"function must return two arrays, value and derivative, got {got}")
+        values, derivatives = result
         value = check_real("value", values, shape=log_prob.shape)
         w = to_array("derivative", derivatives)
         check_shape("derivative", w, log_prob.shape)

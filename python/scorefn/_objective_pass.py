@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from ._check import check_shape, to_array
+from ._check import check_shape, to_array, type_name
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -145,6 +145,9 @@ def objective_pass(
     if terms.term is not None:
         terms = terms._replace(term=terms.term.on(observations))
     if not hasattr(policy, "adjoint"):  # an array of logits, which needs no adjoint
+        if hasattr(policy, "logits"):
+            got = type_name(policy)
+            raise TypeError(f"policy must have the methods logits and adjoint, got {got}")
         return terms.of_logits(policy, actions, where)
     done = terms.of_logits(policy.logits(observations), actions, where)
     return done._replace(gradient=policy.adjoint(observations, done.gradient))
