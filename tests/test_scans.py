@@ -174,10 +174,17 @@ def test_the_first_number_that_is_not_finite_is_named(environments):
         gae(rewards, values, next_values, **ends, **options)
     ends["terminated"][5, 0] = True  # nothing follows
     assert np.isfinite(gae(rewards, values, next_values, **ends, **options)).all()
-    for step in (899, 450):  # the last step of an episode goes another way
-        rewards[step, j] = np.nan
-        with pytest.raises(ValueError, match=rf"rewards\[{step}, {j}\] must be finite, got nan"):
-            discounted_returns(rewards, 0.9)
+    rewards[899, j] = np.nan
+    with pytest.raises(ValueError, match=rf"rewards\[899, {j}\] must be finite, got nan"):
+        discounted_returns(rewards, 0.9)
+
+
+def test_a_number_amid_a_long_row_without_flags_is_found():
+    """Such rows are worked on in one piece, longer than the buffer that is searched."""
+    rewards = np.zeros((8, 40_000))
+    rewards[3, 39_900] = np.nan
+    with pytest.raises(ValueError, match=r"rewards\[3, 39900\] must be finite, got nan"):
+        discounted_returns(rewards, 0.9)
 
 
 def test_next_values_count_where_an_episode_was_cut():
