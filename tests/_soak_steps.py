@@ -23,7 +23,7 @@ from _functions import (
     same_bits,
 )
 from test_functions import NUMERIC, assert_near
-from test_objectives import ASSERT_NEAR
+from test_objective_accuracy import ASSERT_NEAR
 
 FUNCTIONS = [*ARGUMENTS, "estimate"]
 MOST_THREADS = 5
