@@ -317,6 +317,17 @@ def test_errors_name_the_numbers() -> None:
             advantages=[1.0],
             where=np.ones((1, 3), dtype=bool),
         )
+    for policy_, got in (
+        (None, "NoneType"),
+        ("abc", "str"),
+        (scorefn.LinearPolicy, "LinearPolicy"),
+    ):
+        with pytest.raises(
+            TypeError, match=f"policy must be a policy or an array of logits, got {got}"
+        ):
+            scorefn.WeightedLogProb().gradient(policy_, x, [0] * 4, weights=np.ones(4))
+    with pytest.raises(TypeError, match="observations must be None for an array of logits"):
+        scorefn.WeightedLogProb().gradient(x, x, [0] * 4, weights=np.ones(4))
     with pytest.raises(TypeError, match="policy must have the methods logits and adjoint"):
         scorefn.WeightedLogProb().gradient(
             type("Half", (), {"logits": lambda self, x: x})(), x, [0] * 4, weights=np.ones(4)
@@ -351,7 +362,7 @@ def test_declared_names_are_the_signature(example: Example) -> None:
     assert [*parameters][-4:] == ["where", "reference", "action_values", "statistics"]
     for name in [*parameters][1:]:
         assert f"{name} : " in inspect.getdoc(type(example.objective).gradient)
-    with pytest.raises(TypeError, match=f"{declared.name}.gradient\\(\\) takes the numbers"):
+    with pytest.raises(TypeError, match=f"{declared.name}.gradient\\(\\) must be given"):
         example.objective.gradient(np.zeros((1, 2)), None, [0], others=[1.0])
 
 

@@ -40,6 +40,17 @@ private:
     std::optional<Weights> each_;
 };
 
+// Real numbers are rounded to the dtype of the logits, as a sample's own are.
+py::array of_dtype(py::handle x, const char* name, DType dtype) {
+    py::array array = as_array(x, name);
+    const char kind = array.dtype().kind();
+    const bool is_real = kind == 'f' || kind == 'i' || kind == 'u';
+    if (!is_real || has_dtype(array, dtype)) {
+        return array;  // to be refused, or as it is
+    }
+    return array.attr("astype")(dtype == DType::float64 ? "float64" : "float32");
+}
+
 // A term over all actions, from (kind, coefficient, matrix, whether that is the parameters of a policy) or None.
 class Term {
 public:
@@ -57,7 +68,8 @@ public:
         const bool is_value = kind_ == AllActions::expected_value;
         coef_.emplace(parts[1], is_value ? "value_coef" : "kl_coef", samples);
         is_of_policy_ = py::cast<bool>(parts[3]);
-        matrix_.emplace(parts[2], is_value ? "action_values" : "reference", logits_axes);
+        const char* const name = is_value ? "action_values" : "reference";
+        matrix_.emplace(of_dtype(parts[2], name, rows.dtype()), name, logits_axes);
         matrix_->check_dtype_of(rows);
         matrix_->check_shape(is_of_policy_ ? parameters_shape : shape);
         if (!is_of_policy_) {

@@ -28,8 +28,8 @@ class CustomStep(NamedTuple):
 
     objective: float
     gradient: FloatArray
-    log_prob: FloatArray
-    entropy: FloatArray
+    log_prob: FloatArray | None
+    entropy: FloatArray | None
     kl_divergence: FloatArray | None = None
     expected_value: FloatArray | None = None
 
@@ -46,7 +46,8 @@ class CustomObjective:
     function : callable
         ``function(log_prob, **numbers) -> (value, derivative)``, three arrays of one shape: the
         value of each sample, and its derivative with respect to log_prob. The numbers are the
-        keyword arguments of `gradient`.
+        keyword arguments of `gradient`, whose own names they cannot have. The log-probabilities
+        have the dtype of the policy.
     entropy_coef, kl_coef, kl_direction
         As for `WeightedLogProb`.
 
@@ -76,6 +77,7 @@ class CustomObjective:
         where: ArrayLike | None = None,
         reference: Any = None,
         action_values: ArrayLike | None = None,
+        statistics: bool = True,
         **numbers: Any,
     ) -> CustomStep:
         """The objective's value and its gradient; see `WeightedLogProb.gradient`."""
@@ -83,7 +85,7 @@ class CustomObjective:
         log_prob = _log_prob(policy, observations, actions, where)
         result = self.function(log_prob, **numbers)
         if not isinstance(result, tuple) or len(result) != 2:
-            got = type_name(result)
+            got = f"{len(result)}" if isinstance(result, tuple) else type_name(result)
             raise TypeError(f"function must return two arrays, value and derivative, got {got}")
         values, derivatives = result
         value = check_real("value", values, shape=log_prob.shape)
@@ -98,7 +100,10 @@ class CustomObjective:
             reference=reference,
             action_values=action_values,
         )
-        return CustomStep(float(value.sum()) + self._value_of_terms(step), *step[1:])
+        objective = float(value.sum()) + self._value_of_terms(step)
+        if not statistics:
+            return CustomStep(objective, step.gradient, None, None)
+        return CustomStep(objective, *step[1:])
 
     def _weighted_log_prob(self) -> Any:
         """The objective with this one's terms, whose weights are to be the derivatives."""

@@ -86,17 +86,21 @@ COMMON_ARGUMENTS = {
     "reference": (
         "policy or array, optional",
         "A policy of the same kind, or log-probabilities of the shape of the logits; for a "
-        "TabularPolicy shaped like its table. They need not be normalised.",
+        "TabularPolicy shaped like its table. They need not be normalised, and are rounded to the "
+        "dtype of the logits. Where a mask forbids an action, it forbids it to the reference, too, "
+        "which is normalised over the others; a logit of -inf is no mask.",
     ),
     "action_values": (
         "array, optional",
         "Values q of all actions, shaped like the logits, for a TabularPolicy like its table: adds "
-        "sum_i sum_a pi(a | x_i) q_ia. Not with a reference: a pass reads one matrix beside the "
-        "logits.",
+        "sum_i sum_a pi(a | x_i) q_ia. For that alone, use `WeightedLogProb` with weights of 0 and "
+        "any actions. Not with a reference; for both, q + c log ref with entropy_coef=c has the "
+        "gradient of q and -c KL(pi || ref).",
     ),
     "statistics": (
         "bool, default True",
-        "False: the arrays of the step but the gradient are None, which saves their time.",
+        "False: log_prob, entropy and the other arrays of the samples are None, which saves their "
+        "time; the gradient, the objective and the means are given.",
     ),
 }
 
@@ -112,7 +116,12 @@ class Result(NamedTuple):
 def results_of(declared: Declaration) -> list[Result]:
     """The fields of the objective's step."""
     return [
-        Result("objective", "float", "A sum over the samples, with the entropy bonus."),
+        Result(
+            "objective",
+            "float",
+            "A sum over the samples, with the entropy bonus, minus kl_coef times the divergences, "
+            "plus the expected values.",
+        ),
         Result(
             "gradient",
             "array",
@@ -253,8 +262,8 @@ def _gradient_method(declared: Declaration) -> Any:
         **numbers: ArrayLike,
     ) -> Any:
         if numbers.keys() != set(names):
-            expected, got = ", ".join(names), ", ".join(numbers) or "none"
-            raise TypeError(f"{declared.name}.gradient() takes the numbers {expected}, got {got}")
+            expected, got = " and ".join(names), ", ".join(numbers) or "none of them"
+            raise TypeError(f"{declared.name}.gradient() must be given {expected}, got {got}")
         term = self._term(reference, action_values)
         return self._run(policy, observations, actions, numbers, where, term, statistics)
 

@@ -32,9 +32,9 @@ class Term(NamedTuple):
 
     def on(self, observations: Any) -> Term:
         """With an array in the place of a policy."""
-        if not hasattr(self.matrix, "logits"):
-            return self
-        return self._replace(matrix=self.matrix.logits(observations))
+        has_logits = hasattr(self.matrix, "logits")
+        matrix = self.matrix.logits(observations) if has_logits else self.matrix
+        return self._replace(matrix=to_array(self.name, matrix))
 
 
 class Pass(NamedTuple):
@@ -46,6 +46,13 @@ class Pass(NamedTuple):
     term: FloatArray | None
     writes: tuple[FloatArray, ...]  # one number per sample each, as the objective declares
     sums: tuple[float, ...]  # the first is the objective, with all its terms
+
+    def _per_observation(self, axes: int) -> Pass:
+        """Several samples of an observation share its entropy and the value of its term."""
+        if self.entropy is None or self.entropy.ndim == axes:
+            return self
+        term = None if self.term is None else self.term[..., 0]
+        return self._replace(entropy=self.entropy[..., 0], term=term)
 
 
 class Terms(NamedTuple):
@@ -110,16 +117,13 @@ class Terms(NamedTuple):
                 where=where,
             )
         )
-        if done.entropy is None or done.entropy.ndim == np.ndim(states):
-            return done
-        term = None if done.term is None else done.term[..., 0]
-        return done._replace(entropy=done.entropy[..., 0], term=term)
+        return done._per_observation(np.ndim(states))
 
     def of_features(
         self, features: Any, coef: Any, actions: ArrayLike, where: ArrayLike | None
     ) -> Pass:
         """With respect to the coefficients of a linear policy."""
-        return Pass(
+        done = Pass(
             *_core.objective_of_features(
                 self.objective,
                 features,
@@ -133,21 +137,32 @@ class Terms(NamedTuple):
                 where=where,
             )
         )
+        return done._per_observation(np.ndim(features) - 1)
 
 
 def objective_pass(
     policy: Any, terms: Terms, observations: Any, actions: ArrayLike, where: ArrayLike | None
 ) -> Pass:
     """By the policy's own pass if it has one, else by its logits and their adjoint."""
+    if policy is None or isinstance(policy, type | str):
+        got = policy.__name__ if isinstance(policy, type) else type_name(policy)
+        raise TypeError(f"policy must be a policy or an array of logits, got {got}")
     if hasattr(policy, "objective_pass"):
         done: Pass = policy.objective_pass(terms, observations, actions, where)
         return done
     if terms.term is not None:
         terms = terms._replace(term=terms.term.on(observations))
-    if not hasattr(policy, "adjoint"):  # an array of logits, which needs no adjoint
-        if hasattr(policy, "logits"):
-            got = type_name(policy)
-            raise TypeError(f"policy must have the methods logits and adjoint, got {got}")
-        return terms.of_logits(policy, actions, where)
-    done = terms.of_logits(policy.logits(observations), actions, where)
-    return done._replace(gradient=policy.adjoint(observations, done.gradient))
+    has_logits, has_adjoint = hasattr(policy, "logits"), hasattr(policy, "adjoint")
+    if has_logits and has_adjoint:
+        done = terms.of_logits(policy.logits(observations), actions, where)
+        gradient = policy.adjoint(observations, done.gradient)
+        if gradient is None:
+            raise TypeError("policy.adjoint must return the gradient, got None")
+        return done._replace(gradient=gradient)
+    if has_logits or has_adjoint:
+        got = type_name(policy)
+        raise TypeError(f"policy must have the methods logits and adjoint, got {got}")
+    if observations is not None:  # an array of logits, which needs no adjoint
+        got = type_name(observations)
+        raise TypeError(f"observations must be None for an array of logits, got {got}")
+    return terms.of_logits(policy, actions, where)

@@ -8,7 +8,7 @@ _HEAD = """\
 # Printed by `python -m scorefn._stub` from what the core declares.
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from numpy.typing import ArrayLike, NDArray
 
@@ -27,6 +27,8 @@ class {name}Step(NamedTuple):
 @dataclass(frozen=True)
 class {name}:
 {fields}
+    declaration: ClassVar[Any]
+    step: ClassVar[type[{name}Step]]
 
     def gradient(
         self,

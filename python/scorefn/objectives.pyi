@@ -1,7 +1,7 @@
 # Printed by `python -m scorefn._stub` from what the core declares.
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from numpy.typing import ArrayLike, NDArray
 
@@ -34,6 +34,8 @@ class WeightedLogProb:
     entropy_coef: float | NDArray[Any] = 0.0
     kl_coef: float | NDArray[Any] = 0.0
     kl_direction: Literal["reverse", "forward"] = "reverse"
+    declaration: ClassVar[Any]
+    step: ClassVar[type[WeightedLogProbStep]]
 
     def gradient(
         self,
@@ -65,6 +67,8 @@ class ClippedSurrogate:
     entropy_coef: float | NDArray[Any] = 0.0
     kl_coef: float | NDArray[Any] = 0.0
     kl_direction: Literal["reverse", "forward"] = "reverse"
+    declaration: ClassVar[Any]
+    step: ClassVar[type[ClippedSurrogateStep]]
 
     def gradient(
         self,
@@ -98,6 +102,8 @@ class DualClip:
     entropy_coef: float | NDArray[Any] = 0.0
     kl_coef: float | NDArray[Any] = 0.0
     kl_direction: Literal["reverse", "forward"] = "reverse"
+    declaration: ClassVar[Any]
+    step: ClassVar[type[DualClipStep]]
 
     def gradient(
         self,
@@ -127,6 +133,8 @@ class SquaredLogRatio:
     entropy_coef: float | NDArray[Any] = 0.0
     kl_coef: float | NDArray[Any] = 0.0
     kl_direction: Literal["reverse", "forward"] = "reverse"
+    declaration: ClassVar[Any]
+    step: ClassVar[type[SquaredLogRatioStep]]
 
     def gradient(
         self,

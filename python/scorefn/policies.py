@@ -155,7 +155,10 @@ class LogitsPolicy(RowPolicy):
             terms = terms._replace(term=term._replace(matrix=matrix[np.newaxis]))
         done = terms.of_table(self.parameters[np.newaxis], states, actions, mask)
         done = done._replace(gradient=done.gradient[0])
-        return done._replace(entropy=entropy) if terms.statistics else done
+        if not terms.statistics:
+            return done
+        value = None if done.term is None else np.asarray(_first(done.term))
+        return done._replace(entropy=entropy, term=value)
 
     def gradient(
         self,
@@ -194,6 +197,11 @@ class LogitsPolicy(RowPolicy):
                 self.parameters, actions, weights, entropy_coef=entropy_coef, where=where
             )
         )
+
+
+def _first(values: FloatArray) -> Any:
+    """Of equal numbers, or NaN if there are none."""
+    return values.reshape(-1)[0] if values.size else np.nan
 
 
 _BLOCK = 1 << 14

@@ -50,15 +50,16 @@ inline constexpr SampleNumber weights{
                        "The log-probability of each action under the reference policy."},
     advantages{"advantages", "The advantage of each action. One of 0 adds exactly 0."},
     ratio{"ratio", "r_i = pi(a_i | x_i) / exp(old_log_prob_i)."};
-inline constexpr ObjectiveOption dual_clip{
-    "dual_clip", 3.0, 1.0, true, "How many times the advantage a sample of a negative one may cost."};
+inline constexpr ObjectiveOption dual_clip{"dual_clip", 3.0, 1.0, true,
+                                           "Where A_i < 0, the value of a sample is at least dual_clip A_i."};
 inline constexpr ObjectiveOption clip_range{
     "clip_range", 0.2, 0.0, false, "Half the width of the interval around 1 that ratios are clipped to."};
 inline constexpr SampleMean approx_kl{"approx_kl",
                                       "The mean of (r_i - 1) - log r_i, an estimate of KL(old || pi)."},
     k2{"k2",
-       "The mean of (log pi(a_i | x_i) - reference_log_prob_i)^2 / 2 over the samples; of weight 0 it counts "
-       "0."},
+       "The sum of (log pi(a_i | x_i) - reference_log_prob_i)^2 / 2 over the samples whose weight is not 0, "
+       "divided "
+       "by the number of all samples."},
     clip_fraction{"clip_fraction", "The share of the samples whose ratio is outside the clip range."};
 }  // namespace terms
 
@@ -178,7 +179,9 @@ struct SquaredLogRatio {
     static constexpr ObjectiveDeclaration declaration = {
         "SquaredLogRatio",
         "The penalty k2: -sum_i w_i (log pi(a_i | x_i) - reference_log_prob_i)^2 / 2",
-        "With actions of pi, its gradient is an unbiased estimate of that of -sum_i w_i KL(pi || reference) "
+        "With actions of pi, and weights that do not depend on them, its gradient is an unbiased estimate of "
+        "that of "
+        "-sum_i w_i KL(pi || reference) "
         "(Schulman 2020, \"Approximating KL divergence\").",
         {terms::weights, terms::reference_log_prob},
         {},
