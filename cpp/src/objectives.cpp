@@ -64,7 +64,7 @@ void row_gradients(const Matrix<const T>& logits, const IndexVector& actions, co
     require_shape("gradient", out, logits.rows, logits.cols);
     pass.check(logits.rows);
     term_pass.check(logits.rows);
-    if (term_pass.has_matrix()) require_shape("term_matrix", options.term_matrix, logits.rows, logits.cols);
+    term_pass.check_matrix(options, logits.rows, logits.cols);
     RowSums<kMostTerms> sums(logits.rows, rows_per_task(logits.cols));
     run_rows(logits, &actions, options, [&](const LogitRows<T>& task, std::int64_t of_task, void* scratch) {
         double* const sum = sums.of_row(of_task);

@@ -68,6 +68,11 @@ class CustomObjective:
     kl_coef: Any = 0.0
     kl_direction: Literal["reverse", "forward"] = "reverse"
 
+    def __post_init__(self) -> None:
+        if not callable(self.function):
+            raise TypeError(f"function must be callable, got {type_name(self.function)}")
+        self._weighted_log_prob()  # whose options these are
+
     def gradient(
         self,
         policy: Any,

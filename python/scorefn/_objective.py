@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import _core
-from ._check import check_number
+from ._check import check_number, type_name
 from ._objective_pass import Pass, Term, Terms, objective_pass
 
 
@@ -87,8 +87,8 @@ COMMON_ARGUMENTS = {
         "policy or array, optional",
         "A policy of the same kind, or log-probabilities of the shape of the logits; for a "
         "TabularPolicy shaped like its table. They need not be normalised, and are rounded to the "
-        "dtype of the logits. Where a mask forbids an action, it forbids it to the reference, too, "
-        "which is normalised over the others; a logit of -inf is no mask.",
+        "dtype of the logits. What the policy forbids, by a mask or a logit of -inf, it forbids to "
+        "the reference, too, which is normalised over the other actions.",
     ),
     "action_values": (
         "array, optional",
@@ -200,7 +200,10 @@ class DeclaredObjective:
 
     def _term(self, reference: Any, action_values: Any) -> Term | None:
         """The term over all actions that these arguments ask for."""
-        has_kl_coef = np.ndim(self.kl_coef) > 0 or self.kl_coef != 0
+        has_kl_coef = bool(np.any(np.not_equal(self.kl_coef, 0)))
+        if hasattr(action_values, "logits"):
+            got = type_name(action_values)
+            raise TypeError(f"action_values must be an array, got {got}")
         if reference is None and has_kl_coef:
             raise ValueError("reference must be given, as kl_coef is not 0, got None")
         if reference is not None and action_values is not None:

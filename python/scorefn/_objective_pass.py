@@ -32,9 +32,13 @@ class Term(NamedTuple):
 
     def on(self, observations: Any) -> Term:
         """With an array in the place of a policy."""
-        has_logits = hasattr(self.matrix, "logits")
-        matrix = self.matrix.logits(observations) if has_logits else self.matrix
-        return self._replace(matrix=to_array(self.name, matrix))
+        if not hasattr(self.matrix, "logits"):
+            return self._replace(matrix=to_array(self.name, self.matrix))
+        logits = to_array(self.name, self.matrix.logits(observations))
+        mask = self.matrix._mask(observations, None) if hasattr(self.matrix, "_mask") else None
+        if mask is not None:
+            logits = np.where(mask, logits, logits.dtype.type(-np.inf))
+        return self._replace(matrix=logits)
 
 
 class Pass(NamedTuple):
@@ -51,8 +55,15 @@ class Pass(NamedTuple):
         """Several samples of an observation share its entropy and the value of its term."""
         if self.entropy is None or self.entropy.ndim == axes:
             return self
-        term = None if self.term is None else self.term[..., 0]
-        return self._replace(entropy=self.entropy[..., 0], term=term)
+        term = None if self.term is None else _first(self.term)
+        return self._replace(entropy=_first(self.entropy), term=term)
+
+
+def _first(values: FloatArray) -> FloatArray:
+    """Along the last axis, of equal numbers; NaN where there are none."""
+    if values.shape[-1] == 0:
+        return np.full(values.shape[:-1], np.nan, dtype=values.dtype)
+    return np.ascontiguousarray(values[..., 0])
 
 
 class Terms(NamedTuple):
@@ -90,6 +101,9 @@ class Terms(NamedTuple):
         leading = logits.shape[:-1]
         states = np.arange(math.prod(leading)).reshape(leading)
         rows = logits.reshape(-1, logits.shape[-1])
+        if where is not None and np.shape(where) not in (logits.shape, logits.shape[-1:]):
+            expected = f"{logits.shape} or {logits.shape[-1:]}"
+            raise ValueError(f"where must have shape {expected}, got {np.shape(where)}")
         mask = None if where is None else np.broadcast_to(where, logits.shape).reshape(rows.shape)
         terms = self
         if self.term is not None:

@@ -259,8 +259,8 @@ void linear_gradient(const Matrix<const T>& features, const Matrix<const T>& coe
     const bool has_reference = terms.is_divergence() && is_given(reference);
     if (has_reference)
         require_shape("reference_coef", reference, coef.rows, coef.cols);
-    else if (terms.has_matrix())
-        require_shape("term_matrix", options.term_matrix, features.rows, coef.cols);
+    else
+        terms.check_matrix(options, features.rows, coef.cols);
     const Array<T> joined(has_reference ? 2 * coef.rows * coef.cols : 0);
     LinearProblem<T> problem{features, coef, actions, {}, &pass, &terms};
     if (has_reference) {

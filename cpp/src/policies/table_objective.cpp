@@ -62,16 +62,18 @@ public:
     }
 
 private:
-    // The kernel stops at a state without an allowed action. Those before it are then done on their own.
+    // In runs of states with an allowed action, at whose end the kernel would stop, or without.
     void fill(std::int64_t first, std::int64_t count) {
-        while (count > 0) {
-            const std::int64_t bad = run(first, count);
-            if (bad < 0) return;
-            if (bad > 0) run(first, bad);
-            has_bad_ = is_bad_[first + bad] = true;
-            std::fill_n(log_pi_.data() + (first + bad) * table_.cols, table_.cols, T(0));
-            entropies_[first + bad] = 0;
-            first += bad + 1, count -= bad + 1;
+        const std::int64_t end = first + count;
+        for (std::int64_t last; first < end; first = last) {
+            const bool is_good = has_allowed_action(table_, where_, first);
+            for (last = first + 1; last < end && has_allowed_action(table_, where_, last) == is_good;
+                 ++last) {}
+            if (is_good && run(first, last - first) < 0) continue;
+            has_bad_ = true;
+            std::fill(is_bad_.data() + first, is_bad_.data() + last, true);
+            std::fill(entropies_.data() + first, entropies_.data() + last, T(0));
+            std::fill(log_pi_.data() + first * table_.cols, log_pi_.data() + last * table_.cols, T(0));
         }
     }
     std::int64_t run(std::int64_t first, std::int64_t count) {

@@ -47,6 +47,7 @@ public:
 
     // Adds to the gradient, and returns what the terms add to the objective.
     double add_to(const Matrix<T>& gradient) {
+        require_reference();
         const double *const entropy_coefs = sums_.data(), *const term_coefs = entropy_coefs + table_.rows,
                             *const visits = term_coefs + table_.rows;
         ObjectiveOptions<T> of_states = options_;
@@ -89,6 +90,13 @@ private:
     std::int64_t num_sums() const { return 3 * table_.rows; }
 
     // Chunks of samples have sums of their own, merged in a fixed tree: no more than there are samples.
+    void require_reference() const {
+        if (options_.term != AllActions::reverse_kl && options_.term != AllActions::forward_kl) return;
+        const double* const visits = sums_.data() + 2 * table_.rows;
+        for (std::int64_t state = 0; state < table_.rows; ++state)
+            if (visits[state] != 0 && !has_allowed_action(options_.term_matrix, options_.where, state))
+                throw_no_allowed_action("reference", state);
+    }
     void sum_coefficients() {
         const std::int64_t per_chunk = (samples_.size + chunks_ - 1) / chunks_;
         parallel_for(chunks_, options_.num_threads, [&](std::int64_t chunk) {

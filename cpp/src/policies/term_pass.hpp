@@ -1,6 +1,7 @@
 // The terms of an objective over all actions of a row, on their way through the rows of a policy.
 #pragma once
 
+#include <limits>
 #include <scorefn/objectives.hpp>
 
 #include "policies/rows.hpp"
@@ -49,6 +50,12 @@ public:
         if (options_.term_coef.each.data) require_size("term_coef", options_.term_coef.each, samples);
         if (scorefn::is_given(values_)) require_size("term", values_, samples);
     }
+    // For rows of logits: a matrix of their shape, whose rows have an allowed action.
+    void check_matrix(const Options& options, std::int64_t rows, std::int64_t cols) const {
+        if (!has_matrix()) return;
+        require_shape("term_matrix", options_.term_matrix, rows, cols);
+        if (is_divergence()) check_rows("reference", options_.term_matrix, nullptr, options);
+    }
     LogitRows<T> matrix_rows(std::int64_t first, std::int64_t count) const {
         if (!has_matrix()) return {};
         return logit_rows(options_.term_matrix, {}, first, count);
@@ -61,17 +68,17 @@ public:
     std::int64_t run(const LogitRows<T>& rows, LogitRows<T> matrix, std::int64_t first, double* objective,
                      void* scratch, Run run) const {
         if (!is_given()) return run(rows, first, nullptr);
-        matrix.where = rows.where;
-        matrix.where_row_stride = rows.where_row_stride;
-        matrix.where_col_stride = rows.where_col_stride;
         matrix.team = rows.team;
         const std::int64_t most = is_divergence() ? block_rows<T>(rows.cols) : rows.rows;
         const Array<T> targets(options_.term == AllActions::forward_kl ? most * rows.cols : 0);
+        const Array<unsigned char> allowed(is_divergence() ? most * rows.cols : 0);
         for (std::int64_t i = 0; i < rows.rows; i += most) {
             const std::int64_t count = std::min(most, rows.rows - i);
-            const LogitRows<T> piece = from(rows, i, count);
+            LogitRows<T> piece = from(rows, i, count);
             RowTerms<T> terms{from(options_.entropy_coef, first + i), options_.term, from(matrix, i, count),
                               from(options_.term_coef, first + i), from(values_, first + i)};
+            if (is_divergence()) forbid(piece, allowed.data());
+            take_mask(terms.matrix, piece);
             if (is_divergence()) add_divergences(piece, terms, objective, scratch);
             if (options_.term == AllActions::forward_kl) normalise(terms.matrix, targets.data(), scratch);
             const std::int64_t bad = run(piece, first + i, &terms);
@@ -81,14 +88,46 @@ public:
     }
 
 private:
-    // A row without an allowed action is reported by the gradient.
+    static void take_mask(LogitRows<T>& matrix, const LogitRows<T>& rows) {
+        matrix.where = rows.where;
+        matrix.where_row_stride = rows.where_row_stride;
+        matrix.where_col_stride = rows.where_col_stride;
+    }
+    // A logit of -inf forbids an action as a mask does: to the reference, too.
+    static void forbid(LogitRows<T>& rows, unsigned char* allowed) {
+        const auto is_minus_infinity = [&](std::int64_t r, std::int64_t j) {
+            return rows.data[r * rows.row_stride + j * rows.col_stride] ==
+                   -std::numeric_limits<T>::infinity();
+        };
+        bool any = false;
+        for (std::int64_t r = 0; r < rows.rows && !any; ++r)
+            for (std::int64_t j = 0; j < rows.cols; ++j) any |= is_minus_infinity(r, j);
+        if (!any) return;
+        for (std::int64_t r = 0; r < rows.rows; ++r)
+            for (std::int64_t j = 0; j < rows.cols; ++j)
+                allowed[r * rows.cols + j] =
+                    !is_minus_infinity(r, j) &&
+                    (!rows.where || rows.where[r * rows.where_row_stride + j * rows.where_col_stride]);
+        rows.where = allowed;
+        rows.where_row_stride = rows.cols;
+        rows.where_col_stride = 1;
+    }
+    // kernel(rows from r on, how many), which stops at a row without an allowed action: others are done on their own then.
+    template <class Kernel, class Spoil>
+    static void for_each_good_row(std::int64_t rows, Kernel kernel, Spoil spoil) {
+        if (kernel(0, rows) < 0) return;
+        for (std::int64_t r = 0; r < rows; ++r)
+            if (kernel(r, 1) >= 0) spoil(r);
+    }
     void add_divergences(const LogitRows<T>& rows, const RowTerms<T>& terms, double* objective,
                          void* scratch) const {
         T values[kMostBlockRows], coefs[kMostBlockRows];
         const bool is_reverse = options_.term == AllActions::reverse_kl;
-        if (kernels().of<T>().kl_divergence(is_reverse ? rows : terms.matrix,
-                                            is_reverse ? terms.matrix : rows, values, 1, scratch) >= 0)
-            return;
+        const LogitRows<T>&p = is_reverse ? rows : terms.matrix, &q = is_reverse ? terms.matrix : rows;
+        for_each_good_row(rows.rows, [&](std::int64_t r, std::int64_t count) {
+            return kernels().of<T>().kl_divergence(from(p, r, count), from(q, r, count), values + r, 1,
+                                                   scratch);
+        }, [&](std::int64_t r) { values[r] = std::numeric_limits<T>::quiet_NaN(); });
         if (terms.matrix_coef.each.data)
             load(terms.matrix_coef.each, 0, rows.rows, coefs);
         else
@@ -99,9 +138,15 @@ private:
         }
     }
     static void normalise(LogitRows<T>& reference, T* targets, void* scratch) {
-        kernels().of<T>().softmax(reference, {targets, reference.cols, reference.cols, 1}, scratch);
+        const std::int64_t cols = reference.cols;
+        for_each_good_row(reference.rows, [&](std::int64_t r, std::int64_t count) {
+            return kernels().of<T>().softmax(from(reference, r, count), {targets + r * cols, cols, cols, 1},
+                                             scratch);
+        }, [&](std::int64_t r) {
+            std::fill_n(targets + r * cols, cols, std::numeric_limits<T>::quiet_NaN());
+        });
         reference.data = targets;
-        reference.row_stride = reference.cols;
+        reference.row_stride = cols;
         reference.col_stride = 1;
         reference.where = nullptr;
     }

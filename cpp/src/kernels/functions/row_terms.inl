@@ -55,29 +55,32 @@ SCOREFN_NO_INLINE TileTerms<T> load_terms(const Tile<T>& rows, const RowTerms<T>
     return of_tile;
 }
 
-// sum_j p_j x_j, p = e * inverse. Where e is 0, x may be anything.
+// sum_j p_j x_j, by the sum of these very terms: no digit of a large x is lost in the rounding of another. Where e is 0, x may be
+// anything.
 template <class T>
-SCOREFN_NO_INLINE Lanes<T> means_of_rows(const Tile<T>& rows, const T* x, Widened<T> inverse) {
+SCOREFN_NO_INLINE Widened<T> means_of_rows(const Tile<T>& rows, const T* x, Widened<T> inverse) {
     const std::int64_t cols = rows.block.cols;
     double scale[Lanes<T>::size], means[Lanes<T>::size] = {};
     inverse.store(scale);
     for (int r = 0; r < rows.count; ++r) {
         const T *const e_of = rows.e() + r * cols, *const x_of = x + r * cols;
-        Lanes<double> sum = Lanes<double>::splat(0);
+        Lanes<double> sum = Lanes<double>::splat(0), total = sum;
         for_each_vector<double, 1>(cols, [&](std::int64_t j, auto extent) SCOREFN_INLINE_LAMBDA {
             const auto p = load_doubles(e_of + j, extent) * scale[r];
             sum = sum + select(p == 0.0, 0.0, p * load_doubles(x_of + j, extent));
+            total = total + p;
         });
-        means[r] = fold_sum(sum);
+        means[r] = fold_sum(sum) / fold_sum(total);
     }
-    return rows.with_nan(narrow(Widened<T>::load(means)));
+    return Widened<T>::load(means);
 }
 
-// The gradient, as above. `mean_x`: sum_j p_j x_j.
+// The gradient, as above. `mean_x`: sum_j p_j x_j, which is subtracted from x with all its digits, as x may be large beside its
+// differences.
 template <class T, class Rows>
 SCOREFN_NO_INLINE void weighted_scores_and_terms(Rows& rows, const Actions<T>& actions,
                                                  const TermAndRest<T>& exps, const MaxAndRest<T>& sums,
-                                                 Lanes<T> w, const TileTerms<T>& terms, Lanes<T> mean_x) {
+                                                 Lanes<T> w, const TileTerms<T>& terms, Widened<T> mean_x) {
     const auto zero = Lanes<T>::splat(0);
     // 0 times what is not finite, too.
     const auto product = [&](Lanes<T> coef, Lanes<T> x)
@@ -89,22 +92,23 @@ SCOREFN_NO_INLINE void weighted_scores_and_terms(Rows& rows, const Actions<T>& a
     const auto inverse = 1.0 / exps.total();
     const auto unit = weight_unit(w, terms.log_p);
     const auto scale = narrow(inverse) * unit, weight = (w + terms.target) / unit, c = terms.log_p / unit,
-               k = terms.x / unit, mean_y = c * narrow(sums.differences / sums.total()) - product(k, mean_x);
+               k = terms.x / unit, m = narrow(sums.differences / sums.total());
+    const auto mean = narrow(mean_x), rest_of_mean = narrow(mean_x - widen(mean));
     const T *const e_of = rows.e(), *const z_of = rows.z(), *const x_of = terms.matrix;
 
     const auto x_a = rows.at(actions, x_of), below_a = rows.at(actions, z_of) - sums.max;
     const auto p_a = narrow(widen(exps.term) * inverse * widen(unit));
     const auto score = narrow(exps.rest * inverse * widen(w)) + product(terms.target, x_a);
-    const auto inner = terms.target / unit + (c * below_a - product(k, x_a) - mean_y);
+    const auto inner = terms.target / unit + (c * (below_a - m) - product(k, (x_a - mean) - rest_of_mean));
     auto at_action = select(is_zero(exps.term, below_a), score, score - p_a * inner);
     if (any_zero(exps.term)) at_action = zero_where_forbidden(rows, actions, at_action);
 
-    rows.map({scale, weight, c, k, mean_y, terms.target, sums.max}, actions, at_action,
+    rows.map({scale, weight, c, m, k, mean, rest_of_mean, terms.target, sums.max}, actions, at_action,
              [&](std::int64_t i, auto extent, auto& v) SCOREFN_INLINE_LAMBDA {
         const auto e = load(e_of + i, extent, T(0)), z = load(z_of + i, extent, T(0)),
-                   x = load(x_of + i, extent, T(0)), below = z - v[6];
-        const auto of_p = e * v[0] * (v[1] + (v[2] * below - product(v[3], x) - v[4]));
-        return select(z == -kInfinity<T>, zero, product(v[5], x) - select(is_zero(e, below), zero, of_p));
+                   x = load(x_of + i, extent, T(0)), below = z - v[8];
+        const auto y = v[2] * (below - v[3]) - product(v[4], (x - v[5]) - v[6]), of_p = e * v[0] * (v[1] + y);
+        return select(z == -kInfinity<T>, zero, product(v[7], x) - select(is_zero(e, below), zero, of_p));
     });
 }
 
@@ -122,17 +126,18 @@ SCOREFN_NO_INLINE Widened<T> gradient_with_terms(Rows& rows, const Actions<T>& a
                                                  Lanes<T> h, Lanes<T> w, const RowTerms<T>& terms) {
     const TileTerms<T> of_tile = load_terms(rows, terms);
     const bool has_mean = terms.kind == AllActions::reverse_kl || terms.kind == AllActions::expected_value;
-    const Lanes<T> mean_x =
-        has_mean ? means_of_rows(rows, of_tile.matrix, 1.0 / exps.total()) : Lanes<T>::splat(0);
+    const Widened<T> mean_x =
+        has_mean ? means_of_rows(rows, of_tile.matrix, 1.0 / exps.total()) : Widened<T>::splat(0);
     weighted_scores_and_terms(rows, actions, exps, sums, w, of_tile, mean_x);
     const Lanes<T> is_something = select(of_tile.are_zero() & (w == T(0)), T(0), Lanes<T>::splat(1));
     rows.for_each_bad_row([&](int r) { rows.fill_row(r, lane(is_something, r) == 0 ? T(0) : kNaN<T>); });
 
     const Widened<T> bonus = value_of(of_tile.entropy, h);
     if (terms.kind != AllActions::expected_value) return bonus;
+    const Lanes<T> values = rows.with_nan(narrow(mean_x));
     if (terms.values.data)
-        store_rows(mean_x, rows.first(), rows.count, terms.values.data, terms.values.stride);
-    return bonus + value_of(of_tile.x, mean_x);
+        store_rows(values, rows.first(), rows.count, terms.values.data, terms.values.stride);
+    return bonus + value_of(of_tile.x, values);
 }
 
 }  // namespace

@@ -52,6 +52,12 @@ SCOREFN_NO_INLINE void pack(const LogitRows<T>& in, std::int64_t first, std::int
     }
 }
 
+// NaN with one sign and payload: which of its operands' an addition passes on may depend on the ISA.
+template <class T>
+SCOREFN_INLINE T sum_of(T a, T b) {
+    const T sum = a + b;
+    return sum == sum ? sum : kNaN<T>;
+}
 template <class T>
 SCOREFN_NO_INLINE void unpack(const T* g, const OutRows<T>& out, std::int64_t first, std::int64_t count,
                               bool accumulate) {
@@ -59,7 +65,7 @@ SCOREFN_NO_INLINE void unpack(const T* g, const OutRows<T>& out, std::int64_t fi
     if (!has_gaps(out, count)) {
         const std::int64_t n = count * out.cols;
         if (accumulate) {
-            for (std::int64_t i = 0; i < n; ++i) to[i] = to[i] + g[i];
+            for (std::int64_t i = 0; i < n; ++i) to[i] = sum_of(to[i], g[i]);
         } else if (out.is_nontemporal) {
             NonTemporalStore<T> nontemporal(to);
             nontemporal.put(0, n, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
@@ -76,7 +82,7 @@ SCOREFN_NO_INLINE void unpack(const T* g, const OutRows<T>& out, std::int64_t fi
         T* const x = to + r * out.row_stride;
         for (std::int64_t j = 0; j < out.cols; ++j) {
             T& entry = x[j * out.col_stride];
-            entry = accumulate ? entry + g[j] : g[j];
+            entry = accumulate ? sum_of(entry, g[j]) : g[j];
         }
     }
 }
