@@ -417,6 +417,8 @@ def test_log_prob_of_many_samples_takes_no_memory_for_their_logits() -> None:
         policy.log_prob(x, actions, where=where),
         testing.log_prob(x @ policy.parameters, actions, where=where),
     )
+    pairs = policy.log_prob(x.reshape(2, -1, 4), actions.reshape(2, -1))
+    np.testing.assert_array_equal(pairs.reshape(-1), log_prob)
     actions[40_000] = 200
     with pytest.raises(IndexError, match=r"actions\[40000\] = 200 is out of range"):
         policy.log_prob(x, actions)

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from . import _core
 from ._check import check_number, type_name
-from ._objective_pass import Pass, Term, Terms, objective_pass
+from ._objective_pass import ObjectiveCall, Pass, Term, objective_pass
 
 
 class Number(NamedTuple):
@@ -180,7 +180,7 @@ class DeclaredObjective:
         statistics: bool,
     ) -> Any:
         declared = self.declaration
-        terms = Terms(
+        call = ObjectiveCall(
             declared.name,
             tuple(numbers[n.name] for n in declared.reads),
             tuple(getattr(self, o.name) for o in declared.options),
@@ -188,7 +188,7 @@ class DeclaredObjective:
             term,
             statistics,
         )
-        done: Pass = objective_pass(policy, terms, observations, actions, where)
+        done: Pass = objective_pass(policy, call, observations, actions, where)
         objective, *sums = done.sums
         n = np.size(actions)
         means = (s / n if n else float("nan") for s in sums)

@@ -66,7 +66,7 @@ def _first(values: FloatArray) -> FloatArray:
     return np.ascontiguousarray(values[..., 0])
 
 
-class Terms(NamedTuple):
+class ObjectiveCall(NamedTuple):
     """A declared objective with its numbers, one per sample, and its options."""
 
     objective: str
@@ -105,12 +105,12 @@ class Terms(NamedTuple):
             expected = f"{logits.shape} or {logits.shape[-1:]}"
             raise ValueError(f"where must have shape {expected}, got {np.shape(where)}")
         mask = None if where is None else np.broadcast_to(where, logits.shape).reshape(rows.shape)
-        terms = self
+        call = self
         if self.term is not None:
             matrix = to_array(self.term.name, self.term.matrix)
             check_shape(self.term.name, matrix, logits.shape)
-            terms = self._replace(term=self.term._replace(matrix=matrix.reshape(rows.shape)))
-        done = terms.of_table(rows, states, actions, mask)
+            call = self._replace(term=self.term._replace(matrix=matrix.reshape(rows.shape)))
+        done = call.of_table(rows, states, actions, mask)
         return done._replace(gradient=done.gradient.reshape(logits.shape))
 
     def of_table(
@@ -155,20 +155,20 @@ class Terms(NamedTuple):
 
 
 def objective_pass(
-    policy: Any, terms: Terms, observations: Any, actions: ArrayLike, where: ArrayLike | None
+    policy: Any, call: ObjectiveCall, observations: Any, actions: ArrayLike, where: ArrayLike | None
 ) -> Pass:
     """By the policy's own pass if it has one, else by its logits and their adjoint."""
     if policy is None or isinstance(policy, type | str):
         got = policy.__name__ if isinstance(policy, type) else type_name(policy)
         raise TypeError(f"policy must be a policy or an array of logits, got {got}")
     if hasattr(policy, "objective_pass"):
-        done: Pass = policy.objective_pass(terms, observations, actions, where)
+        done: Pass = policy.objective_pass(call, observations, actions, where)
         return done
-    if terms.term is not None:
-        terms = terms._replace(term=terms.term.on(observations))
+    if call.term is not None:
+        call = call._replace(term=call.term.on(observations))
     has_logits, has_adjoint = hasattr(policy, "logits"), hasattr(policy, "adjoint")
     if has_logits and has_adjoint:
-        done = terms.of_logits(policy.logits(observations), actions, where)
+        done = call.of_logits(policy.logits(observations), actions, where)
         gradient = policy.adjoint(observations, done.gradient)
         if gradient is None:
             raise TypeError("policy.adjoint must return the gradient, got None")
@@ -179,4 +179,4 @@ def objective_pass(
     if observations is not None:  # an array of logits, which needs no adjoint
         got = type_name(observations)
         raise TypeError(f"observations must be None for an array of logits, got {got}")
-    return terms.of_logits(policy, actions, where)
+    return call.of_logits(policy, actions, where)

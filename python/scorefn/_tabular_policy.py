@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import _core
 from ._check import check_bool, check_indices, subscript, type_name
 from ._files import save_parameters
-from ._objective_pass import FloatArray, Pass, Terms
+from ._objective_pass import FloatArray, ObjectiveCall, Pass
 from ._row_policy import GradientStatistics, RowPolicy
 
 
@@ -105,14 +105,14 @@ class TabularPolicy(RowPolicy):
         save_parameters(path, self.kind, parameters, self._checked_mask(self.where))
 
     def objective_pass(
-        self, terms: Terms, observations: Any, actions: ArrayLike, where: ArrayLike | None
+        self, call: ObjectiveCall, observations: Any, actions: ArrayLike, where: ArrayLike | None
     ) -> Pass:
         """One softmax for each state, and the derivatives of the samples from them."""
         self._refuse(where)
-        term = terms.term
+        term = call.term
         if term is not None and hasattr(term.matrix, "logits"):
-            terms = terms._replace(term=term._replace(matrix=self._table_of(term.matrix)))
-        return terms.of_table(self.parameters, observations, actions, self.where)
+            call = call._replace(term=term._replace(matrix=self._table_of(term.matrix)))
+        return call.of_table(self.parameters, observations, actions, self.where)
 
     @staticmethod
     def _table_of(reference: Any) -> FloatArray:

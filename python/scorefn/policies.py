@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 from . import _core
 from ._check import check_indices, check_shape, to_array
 from ._files import load_parameters
-from ._objective_pass import FloatArray, Pass, Terms
+from ._objective_pass import FloatArray, ObjectiveCall, Pass
 from ._row_policy import GradientStatistics, Rng, RowPolicy
 from ._sample import Sample
 from ._tabular_policy import TabularPolicy
@@ -142,20 +142,20 @@ class LogitsPolicy(RowPolicy):
         return np.asarray(_core.log_softmax(self.parameters, where=where)[a])
 
     def objective_pass(
-        self, terms: Terms, observations: Any, actions: ArrayLike, where: ArrayLike | None
+        self, call: ObjectiveCall, observations: Any, actions: ArrayLike, where: ArrayLike | None
     ) -> Pass:
         """That of a table whose only state all samples are in."""
         entropy = np.asarray(self.entropy(None, where=where))
         mask = None if where is None else np.reshape(where, (1, -1))
         states = np.broadcast_to(np.intp(0), np.shape(actions))
-        if terms.term is not None:
-            term = terms.term.on(None)
+        if call.term is not None:
+            term = call.term.on(None)
             matrix = to_array(term.name, term.matrix)
             check_shape(term.name, matrix, self.parameters.shape)
-            terms = terms._replace(term=term._replace(matrix=matrix[np.newaxis]))
-        done = terms.of_table(self.parameters[np.newaxis], states, actions, mask)
+            call = call._replace(term=term._replace(matrix=matrix[np.newaxis]))
+        done = call.of_table(self.parameters[np.newaxis], states, actions, mask)
         done = done._replace(gradient=done.gradient[0])
-        if not terms.statistics:
+        if not call.statistics:
             return done
         value = None if done.term is None else np.asarray(_first(done.term))
         return done._replace(entropy=entropy, term=value)
@@ -238,28 +238,31 @@ class LinearPolicy(RowPolicy):
     ) -> FloatArray:
         """See `Policy.log_prob`; a block of samples at a time, without the logits of all."""
         x, a = self._features(observations), to_array("actions", actions)
-        if x.ndim != 2 or len(x) <= _BLOCK or a.shape != x.shape[:1]:
+        if a.size <= _BLOCK or a.shape != x.shape[:-1]:
             return super().log_prob(x, a, where=where)
-        log_prob = np.empty(len(x), x.dtype)
+        mask, flat_x, flat_a = where, x.reshape(a.size, -1), a.reshape(-1)
+        has_rows = where is not None and np.shape(where) == (*a.shape, self.num_actions)
+        log_prob = np.empty(a.size, x.dtype)
         try:
-            for block in _blocks(len(x)):
-                mask = where if where is None or np.ndim(where) < 2 else np.asarray(where)[block]
-                log_prob[block] = super().log_prob(x[block], a[block], where=mask)
+            for block in _blocks(a.size):
+                if has_rows:
+                    mask = np.asarray(where).reshape(a.size, -1)[block]
+                log_prob[block] = super().log_prob(flat_x[block], flat_a[block], where=mask)
         except (IndexError, ValueError):  # names the sample among all
             return super().log_prob(x, a, where=where)
-        return log_prob
+        return log_prob.reshape(a.shape)
 
     def objective_pass(
-        self, terms: Terms, observations: Any, actions: ArrayLike, where: ArrayLike | None
+        self, call: ObjectiveCall, observations: Any, actions: ArrayLike, where: ArrayLike | None
     ) -> Pass:
         """One pass over the features, in memory that does not grow with the number of samples."""
-        term = terms.term
+        term = call.term
         if term is not None and isinstance(term.matrix, LinearPolicy):
             term = term._replace(matrix=term.matrix.parameters, is_of_policy=True)
         elif term is not None:
             term = term.on(observations)
-        terms = terms._replace(term=term)
-        return terms.of_features(self._features(observations), self.parameters, actions, where)
+        call = call._replace(term=term)
+        return call.of_features(self._features(observations), self.parameters, actions, where)
 
     def _features(self, observations: Any) -> FloatArray:
         features = to_array("features", observations)

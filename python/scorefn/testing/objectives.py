@@ -21,7 +21,7 @@ from .terms import entropy_bonus, expected_value, forward_kl, reverse_kl
 Float64 = NDArray[np.float64]
 
 
-class Terms(NamedTuple):
+class Values(NamedTuple):
     """What an objective makes of the log-probabilities of the samples' actions."""
 
     value: Float64
@@ -30,14 +30,14 @@ class Terms(NamedTuple):
     means: tuple[Float64, ...] = ()  # of which the step has the means
 
 
-def weighted_log_prob(log_prob: Float64, weights: Float64) -> Terms:
+def weighted_log_prob(log_prob: Float64, weights: Float64) -> Values:
     """w log pi(a)  (Williams 1992). A weight of 0 adds 0, even to a log-probability of -inf."""
-    return Terms(np.where(weights == 0.0, 0.0, weights * log_prob), weights)
+    return Values(np.where(weights == 0.0, 0.0, weights * log_prob), weights)
 
 
 def clipped(
     log_prob: Float64, old_log_prob: Float64, advantages: Float64, clip_range: float
-) -> Terms:
+) -> Values:
     """min(r A, clip(r) A)  with r = pi(a) / pi_old(a)  (Schulman et al. 2017, equation 7).
 
     As dr = r d log pi, the derivative is r A, or 0 where the clipped arm is the smaller. An
@@ -50,7 +50,7 @@ def clipped(
     value = np.where(is_zero, 0.0, np.minimum(arm, clipped_arm))
     derivative = np.where(is_zero | (clipped_arm < arm), 0.0, arm)
     is_outside = np.where((ratio < low) | (ratio > high), 1.0, 0.0)
-    return Terms(value, derivative, (ratio,), (kl, is_outside))
+    return Values(value, derivative, (ratio,), (kl, is_outside))
 
 
 def dual_clip(
@@ -59,19 +59,19 @@ def dual_clip(
     advantages: Float64,
     clip_range: float,
     dual_clip: float,
-) -> Terms:
+) -> Values:
     """`clipped`, but at least c A where A < 0, where the derivative is 0 (Ye et al. 2020, 5)."""
-    terms = clipped(log_prob, old_log_prob, advantages, clip_range)
+    values = clipped(log_prob, old_log_prob, advantages, clip_range)
     floor = np.where(advantages < 0.0, dual_clip * advantages, -np.inf)
-    derivative = np.where(terms.value < floor, 0.0, terms.derivative)
-    return terms._replace(value=np.maximum(terms.value, floor), derivative=derivative)
+    derivative = np.where(values.value < floor, 0.0, values.derivative)
+    return values._replace(value=np.maximum(values.value, floor), derivative=derivative)
 
 
-def squared_log_ratio(log_prob: Float64, weights: Float64, reference_log_prob: Float64) -> Terms:
+def squared_log_ratio(log_prob: Float64, weights: Float64, reference_log_prob: Float64) -> Values:
     """-w k2  with k2 = (log pi(a) - log ref(a))^2 / 2  (Schulman 2020)."""
     log_ratio = np.where(weights == 0.0, 0.0, log_prob - reference_log_prob)
     k2 = log_ratio**2 / 2.0
-    return Terms(-weights * k2, -weights * log_ratio, (), (k2,))
+    return Values(-weights * k2, -weights * log_ratio, (), (k2,))
 
 
 def ratio_and_kl(log_prob: Float64, old_log_prob: Float64) -> tuple[Float64, Float64]:
@@ -84,7 +84,7 @@ def ratio_and_kl(log_prob: Float64, old_log_prob: Float64) -> tuple[Float64, Flo
     return ratio, np.where(ratio == np.inf, np.inf, np.expm1(log_ratio) - log_ratio)
 
 
-FORMULAS: dict[str, Callable[..., Terms]] = {
+FORMULAS: dict[str, Callable[..., Values]] = {
     "WeightedLogProb": weighted_log_prob,
     "ClippedSurrogate": clipped,
     "DualClip": dual_clip,
@@ -110,9 +110,9 @@ def objective_gradient(
     reads = {n: check_real(n, x, shape=z.shape[:-1]) for n, x in numbers.items()}
     options = {option.name: getattr(objective, option.name) for option in declared.options}
     with np.errstate(invalid="ignore", over="ignore"):
-        terms = FORMULAS[declared.name](log_p, **reads, **options)
-        value = terms.value
-        gradient = rows.row_gradients(z, a, terms.derivative, 0.0)
+        values = FORMULAS[declared.name](log_p, **reads, **options)
+        value = values.value
+        gradient = rows.row_gradients(z, a, values.derivative, 0.0)
         bonus, bonus_gradient = entropy_bonus(z, objective.entropy_coef)
         value, gradient = value + bonus, gradient + bonus_gradient
         results: dict[str, Float64] = {}
@@ -123,8 +123,8 @@ def objective_gradient(
             results["expected_value"], of_term, add = expected_value(z, action_values)
         if results:
             value, gradient = value + of_term, gradient + add
-    means = (_mean(x) for x in terms.means)
-    return objective.step(float(value.sum()), gradient, log_p, h, *terms.writes, *means, **results)
+    means = (_mean(x) for x in values.means)
+    return objective.step(float(value.sum()), gradient, log_p, h, *values.writes, *means, **results)
 
 
 def policy_gradient(
