@@ -178,6 +178,30 @@ void test_errors(const Samples<T>& x) {
     CHECK(error_of(x, good, options) == "entropy_coef must have size 1000, got 3");
 }
 
+// A reference that allows nothing in a state is an error before anything is written.
+template <class T>
+void test_nothing_is_written_on_errors(Samples<T> x) {
+    for (std::int64_t k = 0; k < kActions; ++k)
+        x.reference[static_cast<std::size_t>(kActions + k)] = -std::numeric_limits<T>::infinity();
+    ObjectiveOptions<T> options;
+    options.term = AllActions::reverse_kl;
+    options.term_coef = 0.5;
+    options.term_matrix = Matrix<const T>(x.reference, kStates, kActions);
+    options.accumulate = true;
+    std::vector<T> gradient(kStates * kActions, T(7));
+    ObjectiveResults<T> results;
+    bool thrown = false;
+    try {
+        scorefn::tabular_gradient(Matrix<const T>(x.table, kStates, kActions), x.states, x.actions,
+                                  scorefn::WeightedLogProb{x.advantages},
+                                  Matrix<T>(gradient, kStates, kActions), results, options);
+    } catch (const scorefn::NoAllowedAction&) {
+        thrown = true;
+    }
+    CHECK(thrown);
+    CHECK(gradient == std::vector<T>(kStates * kActions, T(7)));
+}
+
 template <class T>
 void test_all() {
     const Samples<T> x;
@@ -185,6 +209,7 @@ void test_all() {
     test_policies_agree<T>(x, scorefn::ClippedSurrogate{x.old_log_prob, x.advantages, 0.2});
     test_own_objective(x);
     test_errors(x);
+    test_nothing_is_written_on_errors(x);
 }
 
 }  // namespace

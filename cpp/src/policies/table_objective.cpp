@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <optional>
 #include <scorefn/objectives.hpp>
 
 #include "policies/objective_pass.hpp"
@@ -189,11 +190,12 @@ void tabular_gradient(const Matrix<const T>& table, const IndexVector& states, c
     const StateDistributions<T> distributions(table, has_entropies, options);
     distributions.require_allowed_actions("table", samples, options.num_threads);
     const RowsBefore<T> before(table, out, terms.is_given());
+    std::optional<TableTerms<T>> of_states;  // with its checks before anything is written
+    if (terms.is_given()) of_states.emplace(before.rows(), samples, with_terms);
     sum_over_samples("table", table, samples, distributions, pass, out, options);
-    if (!terms.is_given()) return;
-    TableTerms<T> of_states(before.rows(), samples, with_terms);
-    results.sums[0] += of_states.add_to(out);
-    if (results.term.data) of_states.store_values(results.term);
+    if (!of_states) return;
+    results.sums[0] += of_states->add_to(out);
+    if (results.term.data) of_states->store_values(results.term);
 }
 
 // Rows of logits with several samples each: a table whose states are the rows.
@@ -220,13 +222,14 @@ void score_gradient(const Matrix<const T>& logits, std::int64_t samples_per_row,
     const StateDistributions<T> distributions(logits, has_entropies, options);
     distributions.require_allowed_actions("logits");
     const RowsBefore<T> before(logits, out, terms.is_given());
+    std::optional<TableTerms<T>> of_rows;
+    if (terms.is_given()) of_rows.emplace(before.rows(), samples, with_terms);
     sum_over_samples("logits", logits, samples, distributions, pass, out, options);
     std::copy_n(of_samples.sums, kMostTerms, results.sums);
     for (std::int64_t i = 0; i < results.entropy.size; ++i) results.entropy[i] = distributions.entropy(i);
-    if (!terms.is_given()) return;
-    TableTerms<T> of_rows(before.rows(), samples, with_terms);
-    results.sums[0] += of_rows.add_to(out);
-    for (std::int64_t i = 0; i < results.term.size; ++i) results.term[i] = of_rows.value(i);
+    if (!of_rows) return;
+    results.sums[0] += of_rows->add_to(out);
+    for (std::int64_t i = 0; i < results.term.size; ++i) results.term[i] = of_rows->value(i);
 }
 
 }  // namespace

@@ -43,11 +43,11 @@ public:
           sums_(chunks_ * num_sums()),
           values_(table.rows) {
         sum_coefficients();
+        require_reference();
     }
 
     // Adds to the gradient, and returns what the terms add to the objective.
     double add_to(const Matrix<T>& gradient) {
-        require_reference();
         const double *const entropy_coefs = sums_.data(), *const term_coefs = entropy_coefs + table_.rows,
                             *const visits = term_coefs + table_.rows;
         ObjectiveOptions<T> of_states = options_;
@@ -89,14 +89,15 @@ public:
 private:
     std::int64_t num_sums() const { return 3 * table_.rows; }
 
-    // Chunks of samples have sums of their own, merged in a fixed tree: no more than there are samples.
+    // In each state that is visited.
     void require_reference() const {
-        if (options_.term != AllActions::reverse_kl && options_.term != AllActions::forward_kl) return;
+        if (!is_divergence(options_.term)) return;
         const double* const visits = sums_.data() + 2 * table_.rows;
         for (std::int64_t state = 0; state < table_.rows; ++state)
             if (visits[state] != 0 && !has_allowed_action(options_.term_matrix, options_.where, state))
                 throw_no_allowed_action("reference", state);
     }
+    // Chunks of samples have sums of their own, merged in a fixed tree: no more than there are samples.
     void sum_coefficients() {
         const std::int64_t per_chunk = (samples_.size + chunks_ - 1) / chunks_;
         parallel_for(chunks_, options_.num_threads, [&](std::int64_t chunk) {
@@ -109,9 +110,9 @@ private:
             for (std::int64_t first = chunk * per_chunk; first < end; first += kAtATime) {
                 const std::int64_t count = std::min(kAtATime, end - first);
                 // A number for all entropies is the gradient's own.
-                load_numbers(options_.entropy_coef.each.data ? options_.entropy_coef : PerRow(), first, count,
-                             entropy_coef);
-                load_numbers(options_.term_coef, first, count, term_coef);
+                load(options_.entropy_coef.each.data ? options_.entropy_coef : PerRow(), first, count,
+                     entropy_coef);
+                load(options_.term_coef, first, count, term_coef);
                 const auto add = [&](std::int64_t i, std::int64_t state, std::int64_t) {
                     entropy_sums[state] += entropy_coef[i];
                     term_sums[state] += term_coef[i];
@@ -122,13 +123,6 @@ private:
         });
         merge_tree(sums_.data(), chunks_, num_sums(), options_.num_threads);
     }
-    static void load_numbers(const PerRow& numbers, std::int64_t first, std::int64_t count, double* out) {
-        if (numbers.each.data)
-            load(numbers.each, first, count, out);
-        else
-            std::fill_n(out, count, numbers.number);
-    }
-
     // By an objective of log pi(a) that is 0, whatever the action.
     void add_states(const TermPass<T>& terms, std::int64_t first, std::int64_t count,
                     const Matrix<T>& gradient, double& objective) const {

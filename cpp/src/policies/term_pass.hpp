@@ -9,6 +9,18 @@
 
 namespace scorefn {
 
+inline bool is_divergence(AllActions term) {
+    return term == AllActions::reverse_kl || term == AllActions::forward_kl;
+}
+
+// Numbers first .. first + count - 1.
+template <class T>
+void load(const PerRow& numbers, std::int64_t first, std::int64_t count, T* out) {
+    if (numbers.each.data)
+        load(numbers.each, first, count, out);
+    else
+        std::fill_n(out, count, static_cast<T>(numbers.number));
+}
 inline PerRow from(PerRow numbers, std::int64_t first) {
     if (numbers.each.data) numbers.each = from(numbers.each, first);
     return numbers;
@@ -39,9 +51,7 @@ public:
         : options_(options), values_(values) {}
 
     bool has_matrix() const { return options_.term != AllActions::nothing; }
-    bool is_divergence() const {
-        return options_.term == AllActions::reverse_kl || options_.term == AllActions::forward_kl;
-    }
+    bool is_divergence() const { return scorefn::is_divergence(options_.term); }
     bool is_given() const { return has_matrix() || options_.entropy_coef.each.data; }
 
     void check(std::int64_t samples) const {
@@ -128,10 +138,7 @@ private:
             return kernels().of<T>().kl_divergence(from(p, r, count), from(q, r, count), values + r, 1,
                                                    scratch);
         }, [&](std::int64_t r) { values[r] = std::numeric_limits<T>::quiet_NaN(); });
-        if (terms.matrix_coef.each.data)
-            load(terms.matrix_coef.each, 0, rows.rows, coefs);
-        else
-            std::fill_n(coefs, rows.rows, static_cast<T>(terms.matrix_coef.number));
+        load(terms.matrix_coef, 0, rows.rows, coefs);
         for (std::int64_t r = 0; r < rows.rows; ++r) {
             if (coefs[r] != 0) *objective -= static_cast<double>(coefs[r]) * static_cast<double>(values[r]);
             if (terms.values.data) terms.values[r] = values[r];
