@@ -194,10 +194,13 @@ def test_central_differences(kind: str, entropy_coef: float, example: Example) -
     def step() -> Any:
         return objective.gradient(case.policy, case.observations, actions, **numbers)
 
-    gradient = step().gradient
-    parameters, h = case.policy.parameters, 1e-6
-    places = np.argwhere(np.isfinite(parameters))[:: max(1, parameters.size // 12)]
-    for place in map(tuple, places):
+    assert_is_central_difference(step, case, every=max(1, case.policy.parameters.size // 12))
+
+
+def assert_is_central_difference(step: Callable[[], Any], case: Case, every: int = 1) -> None:
+    """The gradient of a step, at every so many of the policy's parameters."""
+    gradient, parameters, h = step().gradient, case.policy.parameters, 1e-6
+    for place in map(tuple, np.argwhere(np.isfinite(parameters))[::every]):
         before = parameters[place]
         parameters[place] = before + h
         above = step().objective

@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 import scorefn
 from _objectives import EXAMPLES, Example
 from scorefn import testing
-from test_joint import KINDS, Case, N, assert_near, every_objective, make, samples
+from test_joint import (
+    KINDS,
+    Case,
+    N,
+    assert_is_central_difference,
+    assert_near,
+    every_objective,
+    make,
+    samples,
+)
 
 Array = NDArray[Any]
 
@@ -103,16 +112,7 @@ def test_central_differences(kind: str, term: str) -> None:
             case.policy, case.observations, actions, **numbers, **arguments(term, x)
         )
 
-    gradient, parameters, h = step().gradient, case.policy.parameters, 1e-6
-    for place in map(tuple, np.argwhere(np.isfinite(parameters))):
-        before = parameters[place]
-        parameters[place] = before + h
-        above = step().objective
-        parameters[place] = before - h
-        below = step().objective
-        parameters[place] = before
-        # h^2 times a third derivative, and rounding errors of some hundred terms over h.
-        assert gradient[place] == pytest.approx((above - below) / (2 * h), abs=2e-7)
+    assert_is_central_difference(step, case)
 
 
 @pytest.mark.parametrize("direction", ["reverse", "forward"])
@@ -242,6 +242,15 @@ def test_shapes_of_what_is_one_per_observation() -> None:
         )
         assert step.entropy.shape == step.kl_divergence.shape == shape
         assert step.log_prob.shape == (4, 5)
+    for policy, observation in (
+        (scorefn.TabularPolicy(coef), 1),
+        (scorefn.LinearPolicy(coef), x[0]),
+        (coef[0], None),
+    ):
+        step = objective.gradient(
+            policy, observation, actions[0], weights=np.ones(5), reference=policy
+        )
+        assert np.shape(step.entropy) == np.shape(step.kl_divergence) == ()
 
 
 def test_errors() -> None:

@@ -4,9 +4,9 @@
 #include <optional>
 #include <vector>
 
+#include "call.hpp"
 #include "docs/objective_passes.hpp"
 #include "function.hpp"
-#include "call.hpp"
 #include "module.hpp"
 
 namespace scorefn::python {
@@ -101,7 +101,8 @@ public:
     // Without statistics there is the gradient and the sums alone.
     ObjectiveCall(py::handle name, py::handle numbers, py::handle options, py::handle entropy_coef,
                   const Term& term, py::handle statistics, const Shape& samples, ResultType type)
-        : declared_(DeclaredObjectives::declarations[place_of(name)]),
+        : objective_{place_of(name), {}, {}},
+          declared_(DeclaredObjectives::declarations[objective_.place]),
           samples_(samples),
           type_(std::move(type)),
           entropy_coef_(entropy_coef, "entropy_coef", samples),
@@ -114,7 +115,6 @@ public:
                 term_values_.emplace(per_sample());
             }
         }
-        objective_.place = place_of(name);
         const auto arrays = py::cast<py::tuple>(numbers);
         const auto values = py::cast<py::tuple>(options);
         for (std::size_t i = 0; i < kMostTerms && declared_.reads[i].name; ++i) {
@@ -170,10 +170,10 @@ private:
     }
     static py::object array_of(const std::optional<Output>& out) { return out ? out->result() : py::none(); }
 
+    Objective objective_;
     const ObjectiveDeclaration& declared_;
     Shape samples_;
     ResultType type_;
-    Objective objective_{};
     std::vector<Weights> reads_;
     PerSample entropy_coef_;
     const Term& term_;
@@ -182,12 +182,12 @@ private:
     double sums_[kMostTerms] = {};
 };
 
-template <class Term, std::size_t count, class Make>
-py::tuple tuple_of(const Term (&terms)[count], Make make) {
+template <class Named, std::size_t count, class Make>
+py::tuple tuple_of(const Named (&all)[count], Make make) {
     py::list result;
-    for (const Term& term : terms) {
-        if (term.name) {
-            result.append(make(term));
+    for (const Named& one : all) {
+        if (one.name) {
+            result.append(make(one));
         }
     }
     return py::tuple(result);
@@ -195,7 +195,7 @@ py::tuple tuple_of(const Term (&terms)[count], Make make) {
 
 py::object declarations() {
     py::list all;
-    const auto name_and_doc = [](const auto& term) { return py::make_tuple(term.name, term.doc); };
+    const auto name_and_doc = [](const auto& one) { return py::make_tuple(one.name, one.doc); };
     for (const ObjectiveDeclaration& o : DeclaredObjectives::declarations) {
         const py::tuple options = tuple_of(o.options, [](const ObjectiveOption& option) {
             return py::make_tuple(option.name, option.doc, option.standard, option.least, option.is_open);

@@ -130,7 +130,7 @@ def results_of(declared: Declaration) -> list[Result]:
         ),
         Result("log_prob", "array", "log pi(a_i | x_i), of the shape of the actions."),
         Result("entropy", "array", "H(pi(. | x_i)), one number per observation."),
-        *(Result(n.name, "array", f"{n.doc}") for n in declared.writes),
+        *(Result(n.name, "array", n.doc) for n in declared.writes),
         *(Result(n.name, "float", f"{n.doc} NaN if there are no samples.") for n in declared.means),
         Result(
             "kl_divergence",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,11 @@ from . import _core
 from ._check import check_shape, to_array, type_name
 
 FloatArray = NDArray[np.floating[Any]]
+
+
+def masked(logits: FloatArray, where: NDArray[np.bool_] | None) -> FloatArray:
+    """The logits, -inf where an action is forbidden."""
+    return logits if where is None else np.where(where, logits, logits.dtype.type(-np.inf))
 
 
 class Term(NamedTuple):
@@ -36,9 +42,7 @@ class Term(NamedTuple):
             return self._replace(matrix=to_array(self.name, self.matrix))
         logits = to_array(self.name, self.matrix.logits(observations))
         mask = self.matrix._mask(observations, None) if hasattr(self.matrix, "_mask") else None
-        if mask is not None:
-            logits = np.where(mask, logits, logits.dtype.type(-np.inf))
-        return self._replace(matrix=logits)
+        return self._replace(matrix=masked(logits, mask))
 
 
 class Pass(NamedTuple):
@@ -55,15 +59,15 @@ class Pass(NamedTuple):
         """Several samples of an observation share its entropy and the value of its term."""
         if self.entropy is None or self.entropy.ndim == axes:
             return self
-        term = None if self.term is None else _first(self.term)
-        return self._replace(entropy=_first(self.entropy), term=term)
+        term = None if self.term is None else first(self.term)
+        return self._replace(entropy=first(self.entropy), term=term)
 
 
-def _first(values: FloatArray) -> FloatArray:
+def first(values: FloatArray) -> FloatArray:
     """Along the last axis, of equal numbers; NaN where there are none."""
     if values.shape[-1] == 0:
         return np.full(values.shape[:-1], np.nan, dtype=values.dtype)
-    return np.ascontiguousarray(values[..., 0])
+    return values[..., 0].copy()
 
 
 class ObjectiveCall(NamedTuple):
@@ -76,15 +80,12 @@ class ObjectiveCall(NamedTuple):
     term: Term | None = None
     statistics: bool = True  # False: the gradient and the sums alone
 
-    def of_logits(self, logits: Any, actions: ArrayLike, where: ArrayLike | None) -> Pass:
-        """With respect to the logits of each sample, or of each row of several samples."""
-        if np.ndim(actions) == np.ndim(logits):
-            return self._of_rows_with_samples(to_array("logits", logits), actions, where)
+    def _pass(self, core: Callable[..., Any], *arrays: Any, where: ArrayLike | None) -> Pass:
+        """By a function of the core, of its arrays."""
         return Pass(
-            *_core.objective_of_logits(
+            *core(
                 self.objective,
-                logits,
-                actions,
+                *arrays,
                 self.numbers,
                 self.options,
                 entropy_coef=self.entropy_coef,
@@ -93,6 +94,12 @@ class ObjectiveCall(NamedTuple):
                 where=where,
             )
         )
+
+    def of_logits(self, logits: Any, actions: ArrayLike, where: ArrayLike | None) -> Pass:
+        """With respect to the logits of each sample, or of each row of several samples."""
+        if np.ndim(actions) == np.ndim(logits):
+            return self._of_rows_with_samples(to_array("logits", logits), actions, where)
+        return self._pass(_core.objective_of_logits, logits, actions, where=where)
 
     def _of_rows_with_samples(
         self, logits: FloatArray, actions: ArrayLike, where: ArrayLike | None
@@ -117,40 +124,14 @@ class ObjectiveCall(NamedTuple):
         self, table: Any, states: Any, actions: ArrayLike, where: ArrayLike | None
     ) -> Pass:
         """With respect to a table of logits. Several samples of a state share one entropy."""
-        done = Pass(
-            *_core.objective_of_table(
-                self.objective,
-                table,
-                states,
-                actions,
-                self.numbers,
-                self.options,
-                entropy_coef=self.entropy_coef,
-                term=self.term,
-                statistics=self.statistics,
-                where=where,
-            )
-        )
+        done = self._pass(_core.objective_of_table, table, states, actions, where=where)
         return done._per_observation(np.ndim(states))
 
     def of_features(
         self, features: Any, coef: Any, actions: ArrayLike, where: ArrayLike | None
     ) -> Pass:
         """With respect to the coefficients of a linear policy."""
-        done = Pass(
-            *_core.objective_of_features(
-                self.objective,
-                features,
-                coef,
-                actions,
-                self.numbers,
-                self.options,
-                entropy_coef=self.entropy_coef,
-                term=self.term,
-                statistics=self.statistics,
-                where=where,
-            )
-        )
+        done = self._pass(_core.objective_of_features, features, coef, actions, where=where)
         return done._per_observation(np.ndim(features) - 1)
 
 

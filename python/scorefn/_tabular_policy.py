@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import _core
 from ._check import check_bool, check_indices, subscript, type_name
 from ._files import save_parameters
-from ._objective_pass import FloatArray, ObjectiveCall, Pass
+from ._objective_pass import FloatArray, ObjectiveCall, Pass, masked
 from ._row_policy import GradientStatistics, RowPolicy
 
 
@@ -121,10 +121,7 @@ class TabularPolicy(RowPolicy):
                 "reference must be a TabularPolicy as the policy is, or an array of shape "
                 f"(num_states, num_actions), got {type_name(reference)}"
             )
-        if reference.where is None:
-            return reference.parameters
-        minus_infinity = reference.parameters.dtype.type(-np.inf)
-        return np.where(reference.where, reference.parameters, minus_infinity)
+        return masked(reference.parameters, reference.where)
 
     def logits(self, observations: Any) -> FloatArray:
         """table[states], shape (..., num_actions)."""

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 from . import _core
 from ._check import check_indices, check_shape, to_array
 from ._files import load_parameters
-from ._objective_pass import FloatArray, ObjectiveCall, Pass
+from ._objective_pass import FloatArray, ObjectiveCall, Pass, first
 from ._row_policy import GradientStatistics, Rng, RowPolicy
 from ._sample import Sample
 from ._tabular_policy import TabularPolicy
@@ -157,7 +157,7 @@ class LogitsPolicy(RowPolicy):
         done = done._replace(gradient=done.gradient[0])
         if not call.statistics:
             return done
-        value = None if done.term is None else np.asarray(_first(done.term))
+        value = None if done.term is None else first(done.term.reshape(-1))
         return done._replace(entropy=entropy, term=value)
 
     def gradient(
@@ -197,11 +197,6 @@ class LogitsPolicy(RowPolicy):
                 self.parameters, actions, weights, entropy_coef=entropy_coef, where=where
             )
         )
-
-
-def _first(values: FloatArray) -> Any:
-    """Of equal numbers, or NaN if there are none."""
-    return values.reshape(-1)[0] if values.size else np.nan
 
 
 _BLOCK = 1 << 14

@@ -26,7 +26,7 @@ struct SampleMean {
     const char* doc;
 };
 
-// An objective has at most so many of each, and of sums one more: the objective itself.
+// An objective has at most so many of each; of its sums, the first is the objective itself.
 constexpr int kMostTerms = 4;
 
 // What is known of an objective beside its formula. A name that is not used is null.
@@ -57,9 +57,8 @@ inline constexpr ObjectiveOption clip_range{
 inline constexpr SampleMean approx_kl{"approx_kl",
                                       "The mean of (r_i - 1) - log r_i, an estimate of KL(old || pi)."},
     k2{"k2",
-       "The sum of (log pi(a_i | x_i) - reference_log_prob_i)^2 / 2 over the samples whose weight is not 0, "
-       "divided "
-       "by the number of all samples."},
+       "The sum of (log pi(a_i | x_i) - reference_log_prob_i)^2 / 2 over the samples whose weight is not "
+       "0, divided by the number of all samples."},
     clip_fraction{"clip_fraction", "The share of the samples whose ratio is outside the clip range."};
 }  // namespace terms
 
@@ -140,9 +139,8 @@ struct ClippedSurrogate {
     static constexpr ObjectiveDeclaration declaration = {
         "ClippedSurrogate",
         "PPO's clipped surrogate: sum_i min(r_i A_i, clip(r_i) A_i)",
-        "r_i = pi(a_i | x_i) / exp(old_log_prob_i), clipped to [1 - clip_range, 1 + clip_range] (Schulman et "
-        "al. "
-        "2017, \"Proximal policy optimization algorithms\", equation 7).",
+        "r_i = pi(a_i | x_i) / exp(old_log_prob_i), clipped to [1 - clip_range, 1 + clip_range] "
+        "(Schulman et al. 2017, \"Proximal policy optimization algorithms\", equation 7).",
         {terms::old_log_prob, terms::advantages},
         {terms::clip_range},
         {terms::ratio},
@@ -160,9 +158,8 @@ struct DualClip {
         "DualClip",
         "PPO with a second clip: sum_i of min(r_i A_i, clip(r_i) A_i), but at least dual_clip A_i where A_i "
         "< 0",
-        "With r_i as in `ClippedSurrogate` (Ye et al. 2020, \"Mastering complex control in MOBA games with "
-        "deep "
-        "reinforcement learning\", equation 5).",
+        "With r_i as in `ClippedSurrogate` (Ye et al. 2020, \"Mastering complex control in MOBA games "
+        "with deep reinforcement learning\", equation 5).",
         {terms::old_log_prob, terms::advantages},
         {terms::clip_range, terms::dual_clip},
         {terms::ratio},
@@ -180,9 +177,7 @@ struct SquaredLogRatio {
         "SquaredLogRatio",
         "The penalty k2: -sum_i w_i (log pi(a_i | x_i) - reference_log_prob_i)^2 / 2",
         "With actions of pi, and weights that do not depend on them, its gradient is an unbiased estimate of "
-        "that of "
-        "-sum_i w_i KL(pi || reference) "
-        "(Schulman 2020, \"Approximating KL divergence\").",
+        "that of -sum_i w_i KL(pi || reference) (Schulman 2020, \"Approximating KL divergence\").",
         {terms::weights, terms::reference_log_prob},
         {},
         {},
