@@ -32,10 +32,8 @@ public:
         }, scratch_bytes(table.cols));
     }
 
-    T log_prob(std::int64_t state, std::int64_t action) const {
-        return log_pi_[state * table_.cols + action];
-    }
-    T entropy(std::int64_t state) const { return entropies_[state]; }
+    const T* log_pi() const { return log_pi_.data(); }  // (states, actions)
+    const T* entropies() const { return entropies_.data(); }
     bool has_entropies() const { return has_entropies_; }
 
     // Throws for the first state without an allowed action,
@@ -115,24 +113,29 @@ public:
     bool for_each(std::int64_t first, std::int64_t end, Visit visit) const {
         constexpr std::int64_t kAtATime = SampleIndices::kAtATime;
         std::int64_t state[kAtATime], action[kAtATime];
-        alignas(64) T log_prob[kAtATime] = {}, derivative[kAtATime], entropy[kAtATime];
+        alignas(64) T log_probs[kAtATime] = {}, derivative[kAtATime], entropies[kAtATime];
         auto context = pass_.context(first);
-        const bool has_entropies = distributions_.has_entropies();
+        const T *const log_pi = distributions_.log_pi(), *const entropy_of = distributions_.entropies();
+        const std::int64_t num_actions = indices.num_actions;
         double sum_of_entropies = 0;
         const std::int64_t size = std::min(end, indices.size) - first;
         for (std::int64_t i = 0; i < size; i += kAtATime) {
             const std::int64_t count = std::min(kAtATime, size - i);
+            const Values log_prob(pass_.log_prob(first + i), count, log_probs);
             if (!indices.for_each(first + i, count, [&](std::int64_t k, std::int64_t s, std::int64_t a) {
                 state[k] = s, action[k] = a;
-                log_prob[k] = distributions_.log_prob(s, a);
-                if (has_entropies) entropy[k] = distributions_.entropy(s);
+                log_prob.values[k] = log_pi[s * num_actions + a];
             }))
                 return false;
-            store(log_prob, count, pass_.log_prob(first + i));
-            if (has_entropies) store(entropy, count, pass_.entropy(first + i));
-            for (std::int64_t k = 0; k < count && entropy_coef_ != 0; ++k)
-                sum_of_entropies += static_cast<double>(entropy[k]);
-            pass_.differentiate(context, i, count, log_prob, derivative);
+            log_prob.store();
+            if (distributions_.has_entropies()) {
+                const Values entropy(pass_.entropy(first + i), count, entropies);
+                for (std::int64_t k = 0; k < count; ++k) entropy.values[k] = entropy_of[state[k]];
+                for (std::int64_t k = 0; k < count && entropy_coef_ != 0; ++k)
+                    sum_of_entropies += static_cast<double>(entropy.values[k]);
+                entropy.store();
+            }
+            pass_.differentiate(context, i, count, log_prob.values, derivative);
             for (std::int64_t k = 0; k < count; ++k)
                 visit(state[k], action[k], static_cast<double>(derivative[k]));
         }
@@ -145,13 +148,23 @@ public:
     void set_sums(int num_threads) const { pass_.set_sums(sums_.total(num_threads)); }
 
 private:
-    static void store(const T* values, std::int64_t count, const Vector<T>& to) {
-        if (!to.data) return;
-        if (to.stride == 1)
-            std::copy_n(values, count, to.data);
-        else
-            for (std::int64_t k = 0; k < count; ++k) to[k] = values[k];
-    }
+    // Values of some samples, written to the result right away if it is wanted and has room for whole tiles there, else to a
+    // buffer first.
+    struct Values {
+        const Vector<T> result;
+        const std::int64_t count;
+        const bool is_in_place;
+        T* const values;
+
+        Values(const Vector<T>& result, std::int64_t count, T* buffer)
+            : result(result),
+              count(count),
+              is_in_place(result.data && result.stride == 1 && count == SampleIndices::kAtATime),
+              values(is_in_place ? result.data : buffer) {}
+        void store() const {
+            for (std::int64_t k = 0; k < count && result.data && !is_in_place; ++k) result[k] = values[k];
+        }
+    };
 
     const StateDistributions<T>& distributions_;
     const ObjectivePass<T>& pass_;
@@ -226,7 +239,7 @@ void score_gradient(const Matrix<const T>& logits, std::int64_t samples_per_row,
     if (terms.is_given()) of_rows.emplace(before.rows(), samples, with_terms);
     sum_over_samples("logits", logits, samples, distributions, pass, out, options);
     std::copy_n(of_samples.sums, kMostTerms, results.sums);
-    for (std::int64_t i = 0; i < results.entropy.size; ++i) results.entropy[i] = distributions.entropy(i);
+    for (std::int64_t i = 0; i < results.entropy.size; ++i) results.entropy[i] = distributions.entropies()[i];
     if (!of_rows) return;
     results.sums[0] += of_rows->add_to(out);
     for (std::int64_t i = 0; i < results.term.size; ++i) results.term[i] = of_rows->value(i);

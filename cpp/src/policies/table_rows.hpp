@@ -67,11 +67,12 @@ public:
     auto with_adder(const SumPlaces& places, double* sums, F f) const {
         const std::int64_t cols = places.cols;
         double* const visits = sums + places.visits(0);
-        const bool all_are_visits = options.entropy_coef != 0;
+        // Added without a branch: which samples PPO clips, a CPU cannot guess.
+        const int all_are_visits = options.entropy_coef != 0;
         if (!has_statistics())
             return f([=](std::int64_t state, std::int64_t action, double weight) {
                 sums[state * cols + action] += weight;
-                visits[state] += weight != 0 || all_are_visits ? 1.0 : 0.0;
+                visits[state] += (weight != 0) | all_are_visits;
             });
         const double unit = scale.scale;
         return f([=](std::int64_t state, std::int64_t action, double weight) {
@@ -79,7 +80,7 @@ public:
             double* const weights = sums + (state * cols + action) * 2;
             weights[0] += weight;
             weights[1] += scaled * scaled;
-            visits[2 * state] += weight != 0 || all_are_visits ? 1.0 : 0.0;
+            visits[2 * state] += (weight != 0) | all_are_visits;
             visits[2 * state + 1] += 1.0;
         });
     }

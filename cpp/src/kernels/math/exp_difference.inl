@@ -33,8 +33,13 @@ SCOREFN_INLINE Widened<T> exp_of_difference(Lanes<T> a, Lanes<T> b) {
     const auto x = a - b;
     SafeRange<T> range;
     const auto e = exp_within(x, range);
-    const auto exps = widen(e + e * lost_in(x, a, T(0) - b));
-    return any(is_near_zero<T>(x) ^ Mask<T>::splat(-1)) ? with_large_differences(exps, a, b) : exps;
+    auto exps = widen(e + e * lost_in(x, a, T(0) - b));
+    if (any(is_near_zero<T>(x) ^ Mask<T>::splat(-1))) {
+        // Lane by lane: a copy of the whole result of a call would keep both in memory.
+        const auto all = with_large_differences(exps, a, b);
+        unrolled<Widened<T>::count>([&](int p) SCOREFN_INLINE_LAMBDA { exps.lanes[p] = all.lanes[p]; });
+    }
+    return exps;
 }
 
 }  // namespace
