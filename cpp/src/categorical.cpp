@@ -13,7 +13,9 @@ void log_prob(const Matrix<const T>& logits, const IndexVector& actions, const V
     require_size("out", out, logits.rows);
     const Kernels<T>& table = kernels().of<T>();
     run_rows(logits, &actions, options, [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) {
-        return table.log_prob(rows, from(actions, first), &out[first], out.stride, scratch);
+        const std::int64_t bad = table.log_prob(rows, from(actions, first), &out[first], out.stride, scratch);
+        clear_invalid(rows.valid, first, rows.rows, out);
+        return bad;
     });
 }
 
@@ -24,9 +26,13 @@ void log_prob(const Matrix<const T>& logits, const IndexVector& actions, const M
     require_logits("logits", logits, options.where);
     require_shape("out", out, logits.rows, out.cols);
     require_size("actions", actions, out.rows * out.cols);
-    require_in_range("actions", actions, logits.cols, "actions", options.num_threads);
+    require_valid(options.valid, actions.size);
+    const ValidRows valid = valid_rows(options.valid);
+    require_in_range("actions", actions, logits.cols, "actions", options.num_threads, valid);
+    const RowsWithSamples with_samples(options, logits.rows, out.cols);
     const Kernels<T>& table = kernels().of<T>();
-    run_rows(logits, nullptr, options, [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) {
+    run_rows(logits, nullptr, with_samples.options(),
+             [&](LogitRows<T> rows, std::int64_t first, void* scratch) {
         std::int64_t bad = -1;
         const std::int64_t most_at_a_time = 1 + (1 << 22) / (rows.rows * rows.cols);
         for (std::int64_t s = 0; s < out.cols && bad == -1; ++s) {
@@ -34,7 +40,10 @@ void log_prob(const Matrix<const T>& logits, const IndexVector& actions, const M
             IndexVector column = from(actions, first * out.cols + s);
             column.size = rows.rows;
             column.stride *= out.cols;
+            if (valid.flags)
+                rows.valid = {valid.flags + (first * out.cols + s) * valid.stride, out.cols * valid.stride};
             bad = table.log_prob(rows, column, &out(first, s), out.row_stride, scratch);
+            clear_invalid(rows.valid, 0, rows.rows, Vector<T>(&out(first, s), rows.rows, out.row_stride));
         }
         return bad;
     });
@@ -47,7 +56,9 @@ void entropy(const Matrix<const T>& logits, const Vector<T>& out, const Options&
     require_size("out", out, logits.rows);
     const Kernels<T>& table = kernels().of<T>();
     run_rows(logits, nullptr, options, [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) {
-        return table.entropy(rows, &out[first], out.stride, scratch);
+        const std::int64_t bad = table.entropy(rows, &out[first], out.stride, scratch);
+        clear_invalid(rows.valid, first, rows.rows, out);
+        return bad;
     });
 }
 
@@ -58,6 +69,7 @@ void kl_divergence(const Matrix<const T>& logits_p, const Matrix<const T>& logit
     require_logits("logits_p", logits_p, options.where);
     require_shape("logits_q", logits_q, logits_p.rows, logits_p.cols);
     require_size("out", out, logits_p.rows);
+    require_valid(options.valid, logits_p.rows);
     const auto check = [&] {
         check_rows("logits_p", logits_p, nullptr, options);
         check_rows("logits_q", logits_q, nullptr, options);
@@ -67,9 +79,12 @@ void kl_divergence(const Matrix<const T>& logits_p, const Matrix<const T>& logit
     const Team team = team_for(logits_p.rows, logits_p.cols, options.num_threads);
     const bool good = for_each_task(logits_p.rows, logits_p.cols, team.parallel_for ? 1 : options.num_threads,
                                     [&](std::int64_t first, std::int64_t count) {
-        return table.kl_divergence(logit_rows(logits_p, options.where, first, count, team),
-                                   logit_rows(logits_q, options.where, first, count, team), &out[first],
-                                   out.stride, thread_scratch(scratch_bytes(logits_p.cols))) == -1;
+        const LogitRows<T> p = logit_rows(logits_p, options, first, count, team);
+        const std::int64_t bad =
+            table.kl_divergence(p, logit_rows(logits_q, options, first, count, team), &out[first], out.stride,
+                                thread_scratch(scratch_bytes(logits_p.cols)));
+        clear_invalid(p.valid, first, count, out);
+        return bad == -1;
     }, scratch_bytes(logits_p.cols));
     if (good) return;
     check();
@@ -86,8 +101,13 @@ void sample(const Matrix<const T>& logits, const RandomKey& key, const Matrix<st
     if (is_given(entropies)) require_size("entropies", entropies, logits.rows);
     const Kernels<T>& table = kernels().of<T>();
     run_rows(logits, nullptr, options, [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) {
-        return table.sample(rows, key.words, first, out_rows(actions, first), out_rows(log_probs, first),
-                            entropies.data ? &entropies[first] : nullptr, entropies.stride, scratch);
+        const std::int64_t bad =
+            table.sample(rows, key.words, first, out_rows(actions, first), out_rows(log_probs, first),
+                         entropies.data ? &entropies[first] : nullptr, entropies.stride, scratch);
+        clear_invalid(rows.valid, first, rows.rows, actions);
+        clear_invalid(rows.valid, first, rows.rows, log_probs);
+        clear_invalid(rows.valid, first, rows.rows, entropies);
+        return bad;
     }, false, Needs::numbers);
 }
 

@@ -81,16 +81,29 @@ template void load(const RealVector&, std::int64_t, std::int64_t, float*);
 template void load(const RealVector&, std::int64_t, std::int64_t, double*);
 
 void require_in_range(const char* name, const IndexVector& indices, std::int64_t bound, const char* what,
-                      int num_threads) {
+                      int num_threads, const ValidRows& valid) {
     constexpr std::int64_t kRange = 1 << 16;
     const KernelTable& table = kernels();
+    const auto are_in_range = [&](std::int64_t first, std::int64_t count) {
+        if (!valid.flags) return table.indices_are_in_range(indices, first, count, bound);
+        constexpr std::int64_t kAtATime = 256;
+        std::int64_t index[kAtATime];
+        bool good = true;
+        for (const std::int64_t end = first + count; good && first < end; first += kAtATime) {
+            const std::int64_t n = std::min(kAtATime, end - first);
+            if (table.load_indices(indices, first, n, bound, index)) continue;
+            for (std::int64_t i = 0; i < n; ++i)
+                good &= !is_valid(valid, first + i) || (0 <= index[i] && index[i] < bound);
+        }
+        return good;
+    };
     std::atomic<std::int64_t> first_bad{indices.size};
     parallel_for((indices.size + kRange - 1) / kRange, num_threads, [&](std::int64_t range) {
         std::int64_t first = range * kRange, count = std::min(kRange, indices.size - first);
-        if (table.indices_are_in_range(indices, first, count, bound)) return;
+        if (are_in_range(first, count)) return;
         while (count > 1) {  // the first bad one is in this half or the other
             const std::int64_t half = count / 2;
-            if (table.indices_are_in_range(indices, first, half, bound))
+            if (are_in_range(first, half))
                 first += half, count -= half;
             else
                 count = half;
@@ -108,8 +121,8 @@ void require_in_range(const char* name, const IndexVector& indices, std::int64_t
 }
 
 template <class T>
-bool have_allowed_actions(const Matrix<const T>& logits, const Matrix<const bool>& where, std::int64_t first,
-                          std::int64_t count) {
+bool have_allowed_actions(const Matrix<const T>& logits, const Matrix<const bool>& where,
+                          const ValidRows& valid, std::int64_t first, std::int64_t count) {
     // Rows of a cache line or less are all looked at, in one go, which is less work than the first entry of each.
     const bool short_rows = logits.cols * sizeof(T) <= 64 && logits.col_stride == 1 && !where;
     constexpr std::int64_t kRows = 512;
@@ -121,15 +134,16 @@ bool have_allowed_actions(const Matrix<const T>& logits, const Matrix<const bool
             continue;
         for (std::int64_t r = 0; r < rows; ++r, z += logits.row_stride) {
             const bool first_is_allowed = !where && *z != -std::numeric_limits<T>::infinity();
-            if (!first_is_allowed && !has_allowed_action(logits, where, i + r)) return false;
+            if (!first_is_allowed && is_valid(valid, i + r) && !has_allowed_action(logits, where, i + r))
+                return false;
         }
     }
     return true;
 }
-template bool have_allowed_actions(const Matrix<const float>&, const Matrix<const bool>&, std::int64_t,
-                                   std::int64_t);
-template bool have_allowed_actions(const Matrix<const double>&, const Matrix<const bool>&, std::int64_t,
-                                   std::int64_t);
+template bool have_allowed_actions(const Matrix<const float>&, const Matrix<const bool>&, const ValidRows&,
+                                   std::int64_t, std::int64_t);
+template bool have_allowed_actions(const Matrix<const double>&, const Matrix<const bool>&, const ValidRows&,
+                                   std::int64_t, std::int64_t);
 
 void throw_no_allowed_action(const char* name, std::int64_t row, const char* suffix) {
     throw NoAllowedAction(

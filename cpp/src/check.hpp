@@ -61,9 +61,9 @@ void require_logits(const char* name, const Matrix<const T>& logits, const Matri
 template <class T>
 void load(const RealVector& values, std::int64_t first, std::int64_t count, T* out);
 
-// Throws IndexError at the first index outside [0, bound): "<name>[3] = 7 is out of range for 5 <what>".
+// Throws IndexError at the first index of a row that counts outside [0, bound): "<name>[3] = 7 is out of range for 5 <what>".
 void require_in_range(const char* name, const IndexVector& indices, std::int64_t bound, const char* what,
-                      int num_threads);
+                      int num_threads, const ValidRows& valid = {});
 
 // NoAllowedAction for a row: "<name>[3]<suffix> has no allowed action: ..."
 [[noreturn]] void throw_no_allowed_action(const char* name, std::int64_t row, const char* suffix = "");
@@ -75,9 +75,21 @@ inline const unsigned char* bytes_of(const Matrix<const bool>& where) {
     return reinterpret_cast<const unsigned char*>(where.data);
 }
 
+// From a row on.
+inline ValidRows valid_rows(const Vector<const bool>& valid, std::int64_t first = 0) {
+    if (!valid.data) return {};
+    return {reinterpret_cast<const unsigned char*>(valid.data) + first * valid.stride, valid.stride};
+}
+inline bool is_valid(const ValidRows& rows, std::int64_t row) {
+    return !rows.flags || rows.flags[row * rows.stride] != 0;
+}
+inline void require_valid(const Vector<const bool>& valid, std::int64_t rows) {
+    if (is_given(valid)) require_size("valid", valid, rows);
+}
+
 template <class T>
 LogitRows<T> logit_rows(const Matrix<const T>& logits, const Matrix<const bool>& where, std::int64_t first,
-                        std::int64_t count, const Team& team = {}) {
+                        std::int64_t count, const Team& team = {}, const ValidRows& valid = {}) {
     return {logits.data + first * logits.row_stride,
             count,
             logits.cols,
@@ -86,7 +98,8 @@ LogitRows<T> logit_rows(const Matrix<const T>& logits, const Matrix<const bool>&
             where ? bytes_of(where) + first * where.row_stride : nullptr,
             where.row_stride,
             where.col_stride,
-            team};
+            team,
+            valid};
 }
 
 // NaN counts as allowed: it is a bad value, not a forbidden action. Inline, as the first entry is mostly all it looks at.
@@ -100,9 +113,9 @@ bool has_allowed_action(const Matrix<const T>& logits, const Matrix<const bool>&
     return false;
 }
 
-// Whether all rows first .. first + count - 1 have one.
+// Whether all rows first .. first + count - 1 that count have one.
 template <class T>
-bool have_allowed_actions(const Matrix<const T>& logits, const Matrix<const bool>& where, std::int64_t first,
-                          std::int64_t count);
+bool have_allowed_actions(const Matrix<const T>& logits, const Matrix<const bool>& where,
+                          const ValidRows& valid, std::int64_t first, std::int64_t count);
 
 }  // namespace scorefn

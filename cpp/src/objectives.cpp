@@ -36,8 +36,11 @@ double policy_gradient(const Matrix<const T>& logits, const IndexVector& actions
         const GradientRows<T> of_rows = {from(actions, first), options.entropy_coef,
                                          from(out.log_prob, first), from(out.entropy, first),
                                          sums.of_row(first)};
-        return table.weighted_log_prob_gradient(rows, &w, of_rows, out_rows(out.gradient, first),
-                                                options.accumulate, scratch);
+        const std::int64_t bad = table.weighted_log_prob_gradient(
+            rows, &w, of_rows, out_rows(out.gradient, first), options.accumulate, scratch);
+        clear_invalid(rows.valid, first, rows.rows, out.log_prob);
+        clear_invalid(rows.valid, first, rows.rows, out.entropy);
+        return bad;
     }, options.accumulate);
     return *sums.total(options.num_threads);
 }
@@ -58,7 +61,7 @@ template <class T>
 void row_gradients(const Matrix<const T>& logits, const IndexVector& actions, const Objective& objective,
                    const Matrix<T>& out, ObjectiveResults<T>& results, const ObjectiveOptions<T>& options) {
     const StandardFloatEnvironment environment;
-    const ObjectivePass<T> pass(objective, results);
+    const ObjectivePass<T> pass(objective, results, options.valid);
     const TermPass<T> term_pass(options, results.term);
     require_logits("logits", logits, options.where);
     require_shape("gradient", out, logits.rows, logits.cols);
@@ -80,6 +83,7 @@ void row_gradients(const Matrix<const T>& logits, const IndexVector& actions, co
             const std::int64_t bad = kernels().of<T>().objective_gradient(
                 rows, pass.row_objective(context), given, out_rows(out, first), options.accumulate, scratch);
             pass.add_sums(context, sum);
+            pass.clear_invalid(first, rows.rows);
             return bad;
         });
     }, options.accumulate);
@@ -87,8 +91,11 @@ void row_gradients(const Matrix<const T>& logits, const IndexVector& actions, co
 }
 
 template <class T>
-ClippedSurrogateSums to_clipped_surrogate_sums(const ObjectiveResults<T>& results, std::int64_t samples) {
-    const double n = samples > 0 ? static_cast<double>(samples) : std::numeric_limits<double>::quiet_NaN();
+ClippedSurrogateSums to_clipped_surrogate_sums(const ObjectiveResults<T>& results, std::int64_t samples,
+                                               const Vector<const bool>& valid) {
+    std::int64_t count = samples;
+    for (std::int64_t i = 0; i < valid.size; ++i) count -= valid[i] ? 0 : 1;
+    const double n = count > 0 ? static_cast<double>(count) : std::numeric_limits<double>::quiet_NaN();
     return {results.sums[0], results.sums[1] / n, results.sums[2] / n};
 }
 
@@ -101,7 +108,7 @@ ClippedSurrogateSums clipped_surrogate(const Matrix<const T>& logits, const Inde
     ObjectiveResults<T> results = results_of(out, ratio);
     row_gradients<T>(logits, actions, ClippedSurrogate{old_log_prob, advantages, clip_range}, out.gradient,
                      results, options);
-    return to_clipped_surrogate_sums(results, logits.rows);
+    return to_clipped_surrogate_sums(results, logits.rows, options.valid);
 }
 
 template <class T>
@@ -116,7 +123,7 @@ ClippedSurrogateSums clipped_surrogate(const Matrix<const T>& logits, std::int64
     scorefn::score_gradient(logits, samples_per_row, actions,
                             ClippedSurrogate{old_log_prob, advantages, clip_range}, out.gradient, results,
                             options);
-    return to_clipped_surrogate_sums(results, logits.rows * samples_per_row);
+    return to_clipped_surrogate_sums(results, logits.rows * samples_per_row, options.valid);
 }
 
 // A task is as many samples as a task of rows of one logit.

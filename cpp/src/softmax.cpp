@@ -34,7 +34,9 @@ void logsumexp(const Matrix<const T>& logits, const Vector<T>& out, const Option
     require_size("out", out, logits.rows);
     const Kernels<T>& table = kernels().of<T>();
     run_rows(logits, nullptr, options, [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) {
-        return table.logsumexp(rows, &out[first], out.stride, scratch);
+        const std::int64_t bad = table.logsumexp(rows, &out[first], out.stride, scratch);
+        clear_invalid(rows.valid, first, rows.rows, out);
+        return bad;
     });
 }
 

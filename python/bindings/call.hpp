@@ -14,12 +14,13 @@
 
 namespace scorefn::python {
 
-// Keeps `where` apart from the outputs too, because the options hold its view.
+// Keeps the masks apart from the outputs too, because the options hold views of them.
 template <class... Outputs>
-Options to_options(Where& where, py::handle num_threads, const Outputs&... outputs) {
-    (outputs.keep_apart(where), ...);
+Options to_options(Where& where, Valid& valid, py::handle num_threads, const Outputs&... outputs) {
+    (outputs.keep_apart(where, valid), ...);
     Options options;
     options.where = where.matrix();
+    options.valid = valid.vector();
     options.num_threads = to_num_threads(num_threads);
     options.may_write_on_error = (outputs.is_private() && ...);
     return options;

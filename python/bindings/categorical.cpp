@@ -9,16 +9,17 @@ namespace scorefn::python {
 
 namespace {
 
-py::object log_prob(py::handle logits_, py::handle actions_, py::handle where_, py::handle out_,
-                    py::handle num_threads) {
+py::object log_prob(py::handle logits_, py::handle actions_, py::handle where_, py::handle valid_,
+                    py::handle out_, py::handle num_threads) {
     RealMatrix logits(logits_, "logits", logits_axes);
     Actions actions(actions_, logits.leading());
     Where where(where_, logits);
+    Valid valid(valid_, actions.shape());
     const Form form = actions.have_sample_axis() ? Form::matrix : Form::vector;
     const Output out(out_, actions.shape(), logits.result_type(), form);
     out.keep_apart(logits, actions);
 
-    const Options options = to_options(where, num_threads, out);
+    const Options options = to_options(where, valid, num_threads, out);
     compute(logits, actions, [&](auto zero) {
         using T = decltype(zero);
         if (actions.have_sample_axis()) {
@@ -30,13 +31,15 @@ py::object log_prob(py::handle logits_, py::handle actions_, py::handle where_, 
     return out.result();
 }
 
-py::object entropy(py::handle logits_, py::handle where_, py::handle out_, py::handle num_threads) {
+py::object entropy(py::handle logits_, py::handle where_, py::handle valid_, py::handle out_,
+                   py::handle num_threads) {
     RealMatrix logits(logits_, "logits", logits_axes);
     Where where(where_, logits);
+    Valid valid(valid_, logits.leading());
     const Output out(out_, logits.leading(), logits.result_type(), Form::vector);
     out.keep_apart(logits);
 
-    const Options options = to_options(where, num_threads, out);
+    const Options options = to_options(where, valid, num_threads, out);
     compute(logits, [&](auto zero) {
         using T = decltype(zero);
         scorefn::entropy(logits.matrix<T>(), out.vector<T>(), options);
@@ -44,17 +47,18 @@ py::object entropy(py::handle logits_, py::handle where_, py::handle out_, py::h
     return out.result();
 }
 
-py::object kl_divergence(py::handle logits_p_, py::handle logits_q_, py::handle where_, py::handle out_,
-                         py::handle num_threads) {
+py::object kl_divergence(py::handle logits_p_, py::handle logits_q_, py::handle where_, py::handle valid_,
+                         py::handle out_, py::handle num_threads) {
     RealMatrix logits_p(logits_p_, "logits_p", logits_axes);
     RealMatrix logits_q(logits_q_, "logits_q", logits_axes);
     logits_q.check_dtype_of(logits_p);
     logits_q.check_shape(logits_p.shape());
     Where where(where_, logits_p);
+    Valid valid(valid_, logits_p.leading());
     const Output out(out_, logits_p.leading(), logits_p.result_type(), Form::vector);
     out.keep_apart(logits_p, logits_q);
 
-    const Options options = to_options(where, num_threads, out);
+    const Options options = to_options(where, valid, num_threads, out);
     compute(logits_p, [&](auto zero) {
         using T = decltype(zero);
         scorefn::kl_divergence(logits_p.matrix<T>(), logits_q.matrix<T>(), out.vector<T>(), options);

@@ -10,11 +10,12 @@ namespace scorefn::python {
 
 namespace {
 
-py::object score(py::handle logits_, py::handle actions_, py::handle where_, py::handle out_,
-                 py::handle num_threads) {
+py::object score(py::handle logits_, py::handle actions_, py::handle where_, py::handle valid_,
+                 py::handle out_, py::handle num_threads) {
     RealMatrix logits(logits_, "logits", logits_axes);
     Actions actions(actions_, logits.leading());
     Where where(where_, logits);
+    Valid valid(valid_, actions.shape());
     Shape shape_with_samples;
     if (actions.have_sample_axis()) {
         logits.repeat(actions.samples_per_row());
@@ -27,7 +28,7 @@ py::object score(py::handle logits_, py::handle actions_, py::handle where_, py:
     out.keep_apart_unless_same(logits);
     out.keep_apart(actions);
 
-    const Options options = to_options(where, num_threads, out);
+    const Options options = to_options(where, valid, num_threads, out);
     compute(logits.dtype(), {actions.shape(), logits.leading(), logits.copies()}, [&](auto zero) {
         using T = decltype(zero);
         scorefn::score(logits.matrix<T>(), actions.vector(), out.matrix<T>(), options);
@@ -37,15 +38,17 @@ py::object score(py::handle logits_, py::handle actions_, py::handle where_, py:
 
 // A row of logits for each sample, or for the samples along the last axis of the actions.
 py::object row_gradients(RealMatrix& logits, py::handle actions_, py::handle weights_,
-                         py::handle entropy_coef, py::handle accumulate, py::handle where_, py::handle out_,
-                         py::handle num_threads) {
+                         py::handle entropy_coef, py::handle accumulate, py::handle where_, py::handle valid_,
+                         py::handle out_, py::handle num_threads) {
     Actions actions(actions_, logits.leading());
     Weights weights(weights_, actions.shape());
     Where where(where_, logits);
+    Valid valid(valid_, actions.shape());
     const Output out(out_, logits.shape(), logits.result_type(), Form::matrix);
     out.keep_apart(actions, weights);
 
-    const GradientOptions options = to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
+    const GradientOptions options =
+        to_gradient_options(entropy_coef, accumulate, where, valid, num_threads, out);
     if (options.accumulate || actions.have_sample_axis()) {
         out.keep_apart(logits);
     } else {
@@ -75,15 +78,17 @@ py::object with_statistics(const Output& gradient, const GradientOptions& option
 
 // One row of logits for all samples.
 py::object shared_gradient(RealMatrix& logits, py::handle actions_, py::handle weights_,
-                           py::handle entropy_coef, py::handle accumulate, py::handle where_, py::handle out_,
-                           py::handle num_threads, GradientStatistics* statistics) {
+                           py::handle entropy_coef, py::handle accumulate, py::handle where_,
+                           py::handle valid_, py::handle out_, py::handle num_threads,
+                           GradientStatistics* statistics) {
     Indices actions(actions_, "actions");
     Weights weights(weights_, actions.shape());
     Where where(where_, logits);
+    Valid valid(valid_, actions.shape());
     const Output out(out_, logits.shape(), logits.result_type(), Form::matrix);
     out.keep_apart(logits, actions, weights);
 
-    GradientOptions options = to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
+    GradientOptions options = to_gradient_options(entropy_coef, accumulate, where, valid, num_threads, out);
     options.statistics = statistics;
     compute(logits, actions, [&](auto zero) {
         using T = decltype(zero);
@@ -93,25 +98,26 @@ py::object shared_gradient(RealMatrix& logits, py::handle actions_, py::handle w
 }
 
 py::object score_gradient(py::handle logits_, py::handle actions, py::handle weights, py::handle entropy_coef,
-                          py::handle accumulate, py::handle where, py::handle out, py::handle num_threads) {
+                          py::handle accumulate, py::handle where, py::handle valid, py::handle out,
+                          py::handle num_threads) {
     RealMatrix logits(logits_, "logits", logits_axes);
     if (logits.leading().empty()) {
-        return shared_gradient(logits, actions, weights, entropy_coef, accumulate, where, out, num_threads,
-                               nullptr);
+        return shared_gradient(logits, actions, weights, entropy_coef, accumulate, where, valid, out,
+                               num_threads, nullptr);
     }
-    return row_gradients(logits, actions, weights, entropy_coef, accumulate, where, out, num_threads);
+    return row_gradients(logits, actions, weights, entropy_coef, accumulate, where, valid, out, num_threads);
 }
 
 py::object score_gradient_statistics(py::handle logits_, py::handle actions, py::handle weights,
-                                     py::handle entropy_coef, py::handle where) {
+                                     py::handle entropy_coef, py::handle where, py::handle valid) {
     RealMatrix logits(logits_, "logits", logits_axes);
     GradientStatistics statistics;
-    return shared_gradient(logits, actions, weights, entropy_coef, {}, where, {}, {}, &statistics);
+    return shared_gradient(logits, actions, weights, entropy_coef, {}, where, valid, {}, {}, &statistics);
 }
 
 py::object of_table(py::handle table_, py::handle states_, py::handle actions_, py::handle weights_,
-                    py::handle entropy_coef, py::handle accumulate, py::handle where_, py::handle out_,
-                    py::handle num_threads, GradientStatistics* statistics) {
+                    py::handle entropy_coef, py::handle accumulate, py::handle where_, py::handle valid_,
+                    py::handle out_, py::handle num_threads, GradientStatistics* statistics) {
     RealMatrix table(table_, "table", table_axes);
     Indices states(states_, "states");
     Actions actions(actions_, states.shape());
@@ -120,10 +126,11 @@ py::object of_table(py::handle table_, py::handle states_, py::handle actions_, 
     }
     Weights weights(weights_, actions.shape());
     Where where(where_, table);
+    Valid valid(valid_, actions.shape());
     const Output out(out_, table.shape(), table.result_type(), Form::matrix);
     out.keep_apart(table, states, actions, weights);
 
-    GradientOptions options = to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
+    GradientOptions options = to_gradient_options(entropy_coef, accumulate, where, valid, num_threads, out);
     options.statistics = statistics;
     compute(table.dtype(), {actions.shape(), table.leading(), 1, &states}, [&](auto zero) {
         using T = decltype(zero);
@@ -134,8 +141,8 @@ py::object of_table(py::handle table_, py::handle states_, py::handle actions_, 
 }
 
 py::object of_features(py::handle features_, py::handle coef_, py::handle actions_, py::handle weights_,
-                       py::handle entropy_coef, py::handle accumulate, py::handle where_, py::handle out_,
-                       py::handle num_threads, GradientStatistics* statistics) {
+                       py::handle entropy_coef, py::handle accumulate, py::handle where_, py::handle valid_,
+                       py::handle out_, py::handle num_threads, GradientStatistics* statistics) {
     RealMatrix features(features_, "features", features_axes);
     RealMatrix coef(coef_, "coef", coef_axes);
     coef.check_dtype_of(features);
@@ -145,6 +152,7 @@ py::object of_features(py::handle features_, py::handle coef_, py::handle action
     Shape logits_shape = features.leading();
     logits_shape.push_back(coef.shape().back());
     Where where(where_, logits_shape, features.axis());
+    Valid valid(valid_, actions.shape());
     if (actions.have_sample_axis()) {
         features.repeat(actions.samples_per_row());
         where.repeat(actions.samples_per_row());
@@ -152,7 +160,7 @@ py::object of_features(py::handle features_, py::handle coef_, py::handle action
     const Output out(out_, coef.shape(), coef.result_type(), Form::matrix);
     out.keep_apart(features, coef, actions, weights);
 
-    GradientOptions options = to_gradient_options(entropy_coef, accumulate, where, num_threads, out);
+    GradientOptions options = to_gradient_options(entropy_coef, accumulate, where, valid, num_threads, out);
     options.statistics = statistics;
     compute(features.dtype(), {actions.shape(), features.leading(), features.copies()}, [&](auto zero) {
         using T = decltype(zero);
@@ -163,29 +171,31 @@ py::object of_features(py::handle features_, py::handle coef_, py::handle action
 }
 
 py::object tabular_gradient(py::handle table, py::handle states, py::handle actions, py::handle weights,
-                            py::handle entropy_coef, py::handle accumulate, py::handle where, py::handle out,
-                            py::handle num_threads) {
-    return of_table(table, states, actions, weights, entropy_coef, accumulate, where, out, num_threads,
+                            py::handle entropy_coef, py::handle accumulate, py::handle where,
+                            py::handle valid, py::handle out, py::handle num_threads) {
+    return of_table(table, states, actions, weights, entropy_coef, accumulate, where, valid, out, num_threads,
                     nullptr);
 }
 
 py::object tabular_gradient_statistics(py::handle table, py::handle states, py::handle actions,
-                                       py::handle weights, py::handle entropy_coef, py::handle where) {
+                                       py::handle weights, py::handle entropy_coef, py::handle where,
+                                       py::handle valid) {
     GradientStatistics statistics;
-    return of_table(table, states, actions, weights, entropy_coef, {}, where, {}, {}, &statistics);
+    return of_table(table, states, actions, weights, entropy_coef, {}, where, valid, {}, {}, &statistics);
 }
 
 py::object linear_gradient(py::handle features, py::handle coef, py::handle actions, py::handle weights,
-                           py::handle entropy_coef, py::handle accumulate, py::handle where, py::handle out,
-                           py::handle num_threads) {
-    return of_features(features, coef, actions, weights, entropy_coef, accumulate, where, out, num_threads,
-                       nullptr);
+                           py::handle entropy_coef, py::handle accumulate, py::handle where, py::handle valid,
+                           py::handle out, py::handle num_threads) {
+    return of_features(features, coef, actions, weights, entropy_coef, accumulate, where, valid, out,
+                       num_threads, nullptr);
 }
 
 py::object linear_gradient_statistics(py::handle features, py::handle coef, py::handle actions,
-                                      py::handle weights, py::handle entropy_coef, py::handle where) {
+                                      py::handle weights, py::handle entropy_coef, py::handle where,
+                                      py::handle valid) {
     GradientStatistics statistics;
-    return of_features(features, coef, actions, weights, entropy_coef, {}, where, {}, {}, &statistics);
+    return of_features(features, coef, actions, weights, entropy_coef, {}, where, valid, {}, {}, &statistics);
 }
 
 }  // namespace

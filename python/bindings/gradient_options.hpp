@@ -8,9 +8,9 @@
 namespace scorefn::python {
 
 inline GradientOptions to_gradient_options(py::handle entropy_coef, py::handle accumulate, Where& where,
-                                           py::handle num_threads, const Output& out) {
+                                           Valid& valid, py::handle num_threads, const Output& out) {
     GradientOptions options;
-    static_cast<Options&>(options) = to_options(where, num_threads, out);
+    static_cast<Options&>(options) = to_options(where, valid, num_threads, out);
     options.entropy_coef = to_finite(entropy_coef, "entropy_coef");
     options.accumulate = to_bool(accumulate, "accumulate");
     if (options.accumulate && !out.is_given()) {

@@ -63,7 +63,8 @@ IntegerType integer_type(const py::array& array) {
 }
 
 // "where[1, 0, 2]": this row and column of a mask whose columns are at `axis`.
-std::string subscript(std::int64_t row, std::int64_t col, const Shape& shape, py::ssize_t axis) {
+std::string subscript(const char* name, std::int64_t row, std::int64_t col, const Shape& shape,
+                      py::ssize_t axis) {
     std::string indices;
     for (auto i = static_cast<py::ssize_t>(shape.size()); i-- > 0;) {
         const py::ssize_t size = shape[static_cast<std::size_t>(i)];
@@ -71,7 +72,43 @@ std::string subscript(std::int64_t row, std::int64_t col, const Shape& shape, py
         row = i == axis ? row : row / size;
         indices.insert(0, std::to_string(index) + (indices.empty() ? "" : ", "));
     }
-    return "where[" + indices + "]";
+    return std::string(name) + "[" + indices + "]";
+}
+
+// Throws for the first entry that is neither 0 nor 1, of a mask of this shape.
+void check_flags(const char* name, const Rows& flags, const Shape& shape, py::ssize_t axis, bool is_signed) {
+    const bool is_flat = flags.col_stride == 1 && flags.row_stride == flags.cols;
+    const std::int64_t rows = is_flat ? 1 : flags.rows;
+    const std::int64_t cols = is_flat ? flags.rows * flags.cols : flags.cols;
+    for (std::int64_t i = 0; i < rows; ++i) {
+        const auto* const x = static_cast<const unsigned char*>(flags.data) + i * flags.row_stride;
+        unsigned char bits = 0;
+        if (flags.col_stride == 1) {  // apart, as the compiler makes vectors of it
+            for (std::int64_t j = 0; j < cols; ++j) bits |= x[j];
+        } else {
+            for (std::int64_t j = 0; j < cols; ++j) bits |= x[j * flags.col_stride];
+        }
+        for (std::int64_t j = 0; bits > 1 && j < cols; ++j) {
+            const int value = x[j * flags.col_stride];
+            if (value > 1) {
+                const std::int64_t entry = i * cols + j;
+                throw py::value_error(subscript(name, entry / flags.cols, entry % flags.cols, shape, axis) +
+                                      " must be 0 or 1, got " +
+                                      std::to_string(is_signed && value > 127 ? value - 256 : value));
+            }
+        }
+    }
+}
+
+bool is_bool(const py::array& array) { return kind_of(array) == 'b'; }
+
+// A mask of this name.
+py::array mask_array(py::handle x, const char* name) {
+    py::array array = as_array(x, name);
+    if (!is_bool(array) && !(is_integer(array) && array.itemsize() == 1)) {
+        throw_wrong_dtype(name, "bool, or int8 or uint8 of 0 and 1", array);
+    }
+    return array;
 }
 
 // From 0 to ndim - 1; the last if left out.
@@ -217,11 +254,7 @@ Where::Where(py::handle x, const Shape& logits_shape, py::ssize_t axis) {
     if (!is_given(x)) {
         return;
     }
-    const py::array array = as_array(x, "where");
-    const bool is_bool = kind_of(array) == 'b';
-    if (!is_bool && !(is_integer(array) && array.itemsize() == 1)) {
-        throw_wrong_dtype("where", "bool, or int8 or uint8 of 0 and 1", array);
-    }
+    const py::array array = mask_array(x, "where");
     const Shape one_row{logits_shape[static_cast<std::size_t>(axis)]};
     num_rows_ = 1;
     for (std::size_t i = 0; i < logits_shape.size(); ++i) {
@@ -236,33 +269,8 @@ Where::Where(py::handle x, const Shape& logits_shape, py::ssize_t axis) {
         const std::string alternative = logits_shape == one_row ? "" : " or " + to_string(one_row);
         throw_wrong_shape("where", to_string(logits_shape) + alternative, shape_of(array));
     }
-    if (!is_bool) {
-        check_values(shape_of(array), is_per_row_ ? axis : 0, kind_of(array) == 'i');
-    }
-}
-
-// The first entry that is neither 0 nor 1, of a mask of this shape.
-void Where::check_values(const Shape& shape, py::ssize_t axis, bool is_signed) const {
-    const bool is_flat = rows_.col_stride == 1 && rows_.row_stride == rows_.cols;
-    const std::int64_t rows = is_flat ? 1 : rows_.rows;
-    const std::int64_t cols = is_flat ? rows_.rows * rows_.cols : rows_.cols;
-    for (std::int64_t i = 0; i < rows; ++i) {
-        const auto* const x = static_cast<const unsigned char*>(rows_.data) + i * rows_.row_stride;
-        unsigned char bits = 0;
-        if (rows_.col_stride == 1) {  // apart, as the compiler makes vectors of it
-            for (std::int64_t j = 0; j < cols; ++j) bits |= x[j];
-        } else {
-            for (std::int64_t j = 0; j < cols; ++j) bits |= x[j * rows_.col_stride];
-        }
-        for (std::int64_t j = 0; bits > 1 && j < cols; ++j) {
-            const int value = x[j * rows_.col_stride];
-            if (value > 1) {
-                const std::int64_t entry = i * cols + j;
-                throw py::value_error(subscript(entry / rows_.cols, entry % rows_.cols, shape, axis) +
-                                      " must be 0 or 1, got " +
-                                      std::to_string(is_signed && value > 127 ? value - 256 : value));
-            }
-        }
+    if (!is_bool(array)) {
+        check_flags("where", rows_, shape_of(array), is_per_row_ ? axis : 0, kind_of(array) == 'i');
     }
 }
 
@@ -270,6 +278,20 @@ void Where::repeat(py::ssize_t count) {
     num_rows_ *= count;
     if (is_per_row_) {
         Input::repeat(count);
+    }
+}
+
+Valid::Valid(py::handle x, const Shape& rows) {
+    if (!is_given(x)) {
+        return;
+    }
+    const py::array array = mask_array(x, "valid");
+    if (!has_shape(array, rows)) {
+        throw_wrong_shape("valid", to_string(rows), shape_of(array));
+    }
+    read(array, Form::vector);
+    if (!is_bool(array)) {
+        check_flags("valid", rows_, rows, -1, kind_of(array) == 'i');
     }
 }
 

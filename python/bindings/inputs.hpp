@@ -141,10 +141,18 @@ public:
     }
 
 private:
-    void check_values(const Shape& shape, py::ssize_t axis, bool is_signed) const;
-
     std::int64_t num_rows_ = 0;
     bool is_per_row_ = false;
+};
+
+// The rows that count: None, or a flag for each row of this shape. Bool, or int8 or uint8 of 0 and 1.
+class Valid : public Input {
+public:
+    Valid(py::handle x, const Shape& rows);
+
+    Vector<const bool> vector() const {
+        return {static_cast<const bool*>(rows_.data), rows_.rows, rows_.row_stride};
+    }
 };
 
 }  // namespace scorefn::python

@@ -208,15 +208,16 @@ py::object declarations() {
 
 py::object rows_pass(py::handle objective, py::handle logits_, py::handle actions_, py::handle numbers,
                      py::handle options_, py::handle entropy_coef, py::handle term_, py::handle statistics,
-                     py::handle where_) {
+                     py::handle where_, py::handle valid_) {
     RealMatrix logits(logits_, "logits", logits_axes);
     Indices actions(actions_, "actions", logits.leading());
     Where where(where_, logits);
+    Valid valid(valid_, actions.shape());
     const Term term(term_, actions.shape(), logits, logits.shape());
     ObjectiveCall call(objective, numbers, options_, entropy_coef, term, statistics, actions.shape(),
                        logits.result_type());
     const Output out({}, logits.shape(), logits.result_type(), Form::matrix);
-    const Options options = to_options(where, {}, out);
+    const Options options = to_options(where, valid, {}, out);
     compute(logits, actions, [&](auto zero) {
         using T = decltype(zero);
         call.run<T>(options, [&](const Objective& of, ObjectiveResults<T>& results,
@@ -230,7 +231,7 @@ py::object rows_pass(py::handle objective, py::handle logits_, py::handle action
 
 py::object table_pass(py::handle objective, py::handle table_, py::handle states_, py::handle actions_,
                       py::handle numbers, py::handle options_, py::handle entropy_coef, py::handle term_,
-                      py::handle statistics, py::handle where_) {
+                      py::handle statistics, py::handle where_, py::handle valid_) {
     RealMatrix table(table_, "table", table_axes);
     Indices states(states_, "states");
     Actions actions(actions_, states.shape());
@@ -238,11 +239,12 @@ py::object table_pass(py::handle objective, py::handle table_, py::handle states
         states.repeat(actions.samples_per_row());
     }
     Where where(where_, table);
+    Valid valid(valid_, actions.shape());
     const Term term(term_, actions.shape(), table, table.shape());
     ObjectiveCall call(objective, numbers, options_, entropy_coef, term, statistics, actions.shape(),
                        table.result_type());
     const Output out({}, table.shape(), table.result_type(), Form::matrix);
-    const Options options = to_options(where, {}, out);
+    const Options options = to_options(where, valid, {}, out);
     compute(table.dtype(), {actions.shape(), table.leading(), 1, &states}, [&](auto zero) {
         using T = decltype(zero);
         call.run<T>(options, [&](const Objective& of, ObjectiveResults<T>& results,
@@ -256,7 +258,7 @@ py::object table_pass(py::handle objective, py::handle table_, py::handle states
 
 py::object linear_pass(py::handle objective, py::handle features_, py::handle coef_, py::handle actions_,
                        py::handle numbers, py::handle options_, py::handle entropy_coef, py::handle term_,
-                       py::handle statistics, py::handle where_) {
+                       py::handle statistics, py::handle where_, py::handle valid_) {
     RealMatrix features(features_, "features", features_axes);
     RealMatrix coef(coef_, "coef", coef_axes);
     coef.check_dtype_of(features);
@@ -265,6 +267,7 @@ py::object linear_pass(py::handle objective, py::handle features_, py::handle co
     Shape logits_shape = features.leading();
     logits_shape.push_back(coef.shape().back());
     Where where(where_, logits_shape, features.axis());
+    Valid valid(valid_, actions.shape());
     if (actions.have_sample_axis()) {
         features.repeat(actions.samples_per_row());
         where.repeat(actions.samples_per_row());
@@ -273,7 +276,7 @@ py::object linear_pass(py::handle objective, py::handle features_, py::handle co
     ObjectiveCall call(objective, numbers, options_, entropy_coef, term, statistics, actions.shape(),
                        features.result_type());
     const Output out({}, coef.shape(), coef.result_type(), Form::matrix);
-    const Options options = to_options(where, {}, out);
+    const Options options = to_options(where, valid, {}, out);
     compute(features.dtype(), {actions.shape(), features.leading()}, [&](auto zero) {
         using T = decltype(zero);
         call.run<T>(options, [&](const Objective& of, ObjectiveResults<T>& results,

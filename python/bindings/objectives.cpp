@@ -27,10 +27,11 @@ public:
     RealMatrix logits;
     Actions actions;
 
-    Pass(py::handle logits_, py::handle actions_, py::handle where, py::handle out)
+    Pass(py::handle logits_, py::handle actions_, py::handle where, py::handle valid, py::handle out)
         : logits(logits_, "logits", logits_axes),
           actions(actions_, logits.leading()),
           where_(where, logits),
+          valid_(valid, actions.shape()),
           gradient_(out, logits.shape(), logits.result_type(), Form::matrix),
           log_prob_(per_sample()),
           entropy_({}, logits.leading(), logits.result_type(), Form::vector) {
@@ -45,7 +46,7 @@ public:
     GradientOptions options(py::handle entropy_coef, py::handle accumulate, py::handle num_threads,
                             Inputs&... inputs) {
         const GradientOptions options =
-            to_gradient_options(entropy_coef, accumulate, where_, num_threads, gradient_);
+            to_gradient_options(entropy_coef, accumulate, where_, valid_, num_threads, gradient_);
         gradient_.keep_apart(inputs...);
         if (options.accumulate || actions.have_sample_axis()) {
             gradient_.keep_apart(logits);
@@ -66,13 +67,14 @@ public:
 
 private:
     Where where_;
+    Valid valid_;
     Output gradient_, log_prob_, entropy_;
 };
 
 py::object policy_gradient(py::handle logits, py::handle actions, py::handle weights_,
-                           py::handle entropy_coef, py::handle accumulate, py::handle where, py::handle out,
-                           py::handle num_threads) {
-    Pass pass(logits, actions, where, out);
+                           py::handle entropy_coef, py::handle accumulate, py::handle where, py::handle valid,
+                           py::handle out, py::handle num_threads) {
+    Pass pass(logits, actions, where, valid, out);
     Weights weights(weights_, pass.actions.shape());
     const GradientOptions options = pass.options(entropy_coef, accumulate, num_threads, weights);
     double objective = 0;
@@ -90,9 +92,9 @@ py::object policy_gradient(py::handle logits, py::handle actions, py::handle wei
 
 py::object clipped_surrogate(py::handle logits, py::handle actions, py::handle old_log_prob_,
                              py::handle advantages_, py::handle clip_range, py::handle entropy_coef,
-                             py::handle accumulate, py::handle where, py::handle out,
+                             py::handle accumulate, py::handle where, py::handle valid, py::handle out,
                              py::handle num_threads) {
-    Pass pass(logits, actions, where, out);
+    Pass pass(logits, actions, where, valid, out);
     Weights old_log_prob(old_log_prob_, pass.actions.shape(), "old_log_prob");
     Weights advantages(advantages_, pass.actions.shape(), "advantages");
     const double range = clip_range ? to_finite(clip_range, "clip_range") : 0.2;

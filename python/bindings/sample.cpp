@@ -62,9 +62,10 @@ py::ssize_t to_num_samples(py::handle x, const Shape& rows) {
 }
 
 py::object sample(py::handle logits_, py::handle rng, py::handle num_samples, py::handle entropy_,
-                  py::handle where_, py::handle out, py::handle num_threads) {
+                  py::handle where_, py::handle valid_, py::handle out, py::handle num_threads) {
     RealMatrix logits(logits_, "logits", logits_axes);
     Where where(where_, logits);
+    Valid valid(valid_, logits.leading());
     Shape shape = logits.leading();
     Form form = Form::vector;
     if (is_given(num_samples)) {
@@ -83,7 +84,7 @@ py::object sample(py::handle logits_, py::handle rng, py::handle num_samples, py
     if (with_entropy) {
         entropy.emplace(py::handle(), logits.leading(), logits.result_type(), Form::vector);
     }
-    const Options options = to_options(where, num_threads, actions, log_probs);
+    const Options options = to_options(where, valid, num_threads, actions, log_probs);
     const RandomKey key = draw_key(rng);
     compute(logits, [&](auto zero) {
         using T = decltype(zero);

@@ -11,14 +11,15 @@ namespace {
 
 // From logits to an array like them, in which the core may work in place.
 template <class Core>
-py::object normalize(py::handle logits_, py::handle axis, py::handle where_, py::handle out_,
-                     py::handle num_threads, const Core& core) {
+py::object normalize(py::handle logits_, py::handle axis, py::handle where_, py::handle valid_,
+                     py::handle out_, py::handle num_threads, const Core& core) {
     RealMatrix logits(logits_, "logits", logits_axes, axis);
     Where where(where_, logits);
+    Valid valid(valid_, logits.leading());
     const Output out(out_, logits.shape(), logits.result_type(), Form::matrix, logits.axis());
     out.keep_apart_unless_same(logits);
 
-    const Options options = to_options(where, num_threads, out);
+    const Options options = to_options(where, valid, num_threads, out);
     compute(logits, [&](auto zero) {
         using T = decltype(zero);
         core(logits.matrix<T>(), out.matrix<T>(), options);
@@ -26,26 +27,27 @@ py::object normalize(py::handle logits_, py::handle axis, py::handle where_, py:
     return out.result();
 }
 
-py::object log_softmax(py::handle logits, py::handle axis, py::handle where, py::handle out,
+py::object log_softmax(py::handle logits, py::handle axis, py::handle where, py::handle valid, py::handle out,
                        py::handle num_threads) {
-    return normalize(logits, axis, where, out, num_threads,
+    return normalize(logits, axis, where, valid, out, num_threads,
                      [](auto... arguments) { scorefn::log_softmax(arguments...); });
 }
 
-py::object softmax(py::handle logits, py::handle axis, py::handle where, py::handle out,
+py::object softmax(py::handle logits, py::handle axis, py::handle where, py::handle valid, py::handle out,
                    py::handle num_threads) {
-    return normalize(logits, axis, where, out, num_threads,
+    return normalize(logits, axis, where, valid, out, num_threads,
                      [](auto... arguments) { scorefn::softmax(arguments...); });
 }
 
-py::object logsumexp(py::handle logits_, py::handle axis, py::handle where_, py::handle out_,
-                     py::handle num_threads) {
+py::object logsumexp(py::handle logits_, py::handle axis, py::handle where_, py::handle valid_,
+                     py::handle out_, py::handle num_threads) {
     RealMatrix logits(logits_, "logits", logits_axes, axis);
     Where where(where_, logits);
+    Valid valid(valid_, logits.leading());
     const Output out(out_, logits.leading(), logits.result_type(), Form::vector);
     out.keep_apart(logits);
 
-    const Options options = to_options(where, num_threads, out);
+    const Options options = to_options(where, valid, num_threads, out);
     compute(logits, [&](auto zero) {
         using T = decltype(zero);
         scorefn::logsumexp(logits.matrix<T>(), out.vector<T>(), options);

@@ -27,6 +27,7 @@ def log_softmax(
     *,
     axis: SupportsIndex = -1,
     where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
     out: NDArray[_Float] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[_Float]: ...
@@ -36,6 +37,7 @@ def log_softmax(
     *,
     axis: SupportsIndex = -1,
     where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
     out: NDArray[Any] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[Any]: ...
@@ -45,6 +47,7 @@ def softmax(
     *,
     axis: SupportsIndex = -1,
     where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
     out: NDArray[_Float] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[_Float]: ...
@@ -54,6 +57,7 @@ def softmax(
     *,
     axis: SupportsIndex = -1,
     where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
     out: NDArray[Any] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[Any]: ...
@@ -63,6 +67,7 @@ def logsumexp(
     *,
     axis: SupportsIndex = -1,
     where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
     out: NDArray[_Float] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[_Float]: ...
@@ -72,6 +77,7 @@ def logsumexp(
     *,
     axis: SupportsIndex = -1,
     where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
     out: NDArray[Any] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[Any]: ...
@@ -81,6 +87,7 @@ def log_prob(
     actions: ArrayLike,
     *,
     where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
     out: NDArray[_Float] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[_Float]: ...
@@ -90,6 +97,7 @@ def log_prob(
     actions: ArrayLike,
     *,
     where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
     out: NDArray[Any] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[Any]: ...
@@ -98,6 +106,7 @@ def entropy(
     logits: NDArray[_Float],
     *,
     where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
     out: NDArray[_Float] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[_Float]: ...
@@ -106,6 +115,7 @@ def entropy(
     logits: ArrayLike,
     *,
     where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
     out: NDArray[Any] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[Any]: ...
@@ -115,6 +125,7 @@ def kl_divergence(
     logits_q: NDArray[_Float],
     *,
     where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
     out: NDArray[_Float] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[_Float]: ...
@@ -124,6 +135,7 @@ def kl_divergence(
     logits_q: ArrayLike,
     *,
     where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
     out: NDArray[Any] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[Any]: ...
@@ -135,6 +147,7 @@ def sample(
     num_samples: SupportsIndex | None = None,
     entropy: Literal[False] = False,
     where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
     out: tuple[NDArray[np.int64], NDArray[Any]] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> Sample: ...
@@ -146,6 +159,7 @@ def sample(
     num_samples: SupportsIndex | None = None,
     entropy: Literal[True],
     where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
     out: tuple[NDArray[np.int64], NDArray[Any]] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> SampleWithEntropy: ...
@@ -157,6 +171,7 @@ def sample(
     num_samples: SupportsIndex | None = None,
     entropy: bool = False,
     where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
     out: tuple[NDArray[np.int64], NDArray[Any]] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> Sample | SampleWithEntropy: ...
@@ -166,6 +181,7 @@ def score(
     actions: ArrayLike,
     *,
     where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
     out: NDArray[_Float] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[_Float]: ...
@@ -175,6 +191,7 @@ def score(
     actions: ArrayLike,
     *,
     where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
     out: NDArray[Any] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[Any]: ...
@@ -187,6 +204,7 @@ def score_gradient(
     entropy_coef: SupportsFloat | SupportsIndex = 0.0,
     accumulate: bool = False,
     where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
     out: NDArray[_Float] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[_Float]: ...
@@ -199,6 +217,7 @@ def score_gradient(
     entropy_coef: SupportsFloat | SupportsIndex = 0.0,
     accumulate: bool = False,
     where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
     out: NDArray[Any] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[Any]: ...
@@ -212,6 +231,7 @@ def tabular_gradient(
     entropy_coef: SupportsFloat | SupportsIndex = 0.0,
     accumulate: bool = False,
     where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
     out: NDArray[_Float] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[_Float]: ...
@@ -225,6 +245,7 @@ def tabular_gradient(
     entropy_coef: SupportsFloat | SupportsIndex = 0.0,
     accumulate: bool = False,
     where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
     out: NDArray[Any] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[Any]: ...
@@ -238,6 +259,7 @@ def linear_gradient(
     entropy_coef: SupportsFloat | SupportsIndex = 0.0,
     accumulate: bool = False,
     where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
     out: NDArray[_Float] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[_Float]: ...
@@ -251,6 +273,7 @@ def linear_gradient(
     entropy_coef: SupportsFloat | SupportsIndex = 0.0,
     accumulate: bool = False,
     where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
     out: NDArray[Any] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[Any]: ...
@@ -262,6 +285,7 @@ def policy_gradient(
     entropy_coef: SupportsFloat | SupportsIndex = 0.0,
     accumulate: bool = False,
     where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
     out: NDArray[Any] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> WeightedLogProbStep: ...
@@ -275,6 +299,7 @@ def clipped_surrogate(
     entropy_coef: SupportsFloat | SupportsIndex = 0.0,
     accumulate: bool = False,
     where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
     out: NDArray[Any] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> ClippedSurrogateStep: ...
@@ -290,6 +315,7 @@ def objective_of_logits(
     term: tuple[str, Any, Any, bool] | None = None,
     statistics: bool = True,
     where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
 ) -> _Pass: ...
 def objective_of_table(
     objective: str,
@@ -303,6 +329,7 @@ def objective_of_table(
     term: tuple[str, Any, Any, bool] | None = None,
     statistics: bool = True,
     where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
 ) -> _Pass: ...
 def objective_of_features(
     objective: str,
@@ -316,6 +343,7 @@ def objective_of_features(
     term: tuple[str, Any, Any, bool] | None = None,
     statistics: bool = True,
     where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
 ) -> _Pass: ...
 def get_num_threads() -> int: ...
 def set_num_threads(num_threads: SupportsIndex | None) -> None: ...
@@ -362,6 +390,7 @@ def score_gradient_statistics(
     *,
     entropy_coef: SupportsFloat = 0.0,
     where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
 ) -> tuple[NDArray[_Float], float, float]: ...
 def tabular_gradient_statistics(
     table: NDArray[_Float],
@@ -371,6 +400,7 @@ def tabular_gradient_statistics(
     *,
     entropy_coef: SupportsFloat = 0.0,
     where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
 ) -> tuple[NDArray[_Float], float, float]: ...
 def linear_gradient_statistics(
     features: NDArray[_Float],
@@ -380,4 +410,5 @@ def linear_gradient_statistics(
     *,
     entropy_coef: SupportsFloat = 0.0,
     where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
 ) -> tuple[NDArray[_Float], float, float]: ...

@@ -13,6 +13,7 @@ from . import _core
 from ._check import check_real, check_shape, to_array, type_name
 from ._objective import CLASSES
 from ._objective_pass import FloatArray
+from ._row_policy import RowPolicy
 
 
 class CustomStep(NamedTuple):
@@ -80,6 +81,7 @@ class CustomObjective:
         actions: ArrayLike,
         *,
         where: ArrayLike | None = None,
+        valid: ArrayLike | None = None,
         reference: Any = None,
         action_values: ArrayLike | None = None,
         statistics: bool = True,
@@ -87,7 +89,7 @@ class CustomObjective:
     ) -> CustomStep:
         """The objective's value and its gradient; see `WeightedLogProb.gradient`."""
         weighted_log_prob = self._weighted_log_prob()
-        log_prob = _log_prob(policy, observations, actions, where)
+        log_prob = _log_prob(policy, observations, actions, where, valid)
         result = self.function(log_prob, **numbers)
         if not isinstance(result, tuple) or len(result) != 2:
             got = f"{len(result)}" if isinstance(result, tuple) else type_name(result)
@@ -96,16 +98,19 @@ class CustomObjective:
         value = check_real("value", values, shape=log_prob.shape)
         w = to_array("derivative", derivatives)
         check_shape("derivative", w, log_prob.shape)
+        if valid is not None:
+            value, w = np.where(valid, value, 0.0), np.where(valid, w, w.dtype.type(0))
         step = weighted_log_prob.gradient(
             policy,
             observations,
             actions,
             weights=w,
             where=where,
+            valid=valid,
             reference=reference,
             action_values=action_values,
         )
-        objective = float(value.sum()) + self._value_of_terms(step)
+        objective = float(value.sum()) + self._value_of_terms(step, valid)
         if not statistics:
             return CustomStep(objective, step.gradient, None, None)
         return CustomStep(objective, *step[1:])
@@ -115,29 +120,34 @@ class CustomObjective:
         weighted_log_prob: Any = CLASSES["WeightedLogProb"]
         return weighted_log_prob(self.entropy_coef, self.kl_coef, self.kl_direction)
 
-    def _value_of_terms(self, step: Any) -> float:
+    def _value_of_terms(self, step: Any, valid: ArrayLike | None) -> float:
         shape = step.log_prob.shape
-        sum_of_terms = _weighted_sum(self.entropy_coef, step.entropy, shape)
+        counts = np.broadcast_to(True, shape) if valid is None else np.asarray(valid, dtype=bool)
+        sum_of_terms = _weighted_sum(self.entropy_coef, step.entropy, counts)
         if step.kl_divergence is not None:
-            sum_of_terms -= _weighted_sum(self.kl_coef, step.kl_divergence, shape)
+            sum_of_terms -= _weighted_sum(self.kl_coef, step.kl_divergence, counts)
         if step.expected_value is not None:
-            sum_of_terms += _weighted_sum(1.0, step.expected_value, shape)
+            sum_of_terms += _weighted_sum(1.0, step.expected_value, counts)
         return sum_of_terms
 
 
-def _weighted_sum(coef: Any, values: NDArray[Any], shape: tuple[int, ...]) -> float:
-    """sum_i c_i x_i over the samples, which may share a value; a coefficient of 0 adds 0."""
+def _weighted_sum(coef: Any, values: NDArray[Any], counts: NDArray[np.bool_]) -> float:
+    """sum_i c_i x_i over the samples that count, which may share a value; c_i = 0 adds 0."""
     if np.ndim(coef) == 0 and coef == 0:
         return 0.0
     x = np.asarray(values, dtype=np.float64)
-    x = np.broadcast_to(x if x.ndim in (0, len(shape)) else x[..., np.newaxis], shape)
-    return float(np.sum(np.where(np.equal(coef, 0), 0.0, coef * x)))
+    x = np.broadcast_to(x if x.ndim in (0, counts.ndim) else x[..., np.newaxis], counts.shape)
+    return float(np.sum(np.where(np.equal(coef, 0) | ~counts, 0.0, coef * x)))
 
 
 def _log_prob(
-    policy: Any, observations: Any, actions: ArrayLike, where: ArrayLike | None
+    policy: Any,
+    observations: Any,
+    actions: ArrayLike,
+    where: ArrayLike | None,
+    valid: ArrayLike | None,
 ) -> NDArray[Any]:
-    if hasattr(policy, "log_prob"):
-        return np.asarray(policy.log_prob(observations, actions, where=where))
+    if isinstance(policy, RowPolicy):
+        return np.asarray(policy.log_prob(observations, actions, where=where, valid=valid))
     logits = policy.logits(observations) if hasattr(policy, "logits") else policy
-    return np.asarray(_core.log_prob(logits, actions, where=where))
+    return np.asarray(_core.log_prob(logits, actions, where=where, valid=valid))

@@ -83,6 +83,11 @@ COMMON_OPTIONS = {
 }
 COMMON_ARGUMENTS = {
     "where": ("bool array, optional", "Allowed actions (True), as the policy takes it."),
+    "valid": (
+        "bool array of the shape of the actions, optional",
+        "Samples that count (True); by default all do. The others, such as padding, may hold "
+        "anything. They add exactly 0 to every sum, are in no mean, and their results are 0.",
+    ),
     "reference": (
         "policy or array, optional",
         "A policy of the same kind, or log-probabilities of the shape of the logits; for a "
@@ -176,6 +181,7 @@ class DeclaredObjective:
         actions: ArrayLike,
         numbers: dict[str, ArrayLike],
         where: ArrayLike | None,
+        valid: ArrayLike | None,
         term: Term | None,
         statistics: bool,
     ) -> Any:
@@ -187,10 +193,11 @@ class DeclaredObjective:
             _number_or_array(self.entropy_coef),
             term,
             statistics,
+            valid,
         )
         done: Pass = objective_pass(policy, call, observations, actions, where)
         objective, *sums = done.sums
-        n = np.size(actions)
+        n = np.size(actions) if valid is None else int(np.count_nonzero(valid))
         means = (s / n if n else float("nan") for s in sums)
         values = {} if term is None else {term.result: done.term}
         writes = done.writes or (None,) * len(declared.writes)
@@ -259,6 +266,7 @@ def _gradient_method(declared: Declaration) -> Any:
         actions: ArrayLike,
         *,
         where: ArrayLike | None = None,
+        valid: ArrayLike | None = None,
         reference: Any = None,
         action_values: ArrayLike | None = None,
         statistics: bool = True,
@@ -268,7 +276,7 @@ def _gradient_method(declared: Declaration) -> Any:
             expected, got = " and ".join(names), ", ".join(numbers) or "none of them"
             raise TypeError(f"{declared.name}.gradient() must be given {expected}, got {got}")
         term = self._term(reference, action_values)
-        return self._run(policy, observations, actions, numbers, where, term, statistics)
+        return self._run(policy, observations, actions, numbers, where, valid, term, statistics)
 
     gradient.__qualname__ = f"{declared.name}.gradient"
     gradient.__module__ = "scorefn.objectives"

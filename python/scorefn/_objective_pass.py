@@ -55,19 +55,22 @@ class Pass(NamedTuple):
     writes: tuple[FloatArray, ...]  # one number per sample each, as the objective declares
     sums: tuple[float, ...]  # the first is the objective, with all its terms
 
-    def _per_observation(self, axes: int) -> Pass:
+    def _per_observation(self, axes: int, valid: ArrayLike | None) -> Pass:
         """Several samples of an observation share its entropy and the value of its term."""
         if self.entropy is None or self.entropy.ndim == axes:
             return self
-        term = None if self.term is None else first(self.term)
-        return self._replace(entropy=first(self.entropy), term=term)
+        term = None if self.term is None else first(self.term, valid)
+        return self._replace(entropy=first(self.entropy, valid), term=term)
 
 
-def first(values: FloatArray) -> FloatArray:
-    """Along the last axis, of equal numbers; NaN where there are none."""
+def first(values: FloatArray, valid: ArrayLike | None) -> FloatArray:
+    """Along the last axis, of numbers that are equal where they count; NaN where there are none."""
     if values.shape[-1] == 0:
         return np.full(values.shape[:-1], np.nan, dtype=values.dtype)
-    return values[..., 0].copy()
+    if valid is None:
+        return values[..., 0].copy()
+    at = np.argmax(valid, axis=-1, keepdims=True)
+    return np.take_along_axis(values, at, axis=-1)[..., 0]
 
 
 class ObjectiveCall(NamedTuple):
@@ -79,6 +82,7 @@ class ObjectiveCall(NamedTuple):
     entropy_coef: Any  # a number, or an array of one per sample
     term: Term | None = None
     statistics: bool = True  # False: the gradient and the sums alone
+    valid: ArrayLike | None = None  # samples that count
 
     def _pass(self, core: Callable[..., Any], *arrays: Any, where: ArrayLike | None) -> Pass:
         """By a function of the core, of its arrays."""
@@ -92,6 +96,7 @@ class ObjectiveCall(NamedTuple):
                 term=self.term,
                 statistics=self.statistics,
                 where=where,
+                valid=self.valid,
             )
         )
 
@@ -125,14 +130,14 @@ class ObjectiveCall(NamedTuple):
     ) -> Pass:
         """With respect to a table of logits. Several samples of a state share one entropy."""
         done = self._pass(_core.objective_of_table, table, states, actions, where=where)
-        return done._per_observation(np.ndim(states))
+        return done._per_observation(np.ndim(states), self.valid)
 
     def of_features(
         self, features: Any, coef: Any, actions: ArrayLike, where: ArrayLike | None
     ) -> Pass:
         """With respect to the coefficients of a linear policy."""
         done = self._pass(_core.objective_of_features, features, coef, actions, where=where)
-        return done._per_observation(np.ndim(features) - 1)
+        return done._per_observation(np.ndim(features) - 1, self.valid)
 
 
 def objective_pass(

@@ -87,6 +87,10 @@ class RowPolicy:
         """`where` as it belongs to ``logits(observations)``."""
         return where
 
+    def _harmless(self, observations: Any, valid: ArrayLike | None) -> Any:
+        """The observations, such that those which do not count have logits of any kind."""
+        return observations
+
     def sample(
         self,
         observations: Any,
@@ -94,22 +98,33 @@ class RowPolicy:
         rng: Rng = None,
         num_samples: int | None = None,
         where: ArrayLike | None = None,
+        valid: ArrayLike | None = None,
     ) -> Sample:
         """See `Policy.sample`."""
-        mask = self._mask(observations, where)
-        return _core.sample(self.logits(observations), rng=rng, num_samples=num_samples, where=mask)
+        x = self._harmless(observations, valid)
+        mask = self._mask(x, where)
+        return _core.sample(
+            self.logits(x), rng=rng, num_samples=num_samples, where=mask, valid=valid
+        )
 
     def log_prob(
-        self, observations: Any, actions: ArrayLike, *, where: ArrayLike | None = None
+        self,
+        observations: Any,
+        actions: ArrayLike,
+        *,
+        where: ArrayLike | None = None,
+        valid: ArrayLike | None = None,
     ) -> FloatArray:
         """See `Policy.log_prob`."""
-        mask = self._mask(observations, where)
-        return _core.log_prob(self.logits(observations), actions, where=mask)
+        x = self._harmless(observations, valid)
+        return _core.log_prob(self.logits(x), actions, where=self._mask(x, where), valid=valid)
 
-    def entropy(self, observations: Any, *, where: ArrayLike | None = None) -> FloatArray:
+    def entropy(
+        self, observations: Any, *, where: ArrayLike | None = None, valid: ArrayLike | None = None
+    ) -> FloatArray:
         """See `Policy.entropy`."""
-        mask = self._mask(observations, where)
-        return _core.entropy(self.logits(observations), where=mask)
+        x = self._harmless(observations, valid)
+        return _core.entropy(self.logits(x), where=self._mask(x, where), valid=valid)
 
     def gradient(
         self,
@@ -119,6 +134,7 @@ class RowPolicy:
         *,
         entropy_coef: float = 0.0,
         where: ArrayLike | None = None,
+        valid: ArrayLike | None = None,
         out: FloatArray | None = None,
         accumulate: bool = False,
     ) -> FloatArray:

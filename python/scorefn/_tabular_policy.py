@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from ._check import check_bool, check_indices, subscript, type_name
+from ._check import check_bool, check_indices, subscript, to_array, type_name
 from ._files import save_parameters
 from ._objective_pass import FloatArray, ObjectiveCall, Pass, masked
 from ._row_policy import GradientStatistics, RowPolicy
@@ -127,6 +127,16 @@ class TabularPolicy(RowPolicy):
         """table[states], shape (..., num_actions)."""
         return np.asarray(self.parameters[self._states(observations)])
 
+    def _harmless(self, observations: Any, valid: ArrayLike | None) -> Any:
+        if valid is None:
+            return observations
+        states, counts = to_array("states", observations), np.asarray(valid, dtype=bool)
+        if counts.ndim == states.ndim + 1:
+            counts = np.any(counts, axis=-1)  # of several samples of the state
+        if counts.shape != states.shape:
+            return observations  # the core refuses the flags
+        return np.where(counts, states, states.dtype.type(0))
+
     def _states(self, observations: Any) -> NDArray[np.integer[Any]]:
         return check_indices("states", observations, len(self.parameters), "states")
 
@@ -150,6 +160,7 @@ class TabularPolicy(RowPolicy):
         *,
         entropy_coef: float = 0.0,
         where: ArrayLike | None = None,
+        valid: ArrayLike | None = None,
         out: FloatArray | None = None,
         accumulate: bool = False,
     ) -> FloatArray:
@@ -163,6 +174,7 @@ class TabularPolicy(RowPolicy):
             entropy_coef=entropy_coef,
             accumulate=accumulate,
             where=self.where,
+            valid=valid,
             out=out,
         )
 
@@ -174,6 +186,7 @@ class TabularPolicy(RowPolicy):
         *,
         entropy_coef: float = 0.0,
         where: ArrayLike | None = None,
+        valid: ArrayLike | None = None,
     ) -> GradientStatistics:
         """See `Policy.gradient_statistics`."""
         self._refuse(where)
@@ -185,5 +198,6 @@ class TabularPolicy(RowPolicy):
                 weights,
                 entropy_coef=entropy_coef,
                 where=self.where,
+                valid=valid,
             )
         )

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import _core
-from ._check import check_indices, check_shape, to_array
+from ._check import check_bool, check_indices, check_shape, to_array
 from ._files import load_parameters
 from ._objective_pass import FloatArray, ObjectiveCall, Pass, first
 from ._row_policy import GradientStatistics, Rng, RowPolicy
@@ -40,7 +40,8 @@ class Policy(Protocol):
     """The methods that an estimator needs from a policy.
 
     ``where`` (True = allowed) is a mask per sample: it has the shape of ``logits(observations)`` or
-    (num_actions,). `TabularPolicy` refuses it, because its mask is its own.
+    (num_actions,). `TabularPolicy` refuses it, because its mask is its own. ``valid`` (True = counts)
+    has a flag per sample; the others may hold anything and add exactly 0.
     """
 
     parameters: FloatArray
@@ -58,15 +59,23 @@ class Policy(Protocol):
         rng: Rng = None,
         num_samples: int | None = None,
         where: ArrayLike | None = None,
+        valid: ArrayLike | None = None,
     ) -> Sample:
         """Actions and log-probabilities, shape (...) or (..., num_samples), by `scorefn.sample`."""
 
     def log_prob(
-        self, observations: Any, actions: ArrayLike, *, where: ArrayLike | None = None
+        self,
+        observations: Any,
+        actions: ArrayLike,
+        *,
+        where: ArrayLike | None = None,
+        valid: ArrayLike | None = None,
     ) -> FloatArray:
         """log pi(a_i | x_i), shaped like actions."""
 
-    def entropy(self, observations: Any, *, where: ArrayLike | None = None) -> FloatArray:
+    def entropy(
+        self, observations: Any, *, where: ArrayLike | None = None, valid: ArrayLike | None = None
+    ) -> FloatArray:
         """H(pi(. | x_i)), shape (...)."""
 
     def gradient(
@@ -77,6 +86,7 @@ class Policy(Protocol):
         *,
         entropy_coef: float = 0.0,
         where: ArrayLike | None = None,
+        valid: ArrayLike | None = None,
         out: FloatArray | None = None,
         accumulate: bool = False,
     ) -> FloatArray:
@@ -94,6 +104,7 @@ class Policy(Protocol):
         *,
         entropy_coef: float = 0.0,
         where: ArrayLike | None = None,
+        valid: ArrayLike | None = None,
     ) -> GradientStatistics:
         """`gradient` and the statistics of its samples, in one pass.
 
@@ -130,16 +141,29 @@ class LogitsPolicy(RowPolicy):
         rng: Rng = None,
         num_samples: int | None = None,
         where: ArrayLike | None = None,
+        valid: ArrayLike | None = None,
     ) -> Sample:
         """See `Policy.sample`."""
-        return super().sample(observations, rng=rng, num_samples=num_samples, where=where)
+        return super().sample(
+            observations, rng=rng, num_samples=num_samples, where=where, valid=valid
+        )
 
     def log_prob(
-        self, observations: Any, actions: ArrayLike, *, where: ArrayLike | None = None
+        self,
+        observations: Any,
+        actions: ArrayLike,
+        *,
+        where: ArrayLike | None = None,
+        valid: ArrayLike | None = None,
     ) -> FloatArray:
         """log pi(a_i), shaped like actions."""
-        a = check_indices("actions", actions, self.num_actions, "actions")
-        return np.asarray(_core.log_softmax(self.parameters, where=where)[a])
+        a, counts = to_array("actions", actions), None
+        if valid is not None:
+            counts = check_bool("valid", valid, shape=a.shape)
+            a = np.where(counts, a, a.dtype.type(0))
+        a = check_indices("actions", a, self.num_actions, "actions")
+        log_prob = np.asarray(_core.log_softmax(self.parameters, where=where)[a])
+        return log_prob if counts is None else np.where(counts, log_prob, log_prob.dtype.type(0))
 
     def objective_pass(
         self, call: ObjectiveCall, observations: Any, actions: ArrayLike, where: ArrayLike | None
@@ -157,7 +181,8 @@ class LogitsPolicy(RowPolicy):
         done = done._replace(gradient=done.gradient[0])
         if not call.statistics:
             return done
-        value = None if done.term is None else first(done.term.reshape(-1))
+        counts = None if call.valid is None else np.reshape(call.valid, -1)
+        value = None if done.term is None else first(done.term.reshape(-1), counts)
         return done._replace(entropy=entropy, term=value)
 
     def gradient(
@@ -168,6 +193,7 @@ class LogitsPolicy(RowPolicy):
         *,
         entropy_coef: float = 0.0,
         where: ArrayLike | None = None,
+        valid: ArrayLike | None = None,
         out: FloatArray | None = None,
         accumulate: bool = False,
     ) -> FloatArray:
@@ -179,6 +205,7 @@ class LogitsPolicy(RowPolicy):
             entropy_coef=entropy_coef,
             accumulate=accumulate,
             where=where,
+            valid=valid,
             out=out,
         )
 
@@ -190,11 +217,17 @@ class LogitsPolicy(RowPolicy):
         *,
         entropy_coef: float = 0.0,
         where: ArrayLike | None = None,
+        valid: ArrayLike | None = None,
     ) -> GradientStatistics:
         """See `Policy.gradient_statistics`."""
         return GradientStatistics(
             *_core.score_gradient_statistics(
-                self.parameters, actions, weights, entropy_coef=entropy_coef, where=where
+                self.parameters,
+                actions,
+                weights,
+                entropy_coef=entropy_coef,
+                where=where,
+                valid=valid,
             )
         )
 
@@ -229,12 +262,18 @@ class LinearPolicy(RowPolicy):
             return np.asarray(self._features(observations) @ self.parameters)
 
     def log_prob(
-        self, observations: Any, actions: ArrayLike, *, where: ArrayLike | None = None
+        self,
+        observations: Any,
+        actions: ArrayLike,
+        *,
+        where: ArrayLike | None = None,
+        valid: ArrayLike | None = None,
     ) -> FloatArray:
         """See `Policy.log_prob`; a block of samples at a time, without the logits of all."""
         x, a = self._features(observations), to_array("actions", actions)
         if a.size <= _BLOCK or a.shape != x.shape[:-1]:
-            return super().log_prob(x, a, where=where)
+            return super().log_prob(x, a, where=where, valid=valid)
+        counts = None if valid is None else check_bool("valid", valid, shape=a.shape).reshape(-1)
         mask, flat_x, flat_a = where, x.reshape(a.size, -1), a.reshape(-1)
         has_rows = where is not None and np.shape(where) == (*a.shape, self.num_actions)
         log_prob = np.empty(a.size, x.dtype)
@@ -242,9 +281,12 @@ class LinearPolicy(RowPolicy):
             for block in _blocks(a.size):
                 if has_rows:
                     mask = np.asarray(where).reshape(a.size, -1)[block]
-                log_prob[block] = super().log_prob(flat_x[block], flat_a[block], where=mask)
+                of_block = None if counts is None else counts[block]
+                log_prob[block] = super().log_prob(
+                    flat_x[block], flat_a[block], where=mask, valid=of_block
+                )
         except (IndexError, ValueError):  # names the sample among all
-            return super().log_prob(x, a, where=where)
+            return super().log_prob(x, a, where=where, valid=valid)
         return log_prob.reshape(a.shape)
 
     def objective_pass(
@@ -282,6 +324,7 @@ class LinearPolicy(RowPolicy):
         *,
         entropy_coef: float = 0.0,
         where: ArrayLike | None = None,
+        valid: ArrayLike | None = None,
         out: FloatArray | None = None,
         accumulate: bool = False,
     ) -> FloatArray:
@@ -294,6 +337,7 @@ class LinearPolicy(RowPolicy):
             entropy_coef=entropy_coef,
             accumulate=accumulate,
             where=where,
+            valid=valid,
             out=out,
         )
 
@@ -305,12 +349,19 @@ class LinearPolicy(RowPolicy):
         *,
         entropy_coef: float = 0.0,
         where: ArrayLike | None = None,
+        valid: ArrayLike | None = None,
     ) -> GradientStatistics:
         """See `Policy.gradient_statistics`."""
         x = self._features(observations)
         return GradientStatistics(
             *_core.linear_gradient_statistics(
-                x, self.parameters, actions, weights, entropy_coef=entropy_coef, where=where
+                x,
+                self.parameters,
+                actions,
+                weights,
+                entropy_coef=entropy_coef,
+                where=where,
+                valid=valid,
             )
         )
 

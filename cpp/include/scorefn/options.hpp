@@ -8,6 +8,9 @@ namespace scorefn {
 struct Options {
     // Allowed actions, shaped like the logits (row_stride 0: one mask for all rows). By default all are allowed.
     Matrix<const bool> where{};
+    // Rows that count: one flag for each row or, where there are actions, for each action. The others (a padded token, a
+    // finished episode) may hold anything: they add exactly 0 to every sum, and their results are 0. By default all count.
+    Vector<const bool> valid{};
     // 0: the default of get_num_threads().
     int num_threads = 0;
     // False: a call that throws has written nothing. True (a fresh `out`, no input, that the caller drops on an error)

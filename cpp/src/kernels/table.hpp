@@ -17,6 +17,12 @@ struct Team {
     int num_threads = 1;
 };
 
+// Which rows count (contract C11): those whose flag is not 0; without flags, all of them.
+struct ValidRows {
+    const unsigned char* flags = nullptr;
+    std::int64_t stride = 0;
+};
+
 template <class T>
 struct LogitRows {
     const T* data;
@@ -24,6 +30,7 @@ struct LogitRows {
     const unsigned char* where;  // 0: forbidden; null: every action is allowed
     std::int64_t where_row_stride, where_col_stride;
     Team team = {};
+    ValidRows valid = {};
 };
 
 template <class T>
@@ -71,7 +78,8 @@ template <class T>
 struct ObjectiveContext {
     RealVector reads[kMostTerms];
     double options[kMostTerms] = {};
-    Vector<T> writes[kMostTerms];                  // if there is data
+    Vector<T> writes[kMostTerms];  // if there is data
+    ValidRows valid = {};
     alignas(64) double sums[kMostTerms][16] = {};  // a lane for each row of a tile
 };
 
@@ -156,7 +164,8 @@ constexpr std::int64_t buffer_bytes(std::int64_t cols) {
 constexpr std::int64_t scratch_bytes(std::int64_t cols) { return 2 * buffer_bytes(cols); }
 
 // What works on rows returns the first one that has no allowed action, or -2 if an action is out of range, or -1. `sample`
-// also returns one with NaN or +inf.
+// also returns one with NaN or +inf. Rows that do not count may hold anything: they add nothing to a sum, their row of `out`
+// is 0, and what else is written of them has no meaning.
 template <class T>
 struct Kernels {
     bool (*has_minus_infinity)(const T* x, std::int64_t count);

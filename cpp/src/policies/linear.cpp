@@ -189,7 +189,9 @@ void linear_gradient(LinearProblem<T> problem, const Matrix<T>& out, const Gradi
     require_shape("out", out, coef.rows, num_actions);
     require_size("actions", problem.actions, features.rows);
     if (is_given(options.where)) require_shape("where", options.where, features.rows, num_actions);
-    require_in_range("actions", problem.actions, num_actions, "actions", options.num_threads);
+    require_valid(options.valid, features.rows);
+    require_in_range("actions", problem.actions, num_actions, "actions", options.num_threads,
+                     valid_rows(options.valid));
     for (Matrix<const T>* m : {&features, &coef})  // no step from where there may be no memory
         if (m->rows == 0 || m->cols == 0) m->row_stride = m->col_stride = 0;
 
@@ -250,7 +252,7 @@ void linear_gradient(const Matrix<const T>& features, const Matrix<const T>& coe
                      const Objective& objective, const Matrix<T>& out, ObjectiveResults<T>& results,
                      const ObjectiveOptions<T>& options) {
     const StandardFloatEnvironment environment;
-    const ObjectivePass<T> pass(objective, results);
+    const ObjectivePass<T> pass(objective, results, options.valid);
     const TermPass<T> terms(options, results.term);
     require_linear(features, coef);
     pass.check(features.rows);

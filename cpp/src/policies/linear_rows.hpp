@@ -76,7 +76,8 @@ public:
           problem_(problem),
           options_(options) {
         if (has_statistics())
-            scale_ = statistics_scale(problem.weights, options.entropy_coef, options.num_threads);
+            scale_ = statistics_scale(problem.weights, valid_rows(options.valid), options.entropy_coef,
+                                      options.num_threads);
     }
 
     bool has_statistics() const { return options_.statistics != nullptr; }
@@ -91,9 +92,16 @@ public:
         block.rows = std::min(block_rows, end - first);
         if (!problem_.objective) load(problem_.weights, first, block.rows, block.weight.data());
         if (!kernels().load_indices(problem_.actions, first, block.rows, num_actions, block.action.data())) {
-            actions_changed_ = true;
-            std::fill_n(block.action.data(), block.rows, 0);
+            std::int64_t* const action = block.action.data();
+            for (std::int64_t r = 0; r < block.rows; ++r) {
+                if (0 <= action[r] && action[r] < num_actions) continue;
+                if (counts(first + r)) actions_changed_ = true;
+                action[r] = 0;
+            }
         }
+        if (!options_.valid.data) return;
+        for (std::int64_t r = 0; r < block.rows; ++r)
+            if (!counts(first + r)) block.weight[r] = 0;
     }
 
     void load_feature_panels(LinearBlock<T>& block) const {
@@ -142,6 +150,7 @@ public:
     void score_rows(LinearBlock<T>& block, std::int64_t begin, std::int64_t end) {
         T* const logits = block.logits.data() + begin * row_stride;
         LogitRows<T> rows{logits, end - begin, num_actions, row_stride, 1, nullptr, 0, 0};
+        rows.valid = valid_rows(options_.valid, block.first + begin);
         if (const auto& where = options_.where) {
             rows.where = bytes_of(where) + (block.first + begin) * where.row_stride;
             rows.where_row_stride = where.row_stride;
@@ -152,6 +161,11 @@ public:
         const std::int64_t bad = problem_.objective ? score_by_objective(block, begin, rows, out, scratch)
                                                     : score_by_weights(block, begin, rows, out, scratch);
         if (bad >= 0) lower(first_bad_, block.first + begin + bad);
+        for (std::int64_t r = begin; options_.valid.data && r < end; ++r) {
+            if (counts(block.first + r)) continue;
+            clear_features_that_are_not_finite(block, r);  // which times a gradient of 0 are not 0
+            if (has_statistics()) block.entropy[r] = 0;
+        }
         if (has_statistics()) measure_rows(block, begin, end);
     }
 
@@ -243,6 +257,7 @@ private:
             const std::int64_t stopped_at =
                 kernel.objective_gradient(piece, objective.row_objective(context), given, to, false, scratch);
             objective.add_sums(context, sums);
+            objective.clear_invalid(first, piece.rows);
             return stopped_at;
         });
         // A derivative of 0 contributes 0 even where a feature is not finite: the row's gradient is 0, not NaN.
@@ -267,6 +282,8 @@ private:
             if (x - x != 0) x = 0;
         }
     }
+
+    bool counts(std::int64_t sample) const { return is_valid(valid_rows(options_.valid), sample); }
 
     // The gradient of a sample is the outer product of its features and its row.
     void measure_rows(const LinearBlock<T>& block, std::int64_t begin, std::int64_t end) {

@@ -48,9 +48,11 @@ void require_option(const ObjectiveOption& option, double value);
 template <class T>
 class ObjectivePass {
 public:
-    ObjectivePass(const Objective& objective, ObjectiveResults<T>& results)
+    ObjectivePass(const Objective& objective, ObjectiveResults<T>& results,
+                  const Vector<const bool>& valid = {})
         : objective_(objective),
           results_(results),
+          valid_(valid),
           coefficients_(is_own() ? own_coefficients : kernels().of<T>().objectives[objective.place]) {}
 
     // Every array has a number for each sample, and every option a value of its domain.
@@ -62,6 +64,7 @@ public:
             if (is_given(results_.writes[i]))
                 require_size(declared.writes[i].name, results_.writes[i], samples);
         }
+        require_valid(valid_, samples);
         if (is_given(results_.log_prob)) require_size("log_prob", results_.log_prob, samples);
         if (is_given(results_.entropy)) require_size("entropy", results_.entropy, samples);
     }
@@ -74,6 +77,7 @@ public:
     Context context(std::int64_t first) const {
         Context context;
         context.own = &objective_, context.first = first;
+        context.valid = valid_rows(valid_, first);
         for (int i = 0; i < kMostTerms; ++i) {
             context.reads[i] = objective_.reads[i].data ? from(objective_.reads[i], first) : RealVector();
             context.options[i] = objective_.options[i];
@@ -94,6 +98,15 @@ public:
     Vector<T> log_prob(std::int64_t first) const { return from(results_.log_prob, first); }
     Vector<T> entropy(std::int64_t first) const { return from(results_.entropy, first); }
 
+    // The results of samples that do not count.
+    void clear_invalid(std::int64_t first, std::int64_t count) const {
+        const ValidRows valid = valid_rows(valid_, first);
+        scorefn::clear_invalid(valid, first, count, results_.log_prob);
+        scorefn::clear_invalid(valid, first, count, results_.entropy);
+        scorefn::clear_invalid(valid, first, count, results_.term);
+        for (const Vector<T>& writes : results_.writes) scorefn::clear_invalid(valid, first, count, writes);
+    }
+
     // The sums of a context to sums[0 .. kMostTerms - 1].
     static void add_sums(const ObjectiveContext<T>& context, double* sums) {
         for (int i = 0; i < kMostTerms; ++i) sums[i] += fold_lanes<T>(context.sums[i]);
@@ -113,14 +126,16 @@ private:
             std::copy_n(log_prob + i, rows, log_probs);
             own.function(own.context, of_samples.first + first + i, rows, log_probs, values, derivatives);
             for (int r = 0; r < rows; ++r) {
-                of_samples.sums[0][r] += values[r];
-                derivative[i + r] = static_cast<T>(derivatives[r]);
+                const bool counts = is_valid(of_samples.valid, first + i + r);
+                of_samples.sums[0][r] += counts ? values[r] : 0.0;
+                derivative[i + r] = counts ? static_cast<T>(derivatives[r]) : T(0);
             }
         }
     }
 
     const Objective& objective_;
     ObjectiveResults<T>& results_;
+    const Vector<const bool> valid_;
     const Coefficients<T> coefficients_;
 };
 

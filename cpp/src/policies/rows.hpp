@@ -9,6 +9,7 @@
 #include "check.hpp"
 #include "runtime/float_environment.hpp"
 #include "runtime/interrupt.hpp"
+#include "runtime/memory.hpp"
 #include "runtime/parallel.hpp"
 
 namespace scorefn {
@@ -42,6 +43,42 @@ inline Team team_for(std::int64_t rows, std::int64_t cols, int num_threads) {
     }, num_threads};
 }
 
+// From a row on, with the options of a function of rows.
+template <class T>
+LogitRows<T> logit_rows(const Matrix<const T>& logits, const Options& options, std::int64_t first,
+                        std::int64_t count, const Team& team = {}) {
+    return logit_rows(logits, options.where, first, count, team, valid_rows(options.valid, first));
+}
+
+// Results of rows that do not count are 0: those of `count` rows from `first` on.
+template <class T>
+void clear_invalid(const ValidRows& valid, std::int64_t first, std::int64_t count, const Vector<T>& out) {
+    for (std::int64_t r = 0; valid.flags && out.data && r < count; ++r)
+        if (!is_valid(valid, r)) out[first + r] = 0;
+}
+template <class T>
+void clear_invalid(const ValidRows& valid, std::int64_t first, std::int64_t count, const Matrix<T>& out) {
+    for (std::int64_t j = 0; valid.flags && out.data && j < out.cols; ++j)
+        clear_invalid(valid, first, count, Vector<T>(&out(0, j), out.rows, out.row_stride));
+}
+
+// The options of rows with several samples: a row counts if one of these does.
+class RowsWithSamples {
+public:
+    RowsWithSamples(const Options& options, std::int64_t rows, std::int64_t samples_per_row)
+        : options_(options), flags_(options.valid.data ? rows : 0) {
+        if (!options.valid.data) return;
+        for (std::int64_t i = 0; i < rows * samples_per_row; ++i)
+            if (options.valid[i]) flags_[i / samples_per_row] = true;
+        options_.valid = {flags_.data(), rows};
+    }
+    const Options& options() const { return options_; }
+
+private:
+    Options options_;
+    Zeros<bool> flags_;
+};
+
 // What a function needs of each row beside an allowed action. NaN and +inf give NaN, but no action can be drawn from them.
 enum class Needs { action, numbers };
 
@@ -49,13 +86,15 @@ enum class Needs { action, numbers };
 template <class T>
 void check_rows(const char* name, const Matrix<const T>& logits, const IndexVector* actions,
                 const Options& options, Needs needs = Needs::action) {
-    if (actions) require_in_range("actions", *actions, logits.cols, "actions", options.num_threads);
+    const ValidRows valid = valid_rows(options.valid);
+    if (actions) require_in_range("actions", *actions, logits.cols, "actions", options.num_threads, valid);
     const auto are_good = [&](std::int64_t first, std::int64_t count) {
-        if (needs == Needs::action) return have_allowed_actions(logits, options.where, first, count);
-        return kernels().of<T>().are_distributions(logit_rows(logits, options.where, first, count));
+        if (needs == Needs::action) return have_allowed_actions(logits, options.where, valid, first, count);
+        return kernels().of<T>().are_distributions(logit_rows(logits, options, first, count));
     };
     if (for_each_task(logits.rows, logits.cols, options.num_threads, are_good)) return;
     for (std::int64_t i = 0; i < logits.rows; ++i) {
+        if (!is_valid(valid, i)) continue;
         if (!has_allowed_action(logits, options.where, i)) throw_no_allowed_action(name, i);
         if (!are_good(i, 1)) throw_bad_logits(name, i);
     }
@@ -67,13 +106,14 @@ template <class T, class Task>
 void run_rows(const Matrix<const T>& logits, const IndexVector* actions, const Options& options, Task&& task,
               bool accumulates = false, Needs needs = Needs::action) {
     if (actions) require_size("actions", *actions, logits.rows);
+    require_valid(options.valid, logits.rows);
     if (!options.may_write_on_error) check_rows("logits", logits, actions, options, needs);
     const Team team = team_for(logits.rows, logits.cols, options.num_threads);
     const auto run = [&] {
         const Uninterruptible to_the_end(accumulates);
         return for_each_task(logits.rows, logits.cols, team.parallel_for ? 1 : options.num_threads,
                              [&](std::int64_t first, std::int64_t count) {
-            return task(logit_rows(logits, options.where, first, count, team), first,
+            return task(logit_rows(logits, options, first, count, team), first,
                         thread_scratch(scratch_bytes(logits.cols))) == -1;
         }, scratch_bytes(logits.cols));
     };

@@ -19,16 +19,19 @@ public:
 
     // `states` null: sample i is of state i / samples_per_state.
     SampleIndices(const IndexVector* states, std::int64_t samples_per_state, const IndexVector& actions,
-                  std::int64_t num_states, std::int64_t num_actions)
+                  std::int64_t num_states, std::int64_t num_actions, const Vector<const bool>& valid = {})
         : size(actions.size),
           num_states(num_states),
           num_actions(num_actions),
           states_(states),
           samples_per_state_(samples_per_state),
-          actions_(actions) {}
+          actions_(actions),
+          valid_(valid_rows(valid)) {
+        require_valid(valid, actions.size);
+    }
 
-    // visit(i, state, action) for the samples first + i of those first .. first + count - 1, at most kAtATime; false, and no
-    // more visits, if one is out of range.
+    // visit(i, state, action) for the samples first + i that count of those first .. first + count - 1, at most kAtATime;
+    // false, and no more visits, if one is out of range.
     template <class Visit>
     bool for_each(std::int64_t first, std::int64_t count, Visit visit) const {
         std::int64_t state_buffer[kAtATime], action_buffer[kAtATime];
@@ -39,6 +42,7 @@ public:
         const volatile std::int64_t* const actions = integers(actions_, first, count, action_buffer);
         for (std::int64_t i = 0; i < count; ++i) {
             if (i % 8 == 0) fetch_ahead(states + i), fetch_ahead(actions + i);
+            if (!is_valid(first + i)) continue;
             const std::int64_t state = states[i], action = actions[i];  // loaded once, then tested and used
             if (static_cast<std::uint64_t>(state) >= most_states ||
                 static_cast<std::uint64_t>(action) >= most_actions)
@@ -48,9 +52,11 @@ public:
         return true;
     }
 
+    bool is_valid(std::int64_t i) const { return scorefn::is_valid(valid_, i); }
+    const ValidRows& valid() const { return valid_; }
     void require_in_range(int num_threads) const {
-        if (states_) scorefn::require_in_range("states", *states_, num_states, "states", num_threads);
-        scorefn::require_in_range("actions", actions_, num_actions, "actions", num_threads);
+        if (states_) scorefn::require_in_range("states", *states_, num_states, "states", num_threads, valid_);
+        scorefn::require_in_range("actions", actions_, num_actions, "actions", num_threads, valid_);
     }
     [[noreturn]] void throw_out_of_range(int num_threads) const {
         require_in_range(num_threads);
@@ -83,6 +89,7 @@ private:
     const IndexVector* states_;
     const std::int64_t samples_per_state_;
     const IndexVector& actions_;
+    const ValidRows valid_;
 };
 
 // Samples with weights that the caller gives.

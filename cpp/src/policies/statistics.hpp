@@ -16,7 +16,8 @@ constexpr int kStatistics = 2;
 
 // Squares are taken of numbers times a power of 2 that brings the largest weight near 1: those of very large or very small
 // weights do not exist.
-inline StatisticsScale statistics_scale(const RealVector& weights, double entropy_coef, int num_threads) {
+inline StatisticsScale statistics_scale(const RealVector& weights, const ValidRows& valid,
+                                        double entropy_coef, int num_threads) {
     constexpr std::int64_t kAtATime = 2048;
     const std::int64_t tasks = (weights.size + kAtATime - 1) / kAtATime;
     std::vector<double> largest(static_cast<std::size_t>(tasks) + 1, std::fabs(entropy_coef));
@@ -24,6 +25,8 @@ inline StatisticsScale statistics_scale(const RealVector& weights, double entrop
         double values[kAtATime];
         const std::int64_t first = i * kAtATime, count = std::min(kAtATime, weights.size - first);
         load(weights, first, count, values);
+        for (std::int64_t k = 0; valid.flags && k < count; ++k)
+            if (!is_valid(valid, first + k)) values[k] = 0;
         SampleMoments of;
         kernels().sample_moments(values, count, 0.0, 1.0, of);
         largest[static_cast<std::size_t>(i)] = std::max(-of.least, of.greatest);

@@ -12,14 +12,14 @@ namespace {
 template <class T>
 [[noreturn]] void throw_impossible(const WeightedSamples& samples, const Matrix<const T>& table,
                                    const Matrix<const bool>& where) {
-    std::int64_t i = 0;
-    samples.for_each(0, samples.indices.size, [&](std::int64_t state, std::int64_t action, double weight) {
-        const bool is_allowed =
-            !where || bytes_of(where)[state * where.row_stride + action * where.col_stride];
-        const bool is_possible = is_allowed && table(state, action) != -std::numeric_limits<T>::infinity();
-        if (!is_possible && weight != 0) samples.indices.throw_impossible(i);
-        ++i;
-    });
+    for (std::int64_t i = 0; i < samples.indices.size; ++i)
+        samples.for_each(i, i + 1, [&](std::int64_t state, std::int64_t action, double weight) {
+            const bool is_allowed =
+                !where || bytes_of(where)[state * where.row_stride + action * where.col_stride];
+            const bool is_possible =
+                is_allowed && table(state, action) != -std::numeric_limits<T>::infinity();
+            if (!is_possible && weight != 0) samples.indices.throw_impossible(i);
+        });
     throw std::runtime_error("logits or actions were changed during the call");
 }
 
@@ -34,11 +34,12 @@ void run(const char* name, const Matrix<const T>& table, const IndexVector* stat
     require_size("actions", actions, states ? states->size : table.rows * samples_per_state);
     require_size("weights", weights, actions.size);
 
-    const SampleIndices indices(states, samples_per_state, actions, table.rows, table.cols);
+    const SampleIndices indices(states, samples_per_state, actions, table.rows, table.cols, options.valid);
     const WeightedSamples samples(indices, weights);
-    const StatisticsScale scale = options.statistics
-                                      ? statistics_scale(weights, options.entropy_coef, options.num_threads)
-                                      : StatisticsScale{};
+    const StatisticsScale scale =
+        options.statistics
+            ? statistics_scale(weights, indices.valid(), options.entropy_coef, options.num_threads)
+            : StatisticsScale{};
     TabularGradient<T, WeightedSamples> gradient(name, table, samples, out, options, scale);
     sum_over_samples(gradient);
     if (!gradient.all_possible()) throw_impossible(samples, table, options.where);

@@ -112,7 +112,7 @@ public:
     template <class Visit>
     bool for_each(std::int64_t first, std::int64_t end, Visit visit) const {
         constexpr std::int64_t kAtATime = SampleIndices::kAtATime;
-        std::int64_t state[kAtATime], action[kAtATime];
+        std::int64_t state[kAtATime] = {}, action[kAtATime];
         alignas(64) T log_probs[kAtATime] = {}, derivative[kAtATime], entropies[kAtATime];
         auto context = pass_.context(first);
         const T *const log_pi = distributions_.log_pi(), *const entropy_of = distributions_.entropies();
@@ -122,6 +122,7 @@ public:
         for (std::int64_t i = 0; i < size; i += kAtATime) {
             const std::int64_t count = std::min(kAtATime, size - i);
             const Values log_prob(pass_.log_prob(first + i), count, log_probs);
+            if (indices.valid().flags) std::fill_n(log_prob.values, count, T(0));
             if (!indices.for_each(first + i, count, [&](std::int64_t k, std::int64_t s, std::int64_t a) {
                 state[k] = s, action[k] = a;
                 log_prob.values[k] = log_pi[s * num_actions + a];
@@ -132,12 +133,15 @@ public:
                 const Values entropy(pass_.entropy(first + i), count, entropies);
                 for (std::int64_t k = 0; k < count; ++k) entropy.values[k] = entropy_of[state[k]];
                 for (std::int64_t k = 0; k < count && entropy_coef_ != 0; ++k)
-                    sum_of_entropies += static_cast<double>(entropy.values[k]);
+                    if (indices.is_valid(first + i + k))
+                        sum_of_entropies += static_cast<double>(entropy.values[k]);
                 entropy.store();
             }
             pass_.differentiate(context, i, count, log_prob.values, derivative);
             for (std::int64_t k = 0; k < count; ++k)
-                visit(state[k], action[k], static_cast<double>(derivative[k]));
+                if (indices.is_valid(first + i + k))
+                    visit(state[k], action[k], static_cast<double>(derivative[k]));
+            pass_.clear_invalid(first + i, count);
         }
         double* const sums = sums_.of_row(first);
         pass_.add_sums(context, sums);
@@ -189,7 +193,7 @@ void tabular_gradient(const Matrix<const T>& table, const IndexVector& states, c
                       const ObjectiveOptions<T>& with_terms) {
     const StandardFloatEnvironment environment;
     const GradientOptions options = gradient_options(with_terms);
-    const ObjectivePass<T> pass(objective, results);
+    const ObjectivePass<T> pass(objective, results, options.valid);
     const TermPass<T> terms(with_terms, results.term);
     require_logits("table", table, options.where);
     require_shape("out", out, table.rows, table.cols);
@@ -198,7 +202,7 @@ void tabular_gradient(const Matrix<const T>& table, const IndexVector& states, c
     require_size("actions", actions, states.size);
     pass.check(states.size);
     terms.check(states.size);
-    const SampleIndices samples(&states, 0, actions, table.rows, table.cols);
+    const SampleIndices samples(&states, 0, actions, table.rows, table.cols, options.valid);
     const bool has_entropies = results.entropy.data || options.entropy_coef != 0;
     const StateDistributions<T> distributions(table, has_entropies, options);
     distributions.require_allowed_actions("table", samples, options.num_threads);
@@ -220,7 +224,7 @@ void score_gradient(const Matrix<const T>& logits, std::int64_t samples_per_row,
     const GradientOptions options = gradient_options(with_terms);
     ObjectiveResults<T> of_samples = results;
     of_samples.entropy = of_samples.term = {};
-    const ObjectivePass<T> pass(objective, of_samples);
+    const ObjectivePass<T> pass(objective, of_samples, options.valid);
     const TermPass<T> terms(with_terms, of_samples.term);
     require_logits("logits", logits, options.where);
     require_shape("gradient", out, logits.rows, logits.cols);
@@ -230,16 +234,22 @@ void score_gradient(const Matrix<const T>& logits, std::int64_t samples_per_row,
     terms.check(actions.size);
     if (is_given(results.entropy)) require_size("entropy", results.entropy, logits.rows);
     if (is_given(results.term)) require_size("term", results.term, logits.rows);
-    const SampleIndices samples(nullptr, samples_per_row, actions, logits.rows, logits.cols);
+    const SampleIndices samples(nullptr, samples_per_row, actions, logits.rows, logits.cols, options.valid);
     const bool has_entropies = results.entropy.data || options.entropy_coef != 0;
     const StateDistributions<T> distributions(logits, has_entropies, options);
-    distributions.require_allowed_actions("logits");
+    const RowsWithSamples with_samples(options, logits.rows, samples_per_row);
+    const ValidRows rows = valid_rows(with_samples.options().valid);
+    if (rows.flags)
+        distributions.require_allowed_actions("logits", samples, options.num_threads);
+    else
+        distributions.require_allowed_actions("logits");
     const RowsBefore<T> before(logits, out, terms.is_given());
     std::optional<TableTerms<T>> of_rows;
     if (terms.is_given()) of_rows.emplace(before.rows(), samples, with_terms);
     sum_over_samples("logits", logits, samples, distributions, pass, out, options);
     std::copy_n(of_samples.sums, kMostTerms, results.sums);
     for (std::int64_t i = 0; i < results.entropy.size; ++i) results.entropy[i] = distributions.entropies()[i];
+    clear_invalid(rows, 0, results.entropy.size, results.entropy);
     if (!of_rows) return;
     results.sums[0] += of_rows->add_to(out);
     for (std::int64_t i = 0; i < results.term.size; ++i) results.term[i] = of_rows->value(i);

@@ -30,6 +30,7 @@ template <class T>
 LogitRows<T> from(LogitRows<T> rows, std::int64_t first, std::int64_t count) {
     rows.data += first * rows.row_stride;
     if (rows.where) rows.where += first * rows.where_row_stride;
+    if (rows.valid.flags) rows.valid.flags += first * rows.valid.stride;
     rows.rows = count;
     return rows;
 }
@@ -68,7 +69,7 @@ public:
     }
     LogitRows<T> matrix_rows(std::int64_t first, std::int64_t count) const {
         if (!has_matrix()) return {};
-        return logit_rows(options_.term_matrix, {}, first, count);
+        return logit_rows(options_.term_matrix, Options{}, first, count);
     }
 
     // run(rows, their first, terms) for the rows, whose first is sample `first`, or for some of them after the other: the
@@ -102,6 +103,7 @@ private:
         matrix.where = rows.where;
         matrix.where_row_stride = rows.where_row_stride;
         matrix.where_col_stride = rows.where_col_stride;
+        matrix.valid = rows.valid;
     }
     // A logit of -inf forbids an action as a mask does: to the reference, too.
     static void forbid(LogitRows<T>& rows, unsigned char* allowed) {
@@ -140,7 +142,8 @@ private:
         }, [&](std::int64_t r) { values[r] = std::numeric_limits<T>::quiet_NaN(); });
         load(terms.matrix_coef, 0, rows.rows, coefs);
         for (std::int64_t r = 0; r < rows.rows; ++r) {
-            if (coefs[r] != 0) *objective -= static_cast<double>(coefs[r]) * static_cast<double>(values[r]);
+            if (coefs[r] != 0 && is_valid(rows.valid, r))
+                *objective -= static_cast<double>(coefs[r]) * static_cast<double>(values[r]);
             if (terms.values.data) terms.values[r] = values[r];
         }
     }

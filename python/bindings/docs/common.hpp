@@ -19,6 +19,12 @@
     "    True where an action is allowed. The shape is that of the logits, or (num_actions,) if\n" \
     "    all rows share the mask. The logits of other actions are never used.\n"
 
+#define SCOREFN_DOC_VALID                                                                            \
+    "valid : array of bool, or of int8 or uint8 of 0 and 1, optional\n"                              \
+    "    True where a sample counts; by default all do. One flag for each action or, without\n"      \
+    "    actions, for each row. The other samples, such as padding, may hold anything. They add\n"   \
+    "    exactly 0 to every sum, and their results are 0.\n"
+
 // Of the functions that take several samples per row.
 #define SCOREFN_DOC_ACTIONS                                                                       \
     "actions : (...) or (..., num_samples) array of any integer dtype\n"                          \

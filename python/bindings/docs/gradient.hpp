@@ -5,7 +5,7 @@
 namespace scorefn::python::docs {
 
 inline constexpr const char* score =
-R"(score(logits, actions, *, where=None, out=None, num_threads=None)
+R"(score(logits, actions, *, where=None, valid=None, out=None, num_threads=None)
 --
 
 Score function: the gradient of log pi(action) with respect to the logits.
@@ -13,7 +13,7 @@ Score function: the gradient of log pi(action) with respect to the logits.
 Parameters
 ----------
 )" SCOREFN_DOC_LOGITS
-SCOREFN_DOC_ACTIONS SCOREFN_DOC_WHERE
+SCOREFN_DOC_ACTIONS SCOREFN_DOC_WHERE SCOREFN_DOC_VALID
 R"(out : array of the shape of the result and the dtype of `logits`, or float32 for half precision, optional
     Where to write the result; may be `logits` itself if it has its shape. Left as it was if the call fails;
     Ctrl-C may leave it written in part.
@@ -45,7 +45,7 @@ array([ 0.5, -0.5])
 )";
 
 inline constexpr const char* score_gradient =
-R"(score_gradient(logits, actions, weights, *, entropy_coef=0.0, accumulate=False, where=None, out=None, num_threads=None)
+R"(score_gradient(logits, actions, weights, *, entropy_coef=0.0, accumulate=False, where=None, valid=None, out=None, num_threads=None)
 --
 
 Score-function (REINFORCE) gradient with respect to the logits.
@@ -61,7 +61,7 @@ R"(actions : (...) or (..., num_samples) array of any integer dtype
     them. If `logits` is a single row, `actions` may have any shape.
 weights : array of the shape of `actions`, )" SCOREFN_DOC_WEIGHTS_DTYPE R"(
     Cast to the dtype of `logits`; accumulated in float64 if samples share a row.
-)" SCOREFN_DOC_WEIGHT_FACTOR SCOREFN_DOC_GRADIENT_OPTIONS SCOREFN_DOC_WHERE
+)" SCOREFN_DOC_WEIGHT_FACTOR SCOREFN_DOC_GRADIENT_OPTIONS SCOREFN_DOC_WHERE SCOREFN_DOC_VALID
 SCOREFN_DOC_OUT_LIKE("logits") SCOREFN_DOC_NUM_THREADS
 R"(
 Returns
@@ -99,7 +99,7 @@ array([-1.,  1.])
 )";
 
 inline constexpr const char* tabular_gradient =
-R"(tabular_gradient(table, states, actions, weights, *, entropy_coef=0.0, accumulate=False, where=None, out=None, num_threads=None)
+R"(tabular_gradient(table, states, actions, weights, *, entropy_coef=0.0, accumulate=False, where=None, valid=None, out=None, num_threads=None)
 --
 
 Score-function (REINFORCE) gradient with respect to a table of logits, one row per state.
@@ -118,7 +118,7 @@ R"(weights : array of the shape of `actions`, )" SCOREFN_DOC_WEIGHTS_DTYPE R"(
 R"(where : array of bool, or of int8 or uint8 of 0 and 1, optional
     True where an action is allowed. The shape is that of `table`, or (num_actions,) if all states share the
     mask. The logits of other actions are never used.
-)" SCOREFN_DOC_OUT_LIKE("table") SCOREFN_DOC_NUM_THREADS
+)" SCOREFN_DOC_VALID SCOREFN_DOC_OUT_LIKE("table") SCOREFN_DOC_NUM_THREADS
 R"(
 Returns
 -------
@@ -154,7 +154,7 @@ array([[-1.,  1.],
 )";
 
 inline constexpr const char* linear_gradient =
-R"(linear_gradient(features, coef, actions, weights, *, entropy_coef=0.0, accumulate=False, where=None, out=None, num_threads=None)
+R"(linear_gradient(features, coef, actions, weights, *, entropy_coef=0.0, accumulate=False, where=None, valid=None, out=None, num_threads=None)
 --
 
 Score-function (REINFORCE) gradient with respect to the coefficients of a linear policy.
@@ -172,7 +172,7 @@ R"(weights : array of the shape of `actions`, )" SCOREFN_DOC_WEIGHTS_DTYPE R"(
 R"(where : array of bool, or of int8 or uint8 of 0 and 1, optional
     True where an action is allowed. The shape is (..., num_actions), or (num_actions,) if all samples share the
     mask.
-)" SCOREFN_DOC_OUT_LIKE("coef") SCOREFN_DOC_NUM_THREADS
+)" SCOREFN_DOC_VALID SCOREFN_DOC_OUT_LIKE("coef") SCOREFN_DOC_NUM_THREADS
 R"(
 Returns
 -------
@@ -212,6 +212,8 @@ array([[ 0.,  0.],
     "    Adds `entropy_coef` times the sum of the entropies to the objective.\n"              \
     "where : bool array, optional\n"                                                          \
     "    True where an action is allowed, as the gradient takes it.\n"                        \
+    "valid : bool array, optional\n"                                                         \
+    "    True where a sample counts.\n"                                                      \
     "\n"                                                                                      \
     "Returns\n"                                                                               \
     "-------\n"                                                                               \
@@ -224,7 +226,7 @@ array([[ 0.,  0.],
     "    Or an action of probability 0 whose weight is not 0.\n" SCOREFN_DOC_RAISES_INDEX("Actions or states")
 
 inline constexpr const char* score_gradient_statistics =
-R"(score_gradient_statistics(logits, actions, weights, *, entropy_coef=0.0, where=None)
+R"(score_gradient_statistics(logits, actions, weights, *, entropy_coef=0.0, where=None, valid=None)
 --
 
 The gradient of `scorefn.score_gradient` for one row of logits, and its statistics.
@@ -246,7 +248,7 @@ Examples
 )";
 
 inline constexpr const char* tabular_gradient_statistics =
-R"(tabular_gradient_statistics(table, states, actions, weights, *, entropy_coef=0.0, where=None)
+R"(tabular_gradient_statistics(table, states, actions, weights, *, entropy_coef=0.0, where=None, valid=None)
 --
 
 The gradient of `scorefn.tabular_gradient` and its statistics.
@@ -271,7 +273,7 @@ Examples
 )";
 
 inline constexpr const char* linear_gradient_statistics =
-R"(linear_gradient_statistics(features, coef, actions, weights, *, entropy_coef=0.0, where=None)
+R"(linear_gradient_statistics(features, coef, actions, weights, *, entropy_coef=0.0, where=None, valid=None)
 --
 
 The gradient of `scorefn.linear_gradient` and its statistics.

@@ -50,10 +50,11 @@ Examples
     "    float or an array; its matrix, shaped like the logits or the table; and whether that is instead the parameters\n" \
     "    of a policy of the same kind.\n" \
     "statistics : bool\n    False: log_prob, entropy, term and rows are None or empty, and cost nothing.\n" \
-    "where : bool array, optional\n    Allowed actions (True).\n"
+    "where : bool array, optional\n    Allowed actions (True).\n" \
+    "valid : bool array, optional\n    Samples that count (True).\n"
 
 inline constexpr const char* rows_pass =
-    R"(objective_of_logits(objective, logits, actions, numbers, options, *, entropy_coef=0.0, term=None, statistics=True, where=None)
+    R"(objective_of_logits(objective, logits, actions, numbers, options, *, entropy_coef=0.0, term=None, statistics=True, where=None, valid=None)
 --
 
 One pass of an objective over rows of logits.
@@ -73,7 +74,7 @@ array([[ 1., -1.]])
 )";
 
 inline constexpr const char* table_pass =
-    R"(objective_of_table(objective, table, states, actions, numbers, options, *, entropy_coef=0.0, term=None, statistics=True, where=None)
+    R"(objective_of_table(objective, table, states, actions, numbers, options, *, entropy_coef=0.0, term=None, statistics=True, where=None, valid=None)
 --
 
 The same with respect to a table of logits.
@@ -96,7 +97,7 @@ array([[ 0.,  0.],
 )";
 
 inline constexpr const char* linear_pass =
-    R"(objective_of_features(objective, features, coef, actions, numbers, options, *, entropy_coef=0.0, term=None, statistics=True, where=None)
+    R"(objective_of_features(objective, features, coef, actions, numbers, options, *, entropy_coef=0.0, term=None, statistics=True, where=None, valid=None)
 --
 
 The same with respect to the coefficients of a linear policy.

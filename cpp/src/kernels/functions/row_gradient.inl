@@ -48,11 +48,11 @@ std::int64_t gradient_rows_with_entropies(const LogitRows<T>& in, KnownWeights<T
             objective ? call_objective(*objective, rows, log_p) : weights.coefficients(rows, log_p);
         if (given.terms) {
             of_terms.add(gradient_with_terms(rows.results(), actions, exps, sums, h, w, *given.terms),
-                         rows.count);
+                         rows.counted());
             return;
         }
         if (c != 0) {
-            entropies.add(widen(h), rows.count);
+            entropies.add(widen(h), rows.counted());
             weighted_scores_and_entropy(rows.results(), actions, exps, sums, w, c);
         } else {
             weighted_scores(rows.results(), actions, exps, w);

@@ -21,20 +21,21 @@ SCOREFN_INLINE Lanes<T> call_objective(const RowObjective<T>& objective, const T
 template <class T>
 struct ObjectiveTile {
     ObjectiveContext<T>& context;
-    std::int64_t first;
-    int count;
+    CountedRows rows;
 
     // All by their places in the declaration.
-    SCOREFN_INLINE Lanes<T> read(int i) const { return load_reals<T>(context.reads[i], first, count); }
+    SCOREFN_INLINE Lanes<T> read(int i) const {
+        return load_reals<T>(context.reads[i], rows.first, rows.count);
+    }
     SCOREFN_INLINE double option(int i) const { return context.options[i]; }
 
     SCOREFN_INLINE void write(int i, Lanes<T> values) const {
         const Vector<T>& out = context.writes[i];
-        if (out.data) store_rows(values, first, count, out.data, out.stride);
+        if (out.data) store_rows(values, rows.first, rows.count, out.data, out.stride);
     }
     SCOREFN_INLINE void add(int i, Widened<T> values) const {
         SumOfRows<T> sum{Widened<T>::load(context.sums[i])};
-        sum.add(values, count);
+        sum.add(values, rows);
         sum.sum.store(context.sums[i]);
     }
 };
@@ -49,8 +50,12 @@ void coefficients(void* context, std::int64_t first, int count, const T* log_pro
     constexpr int size = Lanes<T>::size;
     auto& of_rows = *static_cast<ObjectiveContext<T>*>(context);
     for (int i = 0; i < count; i += size) {
-        const ObjectiveTile<T> rows{of_rows, first + i, count - i < size ? count - i : size};
-        Formula<Objective>::derivative(rows, Lanes<T>::load(log_prob + i)).store(derivative + i);
+        const int rows = count - i < size ? count - i : size;
+        const bool are_all_valid = are_valid(of_rows.valid, first + i, rows);
+        const ObjectiveTile<T> tile{of_rows, {first + i, rows, are_all_valid ? ValidRows{} : of_rows.valid}};
+        Formula<Objective>::derivative(tile, Lanes<T>::load(log_prob + i)).store(derivative + i);
+        for (int r = 0; r < rows && !are_all_valid; ++r)
+            if (!is_valid(of_rows.valid, first + i + r)) derivative[i + r] = 0;
     }
 }
 

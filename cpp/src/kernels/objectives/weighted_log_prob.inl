@@ -19,7 +19,8 @@ struct KnownWeights {
     SCOREFN_INLINE Lanes<T> coefficients(const Tile<T>& rows, Lanes<T> log_prob) {
         const Lanes<T> w = coefficients(rows);
         const auto is_zero = w == T(0);  // times a log-prob of -inf, too
-        objective.add(widen(select(is_zero, T(0), w)) * widen(select(is_zero, T(0), log_prob)), rows.count);
+        objective.add(widen(select(is_zero, T(0), w)) * widen(select(is_zero, T(0), log_prob)),
+                      rows.counted());
         return w;
     }
     SCOREFN_INLINE void finish() const { objective.add_to(total); }

@@ -36,7 +36,8 @@ struct Block {
     const Buffers<T> buffers;
 
     std::int64_t first = 0;
-    int count = 0;           // rows
+    int count = 0;  // rows
+    bool are_all_valid = true;
     const T* z = nullptr;    // logits, in rows without gaps
     T* const e = buffers.e;  // what they become: exps() or, of rows that leave the safe range, shifted_exps()
     bool splits_have_exps = false, splits_have_sums = false;
@@ -68,7 +69,8 @@ struct Block {
         if (is_nontemporal) nontemporal = NonTemporalStore<T>(to);
         const bool is_part_of_tile = whole_tiles && is_short(cols) && count % Lanes<T>::size != 0;
         const T* const next = in.data + (first + count) * in.row_stride;
-        if (!has_gaps(in) && !is_part_of_tile) {
+        are_all_valid = are_valid(in.valid, first, count);
+        if (!has_gaps(in) && !is_part_of_tile && are_all_valid) {
             z = in.data + first * in.row_stride;
         } else {
             z = buffers.z;

@@ -1,8 +1,7 @@
 // Actions and weights, read where they lie, and looks at the arguments before a call writes anything.
 #pragma once
 
-#include <scorefn/views.hpp>
-
+#include "kernels/rows/valid.inl"
 #include "kernels/simd/vectors.inl"
 
 namespace scorefn {
@@ -96,6 +95,18 @@ struct Actions {
         for (std::int64_t i = n; i < Lanes<T>::size; ++i) index[i] = 0;
         return load_indices(v, first, n, bound, index);
     }
+    // Those of rows that do not count are 0.
+    SCOREFN_NO_INLINE bool load(const IndexVector& v, std::int64_t first, std::int64_t count,
+                                std::int64_t bound, const ValidRows& valid) {
+        for (auto& i : index) i = 0;
+        load_indices(v, first, count, bound, index);
+        std::uint64_t signs = 0;
+        for (std::int64_t i = 0; i < count; ++i) {
+            if (!is_valid(valid, first + i)) index[i] = 0;
+            signs |= signs_of(static_cast<std::uint64_t>(index[i]), bound);
+        }
+        return signs >> 63 == 0;
+    }
     SCOREFN_INLINE Mask<T> lanes() const { return narrow_integers<T>(index); }
 };
 
@@ -149,7 +160,7 @@ SCOREFN_NO_INLINE bool is_distribution(const T* z, std::int64_t col_stride, cons
 }
 template <class T>
 bool are_distributions(const LogitRows<T>& in) {
-    const bool is_plain = !in.where && in.col_stride == 1 && in.row_stride == in.cols;
+    const bool is_plain = !in.where && !in.valid.flags && in.col_stride == 1 && in.row_stride == in.cols;
     if (is_plain) {
         Mask<T> bad = Mask<T>::splat(0), forbidden = bad;
         for_each_vector<T, 1>(in.rows * in.cols, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
@@ -162,7 +173,7 @@ bool are_distributions(const LogitRows<T>& in) {
     }
     for (std::int64_t r = 0; r < in.rows; ++r) {
         const T* const z = in.data + r * in.row_stride;
-        if (is_plain && z[0] != -kInfinity<T>) continue;
+        if (!is_valid(in.valid, r) || (is_plain && z[0] != -kInfinity<T>)) continue;
         const unsigned char* const where = in.where ? in.where + r * in.where_row_stride : nullptr;
         if (!is_distribution(z, in.col_stride, where, in.where_col_stride, in.cols)) return false;
     }

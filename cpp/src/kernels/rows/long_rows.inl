@@ -214,7 +214,7 @@ private:
                 const auto value = [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
                     return entry(r, first + i, start + first + i, extent, v);
                 };
-                if (block.is_nontemporal && !this->any_bad)
+                if (this->writes_past_caches())
                     return block.nontemporal.put(row * block.cols + start + first, n, value);
                 for_each_vector<T, 1>(n, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
                     store(value(i, extent), results + first + i, extent);

@@ -3,8 +3,8 @@
 
 #include <cstring>
 
+#include "kernels/rows/valid.inl"
 #include "kernels/simd/nontemporal.inl"
-#include "kernels/table.hpp"
 
 namespace scorefn {
 namespace {
@@ -33,11 +33,15 @@ SCOREFN_INLINE OutRows<T> columns(OutRows<T> out, std::int64_t first, std::int64
     return out;
 }
 
-// -inf where masked.
+// -inf where masked; rows that do not count are 0.
 template <class T>
 SCOREFN_NO_INLINE void pack(const LogitRows<T>& in, std::int64_t first, std::int64_t count, T* z) {
     for (std::int64_t r = first; r < first + count; ++r, z += in.cols) {
         const T* const x = in.data + r * in.row_stride;
+        if (!is_valid(in.valid, r)) {
+            for (std::int64_t j = 0; j < in.cols; ++j) z[j] = 0;
+            continue;
+        }
         if (in.col_stride == 1)
             for (std::int64_t j = 0; j < in.cols; ++j) z[j] = x[j];
         else

@@ -45,7 +45,7 @@ private:
             return entry(i, extent, v);
         };
         T* const results = this->to();
-        if (!block.is_nontemporal || this->any_bad)
+        if (!this->writes_past_caches())
             return for_each_vector<T, 1>(n, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
                 store(value(i, extent), results + i, extent);
             });
