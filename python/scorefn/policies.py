@@ -40,8 +40,8 @@ class Policy(Protocol):
     """The methods that an estimator needs from a policy.
 
     ``where`` (True = allowed) is a mask per sample: it has the shape of ``logits(observations)`` or
-    (num_actions,). `TabularPolicy` refuses it, because its mask is its own. ``valid`` (True = counts)
-    has a flag per sample; the others may hold anything and add exactly 0.
+    (num_actions,). `TabularPolicy` refuses it, because its mask is its own. ``valid`` (True =
+    counts) has a flag per sample; the other samples may hold anything and add exactly 0.
     """
 
     parameters: FloatArray
