@@ -35,21 +35,11 @@ public:
     template <class Visit>
     bool for_each(std::int64_t first, std::int64_t count, Visit visit) const {
         std::int64_t state_buffer[kAtATime], action_buffer[kAtATime];
-        const auto most_states = static_cast<std::uint64_t>(num_states);
-        const auto most_actions = static_cast<std::uint64_t>(num_actions);
         const volatile std::int64_t* const states =
             states_ ? integers(*states_, first, count, state_buffer) : counted(first, count, state_buffer);
         const volatile std::int64_t* const actions = integers(actions_, first, count, action_buffer);
-        for (std::int64_t i = 0; i < count; ++i) {
-            if (i % 8 == 0) fetch_ahead(states + i), fetch_ahead(actions + i);
-            if (!is_valid(first + i)) continue;
-            const std::int64_t state = states[i], action = actions[i];  // loaded once, then tested and used
-            if (static_cast<std::uint64_t>(state) >= most_states ||
-                static_cast<std::uint64_t>(action) >= most_actions)
-                return false;
-            visit(i, state, action);
-        }
-        return true;
+        return valid_.flags ? for_each<true>(states, actions, first, count, visit)
+                            : for_each<false>(states, actions, first, count, visit);
     }
 
     bool is_valid(std::int64_t i) const { return scorefn::is_valid(valid_, i); }
@@ -65,6 +55,22 @@ public:
     [[noreturn]] void throw_impossible(std::int64_t i) const { throw_impossible_action(actions_, i); }
 
 private:
+    template <bool HasFlags, class Visit>
+    bool for_each(const volatile std::int64_t* states, const volatile std::int64_t* actions,
+                  std::int64_t first, std::int64_t count, Visit visit) const {
+        const auto most_states = static_cast<std::uint64_t>(num_states);
+        const auto most_actions = static_cast<std::uint64_t>(num_actions);
+        for (std::int64_t i = 0; i < count; ++i) {
+            if (i % 8 == 0) fetch_ahead(states + i), fetch_ahead(actions + i);
+            if (HasFlags && !is_valid(first + i)) continue;
+            const std::int64_t state = states[i], action = actions[i];  // loaded once, then tested and used
+            if (static_cast<std::uint64_t>(state) >= most_states ||
+                static_cast<std::uint64_t>(action) >= most_actions)
+                return false;
+            visit(i, state, action);
+        }
+        return true;
+    }
     static void fetch_ahead(const volatile std::int64_t* x) {
         __builtin_prefetch(const_cast<const std::int64_t*>(x) + 4 * kAtATime);
     }
