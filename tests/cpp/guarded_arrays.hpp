@@ -146,6 +146,7 @@ public:
         options.may_write_on_error = variant_.accumulate;
         if (variant_.masked != Masked::no)
             options.where = allowed(function_ == Function::score_gradient_of_one_row ? 1 : shape_.rows);
+        if (variant_.masked == Masked::all_rows_alike) options.valid = valid();
         options.entropy_coef = variant_.has_entropies ? 0.25 : 0;
         options.accumulate = variant_.accumulate;
         return options;
@@ -236,6 +237,14 @@ private:
         const Matrix<bool> m =
             matrix_of<bool>(alike ? 1 : rows, shape_.cols, layouts_.in, values_.allowed.data());
         return Matrix<const bool>(m.data, rows, m.cols, alike ? 0 : m.row_stride, m.col_stride);
+    }
+
+    // All but some rows of each tile count.
+    Vector<const bool> valid() {
+        std::vector<char> flags;
+        for (std::int64_t i = 0; i < samples(); ++i) flags.push_back(i * 5 % 7 != 2);
+        const Matrix<bool> m = matrix_of<bool>(samples(), 1, layouts_.in, flags.data());
+        return {m.data, samples(), m.row_stride};
     }
 
     // All NaN are alike.

@@ -43,7 +43,7 @@ private:
     char* begin_;
 };
 
-constexpr int kRegions = 24;
+constexpr int kRegions = 28;
 inline const Region& region(int i) {
     static const Region all[kRegions];
     return all[i];

@@ -69,7 +69,7 @@ public:
     // What the next call is, and where its gradient goes.
     Function function = Function::log_softmax;
     int place_of_objective = 0;
-    bool in_place = false;
+    bool in_place = false, has_flags = false;
     GradientOptions chosen;
 
     explicit Arrays(const Shape& shape)
@@ -85,6 +85,7 @@ public:
           old_log_prob_(reals()),
           where_(mask(shape.rows)),
           where_of_table_(mask(kStates)),
+          valid_(changing<unsigned char>(shape.rows, [](std::int64_t) { return 1; }, {0, 2, 255})),
           of_logits_(place<T>(shape.rows * shape.cols)),
           of_table_(place<T>(kStates * shape.cols)),
           of_coef_(place<T>(kFeatures * shape.cols)),
@@ -126,6 +127,7 @@ public:
     Options options() const { return gradient_options(); }
     GradientOptions gradient_options() const {
         GradientOptions options = chosen;
+        if (has_flags) options.valid = {reinterpret_cast<const bool*>(valid_), shape_.rows};
         if (!options.where) return options;
         options.where = is_of_a_table(function) ? where_of_table_ : where_;
         if (function == Function::score_gradient_of_one_row) options.where.rows = 1;
@@ -186,6 +188,7 @@ private:
     const IndexVector actions_, states_;
     const RealVector weights_, old_log_prob_;
     const Matrix<const bool> where_, where_of_table_;
+    const unsigned char* const valid_;
     T *const of_logits_, *const of_table_, *const of_coef_, *const log_probs_;
     std::int64_t* const drawn_;
     T* results_[kResults];
@@ -205,6 +208,7 @@ void call_for_a_while(Arrays<T, Index>& arrays) {
         options.entropy_coef = i / 4 % 2 * 0.5;
         options.accumulate = i / 8 % 2 != 0;
         options.where = i % 3 == 0 ? arrays.flags() : Matrix<const bool>{};
+        arrays.has_flags = i / 3 % 3 == 1;
         arrays.in_place = i / 4 % 4 == 3 && !options.may_write_on_error;
         try {
             call<T>(arrays.function, arrays);

@@ -17,7 +17,7 @@ struct Inputs {
     const Shape shape;
     std::vector<T> logits, other_logits, table, features, coef, old_log_prob;
     std::vector<double> weights, numbers;
-    std::vector<char> allowed;
+    std::vector<char> allowed, valid;
     std::vector<std::int32_t> actions, states;
 
     // value() is one number after the other.
@@ -33,6 +33,7 @@ struct Inputs {
         for (std::int64_t i = 0; i < std::max(n, shape.states) * cols; ++i)
             allowed.push_back(i % cols == 0 || i % 5 != 3);
         for (std::int64_t i = 0; i < n; ++i) {
+            valid.push_back(i % 7 != 3);
             weights.push_back(0.1 * static_cast<double>(i % 11) - 0.3);
             actions.push_back(static_cast<std::int32_t>(i * 7919 % cols));
             states.push_back(static_cast<std::int32_t>(i * 104729 % shape.states));
@@ -125,6 +126,7 @@ private:
         options.where = allowed(is_of_a_table(function_)                           ? in_.shape.states
                                 : function_ == Function::score_gradient_of_one_row ? 1
                                                                                    : in_.shape.rows);
+        options.valid = {reinterpret_cast<const bool*>(in_.valid.data()), in_.shape.rows};
     }
     template <class E>
     static void append(const std::vector<E>& x, std::vector<char>& bytes) {
