@@ -112,7 +112,8 @@ public:
     template <class Visit>
     bool for_each(std::int64_t first, std::int64_t end, Visit visit) const {
         constexpr std::int64_t kAtATime = SampleIndices::kAtATime;
-        std::int64_t state[kAtATime] = {}, action[kAtATime];
+        // In range, even if a flag is changed on the way and a sample counts after all.
+        std::int64_t state[kAtATime] = {}, action[kAtATime] = {};
         alignas(64) T log_probs[kAtATime] = {}, derivative[kAtATime], entropies[kAtATime];
         auto context = pass_.context(first);
         const T *const log_pi = distributions_.log_pi(), *const entropy_of = distributions_.entropies();
