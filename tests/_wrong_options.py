@@ -190,7 +190,7 @@ def wrong_axis() -> Iterator[WrongCall]:
 
 def wrong_reals() -> Iterator[WrongCall]:
     named = [(function, "entropy_coef") for function in [*GRADIENTS, *OBJECTIVES]]
-    for function, name in [*named, ("clipped_surrogate", "clip_range")]:
+    for function, name in named:
         for bad in NO_REAL:
             message = f"{name} must be a real number, got {kind(bad)}"
             way = f"{name} {kind(bad)} {bad!r}"
@@ -199,7 +199,14 @@ def wrong_reals() -> Iterator[WrongCall]:
             message = f"{name} must be finite, got {infinite}"
             way = f"{name} {kind(infinite)} {text(infinite)[:20]}"
             yield WrongCall(function, way, ValueError, message, {name: infinite})
-    for negative in [-0.1, -1, np.float32(-0.5)]:
+    expected = "clip_range must be a real number or a pair (low, high), got"
+    for bad in [*NO_REAL, (0.1,), [0.1, 0.2, 0.3], (0.1, "0.2"), (0.1, True)]:
+        is_pair = isinstance(bad, tuple | list) and len(bad) == 2
+        got = kind(bad[1]) if is_pair else kind(bad)
+        got = f"a {got} of {len(bad)}" if isinstance(bad, tuple | list) and not is_pair else got
+        way, changes = f"clip_range {bad!r}", {"clip_range": bad}
+        yield WrongCall("clipped_surrogate", way, TypeError, f"{expected} {got}", changes)
+    for negative in [-0.1, -1, np.float32(-0.5), NAN, -INF, (-0.1, 0.2), (0.2, -0.1), (NAN, 0.1)]:
         message = f"clip_range must be at least 0, got {negative}"
         changes = {"clip_range": negative}
         yield WrongCall("clipped_surrogate", f"clip_range {negative}", ValueError, message, changes)

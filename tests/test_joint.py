@@ -185,27 +185,37 @@ def test_statistics_that_nobody_asks_for(
 @with_entropy
 @pytest.mark.parametrize("kind", ["logits", "tabular", "linear", "own"])
 def test_central_differences(kind: str, entropy_coef: float, example: Example) -> None:
-    """The gradient is that of the value, in the interior and on each side of each kink."""
+    """The gradient is that of the value, in the interior and on each side of each kink.
+
+    What the objective's derivative holds constant is held constant.
+    """
     case = make(kind, 4, np.float64)
     actions, numbers = samples(case, example, 4, np.float64)
-    near_kinks(numbers, testing.log_prob(case.logits, actions), example.kinks)
+    log_prob = testing.log_prob(case.logits, actions)
+    near_kinks(numbers, log_prob, example.kinks)
     objective = replace(example.objective, entropy_coef=entropy_coef)
+    held, held_numbers = example.held(objective, log_prob, numbers)
 
-    def step() -> Any:
-        return objective.gradient(case.policy, case.observations, actions, **numbers)
+    def value() -> float:
+        step = held.gradient(case.policy, case.observations, actions, **held_numbers)
+        return float(step.objective)
 
-    assert_is_central_difference(step, case, every=max(1, case.policy.parameters.size // 12))
+    gradient = objective.gradient(case.policy, case.observations, actions, **numbers).gradient
+    every = max(1, case.policy.parameters.size // 12)
+    assert_is_central_difference(gradient, value, case, every)
 
 
-def assert_is_central_difference(step: Callable[[], Any], case: Case, every: int = 1) -> None:
-    """The gradient of a step, at every so many of the policy's parameters."""
-    gradient, parameters, h = step().gradient, case.policy.parameters, 1e-6
+def assert_is_central_difference(
+    gradient: Array, value: Callable[[], float], case: Case, every: int = 1
+) -> None:
+    """At every so many of the policy's parameters."""
+    parameters, h = case.policy.parameters, 1e-6
     for place in map(tuple, np.argwhere(np.isfinite(parameters))[::every]):
         before = parameters[place]
         parameters[place] = before + h
-        above = step().objective
+        above = value()
         parameters[place] = before - h
-        below = step().objective
+        below = value()
         parameters[place] = before
         # h^2 times a third derivative, and rounding errors of some hundred terms over h.
         assert gradient[place] == pytest.approx((above - below) / (2 * h), abs=2e-7)
@@ -218,10 +228,15 @@ def near_kinks(numbers: dict[str, Array], log_prob: Array, kinks: tuple[Kink, ..
     """
     if not kinks:
         return
-    numbers["old_log_prob"] += 0.01
+    if "old_log_prob" in numbers:
+        numbers["old_log_prob"] += 0.01
     for i in range(40):
         kink, side = kinks[i % len(kinks)], 1e-3 * (-1) ** (i // len(kinks))
-        numbers["old_log_prob"][i] = log_prob[i] - kink.log_ratio - side
+        old = log_prob[i] - kink.log_ratio - side
+        if "old_log_prob" in numbers:
+            numbers["old_log_prob"][i] = old
+        else:
+            numbers["propensities"][i] = np.exp(old)
         numbers["advantages"][i] = kink.advantage
 
 
@@ -373,7 +388,9 @@ def test_declared_names_are_the_signature(example: Example) -> None:
 def test_objectives_are_values() -> None:
     objective = scorefn.ClippedSurrogate(clip_range=0.1, entropy_coef=0.01)
     assert objective == pickle.loads(pickle.dumps(objective)) != scorefn.ClippedSurrogate()
-    assert repr(objective).startswith("ClippedSurrogate(clip_range=0.1, entropy_coef=0.01, ")
+    assert repr(objective).startswith(
+        "ClippedSurrogate(clip_range=0.1, dual_clip=inf, entropy_coef=0.01, "
+    )
     step = objective.gradient(np.zeros((1, 2)), None, [0], old_log_prob=[0.0], advantages=[1.0])
     for copy in (copy_of(step) for copy_of in (lambda x: pickle.loads(pickle.dumps(x)), deepcopy)):
         assert type(copy) is scorefn.ClippedSurrogateStep

@@ -65,7 +65,7 @@ void row_gradients(const Matrix<const T>& logits, const IndexVector& actions, co
     const TermPass<T> term_pass(options, results.term);
     require_logits("logits", logits, options.where);
     require_shape("gradient", out, logits.rows, logits.cols);
-    pass.check(logits.rows);
+    pass.check(logits.rows, options.num_threads);
     term_pass.check(logits.rows);
     term_pass.check_matrix(options, logits.rows, logits.cols);
     RowSums<kMostTerms> sums(logits.rows, rows_per_task(logits.cols));
@@ -102,8 +102,8 @@ ClippedSurrogateSums to_clipped_surrogate_sums(const ObjectiveResults<T>& result
 template <class T>
 ClippedSurrogateSums clipped_surrogate(const Matrix<const T>& logits, const IndexVector& actions,
                                        const RealVector& old_log_prob, const RealVector& advantages,
-                                       double clip_range, const ObjectiveRows<T>& out, const Vector<T>& ratio,
-                                       const GradientOptions& options) {
+                                       LowHigh clip_range, const ObjectiveRows<T>& out,
+                                       const Vector<T>& ratio, const GradientOptions& options) {
     const StandardFloatEnvironment environment;
     ObjectiveResults<T> results = results_of(out, ratio);
     row_gradients<T>(logits, actions, ClippedSurrogate{old_log_prob, advantages, clip_range}, out.gradient,
@@ -114,7 +114,7 @@ ClippedSurrogateSums clipped_surrogate(const Matrix<const T>& logits, const Inde
 template <class T>
 ClippedSurrogateSums clipped_surrogate(const Matrix<const T>& logits, std::int64_t samples_per_row,
                                        const IndexVector& actions, const RealVector& old_log_prob,
-                                       const RealVector& advantages, double clip_range,
+                                       const RealVector& advantages, LowHigh clip_range,
                                        const ObjectiveRows<T>& out, const Vector<T>& ratio,
                                        const GradientOptions& options) {
     const StandardFloatEnvironment environment;
@@ -126,6 +126,12 @@ ClippedSurrogateSums clipped_surrogate(const Matrix<const T>& logits, std::int64
     return to_clipped_surrogate_sums(results, logits.rows * samples_per_row, options.valid);
 }
 
+std::string got(double x) {
+    char text[40];
+    std::snprintf(text, sizeof text, ", got %g", x);
+    return text;
+}
+
 // A task is as many samples as a task of rows of one logit.
 template <class T>
 void derivatives(const Objective& objective, const Vector<const T>& log_prob, const Vector<T>& out,
@@ -134,7 +140,7 @@ void derivatives(const Objective& objective, const Vector<const T>& log_prob, co
     const ObjectivePass<T> pass(objective, results);
     require_view("log_prob", log_prob);
     require_size("derivatives", out, log_prob.size);
-    pass.check(log_prob.size);
+    pass.check(log_prob.size, num_threads);
     constexpr std::int64_t kAtATime = 256;
     RowSums<kMostTerms> sums(log_prob.size, rows_per_task(1));
     for_each_task(log_prob.size, 1, num_threads, [&](std::int64_t first, std::int64_t count) {
@@ -154,13 +160,49 @@ void derivatives(const Objective& objective, const Vector<const T>& log_prob, co
 
 }  // namespace
 
-void require_option(const ObjectiveOption& option, double value) {
-    if (option.is_open ? value > option.least : value >= option.least) return;
-    char message[200];
-    std::snprintf(message, sizeof message, "%s must be %s %g, got %g", option.name,
-                  option.is_open ? "greater than" : "at least", option.least, value);
-    throw std::invalid_argument(message);
+std::string Domain::text() const {
+    char text[100];
+    if (most < kFinite)
+        std::snprintf(text, sizeof text, "in %c%g, %g]", is_open ? '(' : '[', least, most);
+    else
+        std::snprintf(text, sizeof text, "%s%s %g", most == kFinite ? "finite and " : "",
+                      is_open ? "greater than" : "at least", least);
+    return text;
 }
+
+void require_option(const ObjectiveOption& option, const LowHigh& value) {
+    const int choices = option.num_choices();
+    for (const double x : {value.low, value.high}) {
+        if (choices > 0 ? x >= 0 && x < choices : option.domain.has(x)) continue;
+        const std::string expected = choices > 0 ? "one of its choices" : option.domain.text();
+        throw std::invalid_argument(option.name + (" must be " + expected) + got(x));
+    }
+}
+
+template <class T>
+void require_domain(const SampleNumber& number, const RealVector& values, const ValidRows& valid,
+                    int num_threads) {
+    if (number.domain.has_all()) return;
+    constexpr std::int64_t kAtATime = 2048;
+    const std::int64_t tasks = (values.size + kAtATime - 1) / kAtATime;
+    std::atomic<std::int64_t> first_bad{values.size};
+    parallel_for(tasks, num_threads, [&](std::int64_t task) {
+        T x[kAtATime];
+        const std::int64_t first = task * kAtATime, count = std::min(kAtATime, values.size - first);
+        load(values, first, count, x);
+        std::int64_t i = 0;
+        while (i < count && (number.domain.has(static_cast<double>(x[i])) || !is_valid(valid, first + i)))
+            ++i;
+        if (i < count) lower(first_bad, first + i);
+    });
+    if (first_bad == values.size) return;
+    T x;
+    load(values, first_bad, 1, &x);
+    throw BadValue(
+        {number.name, first_bad, " must be " + number.domain.text() + got(static_cast<double>(x))});
+}
+template void require_domain<float>(const SampleNumber&, const RealVector&, const ValidRows&, int);
+template void require_domain<double>(const SampleNumber&, const RealVector&, const ValidRows&, int);
 
 #define SCOREFN_DEFINE(T)                                                                                   \
     double policy_gradient(Matrix<const T> logits, IndexVector actions, RealVector weights,                 \
@@ -173,13 +215,13 @@ void require_option(const ObjectiveOption& option, double value) {
     }                                                                                                       \
     ClippedSurrogateSums clipped_surrogate(                                                                 \
         Matrix<const T> logits, IndexVector actions, RealVector old_log_prob, RealVector advantages,        \
-        double clip_range, ObjectiveRows<T> out, Vector<T> ratio, const GradientOptions& options) {         \
+        LowHigh clip_range, ObjectiveRows<T> out, Vector<T> ratio, const GradientOptions& options) {        \
         return clipped_surrogate<T>(logits, actions, old_log_prob, advantages, clip_range, out, ratio,      \
                                     options);                                                               \
     }                                                                                                       \
     ClippedSurrogateSums clipped_surrogate(Matrix<const T> logits, std::int64_t samples_per_row,            \
                                            IndexVector actions, RealVector old_log_prob,                    \
-                                           RealVector advantages, double clip_range, ObjectiveRows<T> out,  \
+                                           RealVector advantages, LowHigh clip_range, ObjectiveRows<T> out, \
                                            Vector<T> ratio, const GradientOptions& options) {               \
         return clipped_surrogate<T>(logits, samples_per_row, actions, old_log_prob, advantages, clip_range, \
                                     out, ratio, options);                                                   \

@@ -3,16 +3,33 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <scorefn/objective_list.hpp>
 #include <vector>
 
 namespace scorefn::python {
 
+namespace {
+
+// Whether the elements of what an error names belong to samples, not to rows of logits.
+bool is_of_samples(const std::string& name) {
+    for (const ObjectiveDeclaration& declared : DeclaredObjectives::declarations) {
+        for (const SampleNumber& number : declared.reads) {
+            if (number.name && number.name == name) {
+                return true;
+            }
+        }
+    }
+    return name == "actions";
+}
+
+}  // namespace
+
 // "actions[1, 3] = 7 is out of range for 5 actions"
 std::string describe(const RowFault& fault, const Places& places) {
-    const bool is_action = fault.subject == "actions";
+    const bool is_sample = is_of_samples(fault.subject);
     const bool is_state = fault.subject == "states";
-    const Shape& shape = is_action ? places.actions : is_state ? places.states->shape() : places.rows;
-    std::int64_t row = fault.row / (is_action ? 1 : is_state ? places.states->copies() : places.copies);
+    const Shape& shape = is_sample ? places.actions : is_state ? places.states->shape() : places.rows;
+    std::int64_t row = fault.row / (is_sample ? 1 : is_state ? places.states->copies() : places.copies);
     std::string indices;
     for (std::size_t axis = shape.size(); axis-- > 0;) {
         const std::string index = std::to_string(row % shape[axis]);

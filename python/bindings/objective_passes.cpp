@@ -121,7 +121,7 @@ public:
             reads_.emplace_back(arrays[i], samples, declared_.reads[i].name);
         }
         for (std::size_t i = 0; i < kMostTerms && declared_.options[i].name; ++i) {
-            objective_.options[i] = to_finite(values[i], declared_.options[i].name);
+            objective_.options[i] = to_low_high(values[i], declared_.options[i].name);
         }
         for (std::size_t i = 0; i < kMostTerms && declared_.writes[i].name && has_statistics; ++i) {
             writes_.push_back(per_sample());
@@ -198,7 +198,14 @@ py::object declarations() {
     const auto name_and_doc = [](const auto& one) { return py::make_tuple(one.name, one.doc); };
     for (const ObjectiveDeclaration& o : DeclaredObjectives::declarations) {
         const py::tuple options = tuple_of(o.options, [](const ObjectiveOption& option) {
-            return py::make_tuple(option.name, option.doc, option.standard, option.least, option.is_open);
+            const Domain& domain = option.domain;
+            py::list choices;
+            for (int i = 0; i < option.num_choices(); ++i) {
+                choices.append(option.choices[i]);
+            }
+            return py::make_tuple(
+                option.name, option.doc, py::make_tuple(option.standard.low, option.standard.high),
+                domain.least, domain.most, domain.is_open, domain.text(), option.is_pair, py::tuple(choices));
         });
         all.append(py::make_tuple(o.name, o.summary, o.details, tuple_of(o.reads, name_and_doc), options,
                                   tuple_of(o.writes, name_and_doc), tuple_of(o.means, name_and_doc)));

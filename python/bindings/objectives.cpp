@@ -97,9 +97,11 @@ py::object clipped_surrogate(py::handle logits, py::handle actions, py::handle o
     Pass pass(logits, actions, where, valid, out);
     Weights old_log_prob(old_log_prob_, pass.actions.shape(), "old_log_prob");
     Weights advantages(advantages_, pass.actions.shape(), "advantages");
-    const double range = clip_range ? to_finite(clip_range, "clip_range") : 0.2;
-    if (range < 0) {
-        throw py::value_error("clip_range must be at least 0, got " + text_of(clip_range));
+    const ObjectiveOption& declared = terms::clip_range;
+    const LowHigh range = clip_range ? to_low_high(clip_range, declared.name) : declared.standard;
+    if (!declared.domain.has(range.low) || !declared.domain.has(range.high)) {
+        throw py::value_error(declared.name + (" must be " + declared.domain.text()) + ", got " +
+                              text_of(clip_range));
     }
     const Output ratio = pass.per_sample();
     const GradientOptions options =

@@ -25,6 +25,23 @@ bool is_bool(py::handle x) {
     return PyBool_Check(x.ptr()) || type == "numpy.bool" || type == "numpy.bool_";
 }
 
+// A huge int is infinite.
+double to_number(py::handle x, const char* name, const char* expected) {
+    if (is_bool(x)) {
+        throw_wrong_type(name, expected, x);
+    }
+    const double value = PyFloat_AsDouble(x.ptr());
+    if (value == -1.0 && PyErr_Occurred()) {
+        const bool is_huge = PyErr_ExceptionMatches(PyExc_OverflowError);  // an int
+        forget_conversion_error();
+        if (!is_huge) {
+            throw_wrong_type(name, expected, x);
+        }
+        return std::numeric_limits<double>::infinity();
+    }
+    return value;
+}
+
 }  // namespace
 
 py::ssize_t to_int(py::handle x, const char* name, const char* expected) {
@@ -67,25 +84,24 @@ bool to_bool(py::handle x, const char* name) {
 }
 
 double to_finite(py::handle x, const char* name) {
-    if (!x) {
-        return 0.0;
-    }
-    if (is_bool(x)) {
-        throw_wrong_type(name, "a real number", x);
-    }
-    double value = PyFloat_AsDouble(x.ptr());
-    if (value == -1.0 && PyErr_Occurred()) {
-        const bool is_huge = PyErr_ExceptionMatches(PyExc_OverflowError);  // an int
-        forget_conversion_error();
-        if (!is_huge) {
-            throw_wrong_type(name, "a real number", x);
-        }
-        value = std::numeric_limits<double>::infinity();
-    }
+    const double value = x ? to_number(x, name, "a real number") : 0.0;
     if (!std::isfinite(value)) {
         throw py::value_error(std::string(name) + " must be finite, got " + text_of(x));
     }
     return value;
+}
+
+LowHigh to_low_high(py::handle x, const char* name) {
+    constexpr const char* expected = "a real number or a pair (low, high)";
+    if (!py::isinstance<py::tuple>(x) && !py::isinstance<py::list>(x)) {
+        return to_number(x, name, expected);
+    }
+    const auto pair = py::reinterpret_borrow<py::sequence>(x);
+    if (pair.size() != 2) {
+        throw py::type_error(std::string(name) + " must be " + expected + ", got a " + type_name(x) + " of " +
+                             std::to_string(pair.size()));
+    }
+    return {to_number(pair[0], name, expected), to_number(pair[1], name, expected)};
 }
 
 }  // namespace scorefn::python

@@ -3,6 +3,8 @@
 
 #include <pybind11/pybind11.h>
 
+#include <scorefn/objective_list.hpp>
+
 namespace scorefn::python {
 
 namespace py = pybind11;
@@ -20,5 +22,8 @@ int to_num_threads(py::handle x);
 // False and 0.0 where left out.
 bool to_bool(py::handle x, const char* name);
 double to_finite(py::handle x, const char* name);
+
+// A number, or a tuple or list of two: low and high. They may be infinite or NaN.
+LowHigh to_low_high(py::handle x, const char* name);
 
 }  // namespace scorefn::python

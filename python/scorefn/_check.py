@@ -137,16 +137,21 @@ def check_bool(name: str, values: ArrayLike, *, shape: tuple[int, ...]) -> NDArr
     return array.view(np.bool_)
 
 
+def to_number(name: str, value: Any, expected: str = "a real number") -> float:
+    """One number, which may be infinite or NaN."""
+    if isinstance(value, bool | np.bool_ | str | bytes | bytearray):
+        raise TypeError(f"{name} must be {expected}, got {type_name(value)}")
+    try:
+        return float(value)
+    except OverflowError:  # an int
+        return math.inf
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be {expected}, got {type_name(value)}") from error
+
+
 def check_number(name: str, value: float) -> float:
     """One finite number."""
-    if isinstance(value, bool | np.bool_ | str | bytes | bytearray):
-        raise TypeError(f"{name} must be a real number, got {type_name(value)}")
-    try:
-        number = float(value)
-    except OverflowError:  # an int
-        number = math.inf
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must be a real number, got {type_name(value)}") from error
+    number = to_number(name, value)
     if not math.isfinite(number):
         got = "an int too long to show" if isinstance(value, int) else value
         raise ValueError(f"{name} must be finite, got {got}")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import _core
-from ._check import check_number, type_name
+from ._check import check_number, to_number, type_name
 from ._objective_pass import ObjectiveCall, Pass, Term, objective_pass
 
 
@@ -24,17 +24,66 @@ class Number(NamedTuple):
 
 
 class Option(NamedTuple):
-    """One number per call, at least `least` or, if the domain is open, greater."""
+    """An option: a number, a pair (low, high) that a number may stand for, or one of some names."""
 
     name: str
     doc: str
-    default: float
+    standard: tuple[float, float]  # low and high; of a name, its place among the choices
     least: float
-    is_open: bool
+    most: float
+    is_open: bool  # without `least` itself
+    domain: str  # in words
+    is_pair: bool
+    choices: tuple[str, ...]
 
     @property
-    def domain(self) -> str:
-        return f"{'Greater than' if self.is_open else 'At least'} {self.least:g}."
+    def default(self) -> Any:
+        if self.choices:
+            return self.choices[int(self.standard[0])]
+        return self.standard[0] if self.standard[0] == self.standard[1] else self.standard
+
+    @property
+    def kind(self) -> str:
+        """Its type, as a docstring says it."""
+        if self.choices:
+            return _one_of(self._quoted_choices())
+        return "float or (low, high)" if self.is_pair else "float"
+
+    @property
+    def annotation(self) -> str:
+        if self.choices:
+            return f"Literal[{', '.join(self._quoted_choices())}]"
+        return "float | tuple[float, float]" if self.is_pair else "float"
+
+    def _quoted_choices(self) -> list[str]:
+        return [f'"{choice}"' for choice in self.choices]
+
+    def check(self, value: Any) -> Any:
+        """The value, a pair as a tuple."""
+        if self.choices:
+            if value not in self.choices:
+                expected = _one_of([repr(choice) for choice in self.choices])
+                raise ValueError(f"{self.name} must be {expected}, got {value!r}")
+            return value
+        if self.is_pair and isinstance(value, tuple | list) and len(value) == 2:
+            return self._check_number(value[0]), self._check_number(value[1])
+        return self._check_number(value)
+
+    def _check_number(self, value: Any) -> Any:
+        number = to_number(
+            self.name, value, "a real number" + " or a pair (low, high)" * self.is_pair
+        )
+        is_above = number > self.least if self.is_open else number >= self.least
+        if not (is_above and number <= self.most):
+            raise ValueError(f"{self.name} must be {self.domain}, got {value!r}")
+        return value
+
+    def to_core(self, value: Any) -> Any:
+        return self.choices.index(value) if self.choices else value
+
+
+def _one_of(names: list[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 class Declaration(NamedTuple):
@@ -168,11 +217,8 @@ class DeclaredObjective:
                 f"kl_direction must be 'reverse' or 'forward', got {self.kl_direction!r}"
             )
         for option in self.declaration.options:
-            value = getattr(self, option.name)
-            check_number(option.name, value)
-            if not (value > option.least if option.is_open else value >= option.least):
-                domain = option.domain.rstrip(".").lower()
-                raise ValueError(f"{option.name} must be {domain}, got {value!r}")
+            value = option.check(getattr(self, option.name))
+            object.__setattr__(self, option.name, value)  # the dataclass is frozen
 
     def _run(
         self,
@@ -189,7 +235,7 @@ class DeclaredObjective:
         call = ObjectiveCall(
             declared.name,
             tuple(numbers[n.name] for n in declared.reads),
-            tuple(getattr(self, o.name) for o in declared.options),
+            tuple(o.to_core(getattr(self, o.name)) for o in declared.options),
             _number_or_array(self.entropy_coef),
             term,
             statistics,
@@ -227,7 +273,7 @@ def _number_or_array(coef: Any) -> Any:
 def objective_class(declared: Declaration) -> type[DeclaredObjective]:
     """The class of an objective, whose method `gradient` takes the numbers by their names."""
     fields = [
-        *((o.name, float, dataclasses.field(default=o.default)) for o in declared.options),
+        *((o.name, Any, dataclasses.field(default=o.default)) for o in declared.options),
         ("entropy_coef", Any, dataclasses.field(default=0.0)),
         ("kl_coef", Any, dataclasses.field(default=0.0)),
         ("kl_direction", str, dataclasses.field(default="reverse")),
@@ -307,7 +353,7 @@ def _entry(name: str, kind: str, doc: str) -> str:
 
 def _class_doc(declared: Declaration) -> str:
     options = [
-        _entry(o.name, f"float, default {o.default:g}", f"{o.doc} {o.domain}")
+        _entry(o.name, f"{o.kind}, default {_text(o.default)}", _option_doc(o))
         for o in declared.options
     ]
     options += [_entry(name, *entry) for name, entry in COMMON_OPTIONS.items()]
@@ -317,6 +363,16 @@ def _class_doc(declared: Declaration) -> str:
         f"{textwrap.fill(declared.details, 96)}\n\n"
         f"Parameters\n----------\n{parameters}\n"
     )
+
+
+def _option_doc(option: Option) -> str:
+    if option.choices:
+        return option.doc
+    return f"{option.doc} {option.domain[0].upper()}{option.domain[1:]}."
+
+
+def _text(default: Any) -> str:
+    return f'"{default}"' if isinstance(default, str) else str(default)
 
 
 def _gradient_doc(declared: Declaration) -> str:

@@ -78,7 +78,7 @@ class ObjectiveCall(NamedTuple):
 
     objective: str
     numbers: tuple[ArrayLike, ...]
-    options: tuple[float, ...]
+    options: tuple[Any, ...]  # numbers and pairs of them
     entropy_coef: Any  # a number, or an array of one per sample
     term: Term | None = None
     statistics: bool = True  # False: the gradient and the sums alone

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._objective import DECLARATIONS, Declaration, results_of
+from ._objective import DECLARATIONS, Declaration, Option, results_of
 
 _HEAD = """\
 # Printed by `python -m scorefn._stub` from what the core declares.
@@ -56,13 +56,25 @@ def stub() -> str:
     names = ["CustomObjective", "CustomStep"]
     for declared in DECLARATIONS:
         names += [declared.name, f"{declared.name}Step"]
-    head = _HEAD.format(names="\n".join(f'    "{name}",' for name in sorted(names)))
+    head = _HEAD.format(names="\n".join(f'    "{name}",' for name in sorted(names, key=_place)))
     return head + "".join(_classes(declared) for declared in DECLARATIONS)
+
+
+def _place(name: str) -> tuple[bool, str]:
+    """Names of capitals alone come first, as ruff sorts them."""
+    return not name.isupper(), name
+
+
+def _field(option: Option) -> str:
+    field = f"    {option.name}: {option.annotation} = "
+    default = f'"{option.default}"' if option.choices else repr(option.default)
+    # A stub has no name for inf.
+    return field + ("..." if "inf" in default or len(field + default) > 100 else default)
 
 
 def _classes(declared: Declaration) -> str:
     results = [f"    {name}: {_TYPES[kind]}" for name, kind, _ in results_of(declared)]
-    fields = [f"    {o.name}: float = {o.default!r}" for o in declared.options]
+    fields = [_field(o) for o in declared.options]
     fields += [
         "    entropy_coef: float | NDArray[Any] = 0.0",
         "    kl_coef: float | NDArray[Any] = 0.0",

@@ -9,14 +9,18 @@ from ._custom_objective import CustomObjective as CustomObjective
 from ._custom_objective import CustomStep as CustomStep
 
 __all__ = [
+    "CISPO",
+    "SAPO",
+    "CISPOStep",
     "ClippedSurrogate",
     "ClippedSurrogateStep",
     "CustomObjective",
     "CustomStep",
-    "DualClip",
-    "DualClipStep",
-    "SquaredLogRatio",
-    "SquaredLogRatioStep",
+    "ImportanceSampling",
+    "ImportanceSamplingStep",
+    "KLPenalty",
+    "KLPenaltyStep",
+    "SAPOStep",
     "WeightedLogProb",
     "WeightedLogProbStep",
 ]
@@ -63,7 +67,8 @@ class ClippedSurrogateStep(NamedTuple):
 
 @dataclass(frozen=True)
 class ClippedSurrogate:
-    clip_range: float = 0.2
+    clip_range: float | tuple[float, float] = 0.2
+    dual_clip: float = ...
     entropy_coef: float | NDArray[Any] = 0.0
     kl_coef: float | NDArray[Any] = 0.0
     kl_direction: Literal["reverse", "forward"] = "reverse"
@@ -84,57 +89,24 @@ class ClippedSurrogate:
         statistics: bool = True,
     ) -> ClippedSurrogateStep: ...
 
-class DualClipStep(NamedTuple):
+class KLPenaltyStep(NamedTuple):
     objective: float
     gradient: NDArray[Any]
     log_prob: NDArray[Any]
     entropy: NDArray[Any]
-    ratio: NDArray[Any]
-    approx_kl: float
-    clip_fraction: float
+    kl: float
     kl_divergence: NDArray[Any] | None = None
     expected_value: NDArray[Any] | None = None
 
 @dataclass(frozen=True)
-class DualClip:
-    clip_range: float = 0.2
-    dual_clip: float = 3.0
+class KLPenalty:
+    value: Literal["k1", "k2", "k3"] = "k3"
+    derivative: Literal["k1", "k2", "k3"] = "k2"
     entropy_coef: float | NDArray[Any] = 0.0
     kl_coef: float | NDArray[Any] = 0.0
     kl_direction: Literal["reverse", "forward"] = "reverse"
     declaration: ClassVar[Any]
-    step: ClassVar[type[DualClipStep]]
-
-    def gradient(
-        self,
-        policy: Any,
-        observations: Any,
-        actions: ArrayLike,
-        *,
-        old_log_prob: ArrayLike,
-        advantages: ArrayLike,
-        where: ArrayLike | None = None,
-        reference: Any = None,
-        action_values: ArrayLike | None = None,
-        statistics: bool = True,
-    ) -> DualClipStep: ...
-
-class SquaredLogRatioStep(NamedTuple):
-    objective: float
-    gradient: NDArray[Any]
-    log_prob: NDArray[Any]
-    entropy: NDArray[Any]
-    k2: float
-    kl_divergence: NDArray[Any] | None = None
-    expected_value: NDArray[Any] | None = None
-
-@dataclass(frozen=True)
-class SquaredLogRatio:
-    entropy_coef: float | NDArray[Any] = 0.0
-    kl_coef: float | NDArray[Any] = 0.0
-    kl_direction: Literal["reverse", "forward"] = "reverse"
-    declaration: ClassVar[Any]
-    step: ClassVar[type[SquaredLogRatioStep]]
+    step: ClassVar[type[KLPenaltyStep]]
 
     def gradient(
         self,
@@ -148,4 +120,109 @@ class SquaredLogRatio:
         reference: Any = None,
         action_values: ArrayLike | None = None,
         statistics: bool = True,
-    ) -> SquaredLogRatioStep: ...
+    ) -> KLPenaltyStep: ...
+
+class CISPOStep(NamedTuple):
+    objective: float
+    gradient: NDArray[Any]
+    log_prob: NDArray[Any]
+    entropy: NDArray[Any]
+    ratio: NDArray[Any]
+    approx_kl: float
+    clip_fraction: float
+    kl_divergence: NDArray[Any] | None = None
+    expected_value: NDArray[Any] | None = None
+
+@dataclass(frozen=True)
+class CISPO:
+    clip_range: float | tuple[float, float] = ...
+    entropy_coef: float | NDArray[Any] = 0.0
+    kl_coef: float | NDArray[Any] = 0.0
+    kl_direction: Literal["reverse", "forward"] = "reverse"
+    declaration: ClassVar[Any]
+    step: ClassVar[type[CISPOStep]]
+
+    def gradient(
+        self,
+        policy: Any,
+        observations: Any,
+        actions: ArrayLike,
+        *,
+        old_log_prob: ArrayLike,
+        advantages: ArrayLike,
+        where: ArrayLike | None = None,
+        reference: Any = None,
+        action_values: ArrayLike | None = None,
+        statistics: bool = True,
+    ) -> CISPOStep: ...
+
+class SAPOStep(NamedTuple):
+    objective: float
+    gradient: NDArray[Any]
+    log_prob: NDArray[Any]
+    entropy: NDArray[Any]
+    ratio: NDArray[Any]
+    approx_kl: float
+    kl_divergence: NDArray[Any] | None = None
+    expected_value: NDArray[Any] | None = None
+
+@dataclass(frozen=True)
+class SAPO:
+    tau_pos: float = 1.0
+    tau_neg: float = 1.05
+    entropy_coef: float | NDArray[Any] = 0.0
+    kl_coef: float | NDArray[Any] = 0.0
+    kl_direction: Literal["reverse", "forward"] = "reverse"
+    declaration: ClassVar[Any]
+    step: ClassVar[type[SAPOStep]]
+
+    def gradient(
+        self,
+        policy: Any,
+        observations: Any,
+        actions: ArrayLike,
+        *,
+        old_log_prob: ArrayLike,
+        advantages: ArrayLike,
+        where: ArrayLike | None = None,
+        reference: Any = None,
+        action_values: ArrayLike | None = None,
+        statistics: bool = True,
+    ) -> SAPOStep: ...
+
+class ImportanceSamplingStep(NamedTuple):
+    objective: float
+    gradient: NDArray[Any]
+    log_prob: NDArray[Any]
+    entropy: NDArray[Any]
+    ratio: NDArray[Any]
+    mean_weight: float
+    mean_square_weight: float
+    kl_divergence: NDArray[Any] | None = None
+    expected_value: NDArray[Any] | None = None
+
+@dataclass(frozen=True)
+class ImportanceSampling:
+    weighting: Literal["plain", "clipped", "switch", "sub_gaussian", "optimistic_shrinkage"] = ...
+    max_weight: float = ...
+    sub_gaussian_lambda: float = 0.001
+    shrinkage_lambda: float = 10000.0
+    entropy_coef: float | NDArray[Any] = 0.0
+    kl_coef: float | NDArray[Any] = 0.0
+    kl_direction: Literal["reverse", "forward"] = "reverse"
+    declaration: ClassVar[Any]
+    step: ClassVar[type[ImportanceSamplingStep]]
+
+    def gradient(
+        self,
+        policy: Any,
+        observations: Any,
+        actions: ArrayLike,
+        *,
+        propensities: ArrayLike,
+        advantages: ArrayLike,
+        where: ArrayLike | None = None,
+        reference: Any = None,
+        action_values: ArrayLike | None = None,
+        statistics: bool = True,
+    ) -> ImportanceSamplingStep: ...

@@ -116,8 +116,11 @@ scorefn::Objective objective_of(Arrays& a) {
     const scorefn::ObjectiveDeclaration& declared =
         scorefn::DeclaredObjectives::declarations[objective.place];
     for (int i = 0; i < scorefn::kMostTerms; ++i) {
-        if (const char* const name = declared.reads[i].name)
-            objective.reads[i] = std::strstr(name, "log_prob") ? a.old_log_prob() : a.weights();
+        const scorefn::SampleNumber& number = declared.reads[i];
+        if (number.name)
+            objective.reads[i] = !number.domain.has_all()               ? a.propensities()
+                                 : std::strstr(number.name, "log_prob") ? a.old_log_prob()
+                                                                        : a.weights();
         objective.options[i] = declared.options[i].standard;
     }
     return objective;

@@ -107,6 +107,7 @@ public:
         return variant_.accumulate ? real_vector<float>(samples()) : real_vector<double>(samples());
     }
     RealVector old_log_prob() { return weights(); }
+    RealVector propensities() { return real_vector<double>(samples(), 0.25, 0.125); }
     Matrix<const double> numbers() {
         const RealVector x = real_vector<double>(samples());
         return {static_cast<const double*>(x.data), 1, x.size, 1, x.stride};
@@ -225,9 +226,9 @@ private:
         return {m.data, count, m.row_stride};
     }
     template <class Real>
-    RealVector real_vector(std::int64_t count) {
+    RealVector real_vector(std::int64_t count, Real least = -1, Real step = 0.75) {
         std::vector<Real> values;
-        for (std::int64_t i = 0; i < count; ++i) values.push_back(static_cast<Real>(i % 5) * Real(0.75) - 1);
+        for (std::int64_t i = 0; i < count; ++i) values.push_back(least + static_cast<Real>(i % 5) * step);
         const Matrix<Real> m = matrix(count, 1, layouts_.in, values.data());
         return {m.data, count, m.row_stride};
     }

@@ -43,7 +43,7 @@ private:
     char* begin_;
 };
 
-constexpr int kRegions = 28;
+constexpr int kRegions = 29;
 inline const Region& region(int i) {
     static const Region all[kRegions];
     return all[i];

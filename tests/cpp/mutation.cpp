@@ -83,6 +83,7 @@ public:
           states_(indices(kStates)),
           weights_(reals()),
           old_log_prob_(reals()),
+          propensities_(probabilities()),
           where_(mask(shape.rows)),
           where_of_table_(mask(kStates)),
           valid_(changing<unsigned char>(shape.rows, [](std::int64_t) { return 1; }, {0, 2, 255})),
@@ -109,6 +110,7 @@ public:
     IndexVector states() const { return states_; }
     RealVector weights() const { return weights_; }
     RealVector old_log_prob() const { return old_log_prob_; }
+    RealVector propensities() const { return propensities_; }
     Matrix<const double> numbers() const {
         return {static_cast<const double*>(weights_.data), 1, shape_.rows, 1, shape_.stride};
     }
@@ -177,6 +179,10 @@ private:
                                  {Limits::quiet_NaN(), -Limits::infinity(), 0, 1e300}),
                 shape_.rows, shape_.stride};
     }
+    RealVector probabilities() {
+        return {changing<double>(strided_size(), [](std::int64_t) { return 1.0; }, {0.5, 1e-300, 0.25, 0}),
+                shape_.rows, shape_.stride};
+    }
     Matrix<const bool> mask(std::int64_t rows) {
         const auto* const bytes =
             changing<unsigned char>(rows * shape_.cols, [](std::int64_t) { return 1; }, {0, 2, 255});
@@ -186,7 +192,7 @@ private:
     const Shape shape_;
     const Matrix<const T> logits_, other_logits_, table_, features_, coef_;
     const IndexVector actions_, states_;
-    const RealVector weights_, old_log_prob_;
+    const RealVector weights_, old_log_prob_, propensities_;
     const Matrix<const bool> where_, where_of_table_;
     const unsigned char* const valid_;
     T *const of_logits_, *const of_table_, *const of_coef_, *const log_probs_;

@@ -16,7 +16,7 @@ template <class T>
 struct Inputs {
     const Shape shape;
     std::vector<T> logits, other_logits, table, features, coef, old_log_prob;
-    std::vector<double> weights, numbers;
+    std::vector<double> weights, propensities, numbers;
     std::vector<char> allowed, valid;
     std::vector<std::int32_t> actions, states;
 
@@ -35,6 +35,7 @@ struct Inputs {
         for (std::int64_t i = 0; i < n; ++i) {
             valid.push_back(i % 7 != 3);
             weights.push_back(0.1 * static_cast<double>(i % 11) - 0.3);
+            propensities.push_back(0.125 * static_cast<double>(i % 8 + 1));
             actions.push_back(static_cast<std::int32_t>(i * 7919 % cols));
             states.push_back(static_cast<std::int32_t>(i * 104729 % shape.states));
         }
@@ -64,6 +65,7 @@ public:
     scorefn::IndexVector states() const { return {in_.states.data(), in_.shape.rows}; }
     scorefn::RealVector weights() const { return {in_.weights.data(), in_.shape.rows}; }
     scorefn::RealVector old_log_prob() const { return {in_.old_log_prob.data(), in_.shape.rows}; }
+    scorefn::RealVector propensities() const { return {in_.propensities.data(), in_.shape.rows}; }
     scorefn::Matrix<const double> numbers() const {
         return {in_.numbers.data(), 1, static_cast<std::int64_t>(in_.numbers.size())};
     }

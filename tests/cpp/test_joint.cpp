@@ -2,6 +2,7 @@
 // policy that has the same rows of logits.
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <scorefn/scorefn.hpp>
 #include <string>
 
@@ -16,6 +17,7 @@ using scorefn::ObjectiveResults;
 namespace {
 
 constexpr std::int64_t kSamples = 1000, kStates = 3, kActions = 5;
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 // Samples of a few states, whose features are unit vectors: then a table and a linear policy have the same parameters.
 template <class T>
@@ -171,6 +173,21 @@ void test_errors(const Samples<T>& x) {
     const scorefn::ClippedSurrogate good{x.old_log_prob, x.advantages, 0.2};
     CHECK(error_of<T>(x, scorefn::ClippedSurrogate{x.old_log_prob, x.advantages, -0.5}, {}) ==
           "clip_range must be at least 0, got -0.5");
+    CHECK(error_of<T>(x, scorefn::ClippedSurrogate{x.old_log_prob, x.advantages, {0.2, -0.5}}, {}) ==
+          "clip_range must be at least 0, got -0.5");
+    CHECK(error_of<T>(x, scorefn::ClippedSurrogate{x.old_log_prob, x.advantages, 0.2, 1.0}, {}) ==
+          "dual_clip must be greater than 1, got 1");
+    CHECK(error_of<T>(x, scorefn::SAPO{x.old_log_prob, x.advantages, kInfinity}, {}) ==
+          "tau_pos must be finite and greater than 0, got inf");
+    CHECK(error_of<T>(x, scorefn::KLPenalty{x.advantages, x.old_log_prob, scorefn::KLEstimate{3}}, {}) ==
+          "value must be one of its choices, got 3");
+    std::vector<double> propensities(kSamples, 1.0);
+    const scorefn::ImportanceSampling sampling{propensities, x.advantages};
+    CHECK(error_of<T>(x, sampling, {}) == "none");
+    propensities[700] = 1.25, propensities[900] = 0;
+    CHECK(error_of<T>(x, sampling, {}) == "propensities[700] must be in (0, 1], got 1.25");
+    propensities[700] = std::numeric_limits<double>::quiet_NaN();
+    CHECK(error_of<T>(x, sampling, {}) == "propensities[700] must be in (0, 1], got nan");
     CHECK(error_of<T>(x, scorefn::ClippedSurrogate{x.old_log_prob, {}, 0.2}, {}) ==
           "advantages must have size 1000, got 0");
     ObjectiveOptions<T> options;
@@ -207,6 +224,10 @@ void test_all() {
     const Samples<T> x;
     test_policies_agree<T>(x, scorefn::WeightedLogProb{x.advantages});
     test_policies_agree<T>(x, scorefn::ClippedSurrogate{x.old_log_prob, x.advantages, 0.2});
+    test_policies_agree<T>(x, scorefn::ClippedSurrogate{x.old_log_prob, x.advantages, {kInfinity, 0.3}, 3.0});
+    test_policies_agree<T>(x, scorefn::KLPenalty{x.advantages, x.old_log_prob});
+    test_policies_agree<T>(x, scorefn::CISPO{x.old_log_prob, x.advantages});
+    test_policies_agree<T>(x, scorefn::SAPO{x.old_log_prob, x.advantages});
     test_own_objective(x);
     test_errors(x);
     test_nothing_is_written_on_errors(x);

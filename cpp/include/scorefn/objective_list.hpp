@@ -2,23 +2,61 @@
 // by name; its formula is kernels/objectives/<name>.inl. Calls, bindings, docs and tests follow from both.
 #pragma once
 
+#include <limits>
 #include <scorefn/views.hpp>
+#include <string>
 #include <type_traits>
 
 namespace scorefn {
+
+// Which numbers are allowed: from `least` to `most`, without `least` itself if the domain is open. NaN is in no domain but that
+// of all numbers.
+struct Domain {
+    static constexpr double kInfinity = std::numeric_limits<double>::infinity();
+    static constexpr double kFinite = std::numeric_limits<double>::max();
+
+    double least = -kInfinity, most = kInfinity;
+    bool is_open = false;
+
+    constexpr bool has_all() const { return least == -kInfinity && most == kInfinity; }
+    constexpr bool has(double x) const {
+        return has_all() || ((is_open ? least < x : least <= x) && x <= most);
+    }
+    std::string text() const;  // as an error says it: "at least 0", "in (0, 1]"
+};
 
 // A number of each sample: read, or written as a result. `doc` is a sentence or two.
 struct SampleNumber {
     const char* name;
     const char* doc;
+    Domain domain = {};
 };
-// One number per call, at least `least` or, if that is open, greater.
+
+// The value of an option: a pair of numbers, or one that stands for both.
+struct LowHigh {
+    double low = 0, high = 0;
+
+    constexpr LowHigh() = default;
+    constexpr LowHigh(double both) : low(both), high(both) {}
+    constexpr LowHigh(double low, double high) : low(low), high(high) {}
+};
+
+// One option per call: a number, a pair of them, or one of some names, which is then its place among them.
 struct ObjectiveOption {
+    static constexpr int kMostChoices = 6;
+
     const char* name;
-    double standard;
-    double least;
-    bool is_open;
+    LowHigh standard;
+    Domain domain;
     const char* doc;
+    bool is_pair = false;
+    const char* choices[kMostChoices] = {};  // null: no more of them
+
+    constexpr int num_choices() const {
+        int count = 0;
+        while (count < kMostChoices && choices[count]) ++count;
+        return count;
+    }
 };
 // A sum over the samples beside the objective, which the caller sees as a mean.
 struct SampleMean {
@@ -48,17 +86,29 @@ inline constexpr SampleNumber weights{
                  "The log-probability of each action when it was drawn, as `sample` and `log_prob` give it."},
     reference_log_prob{"reference_log_prob",
                        "The log-probability of each action under the reference policy."},
+    propensities{
+        "propensities",
+        "The probability with which each action was drawn. It is rounded to the dtype of the policy, "
+        "and must be in (0, 1].",
+        {0.0, 1.0, true}},
     advantages{"advantages", "The advantage of each action. One of 0 adds exactly 0."},
-    ratio{"ratio", "r_i = pi(a_i | x_i) / exp(old_log_prob_i)."};
-inline constexpr ObjectiveOption dual_clip{"dual_clip", 3.0, 1.0, true,
-                                           "Where A_i < 0, the value of a sample is at least dual_clip A_i."};
+    ratio{"ratio", "r_i = pi(a_i | x_i) divided by the probability of a_i when it was drawn."};
+inline constexpr Domain not_negative{0.0, Domain::kInfinity}, positive{0.0, Domain::kFinite, true};
 inline constexpr ObjectiveOption clip_range{
-    "clip_range", 0.2, 0.0, false, "Half the width of the interval around 1 that ratios are clipped to."};
+    "clip_range", 0.2, not_negative,
+    "Ratios are clipped to [1 - low, 1 + high]; a number is both. inf: not clipped on that side.", true},
+    high_clip_range{"clip_range", {Domain::kInfinity, 4.0}, not_negative, clip_range.doc, true},
+    dual_clip{"dual_clip",
+              Domain::kInfinity,
+              {1.0, Domain::kInfinity, true},
+              "Where A_i < 0, the value of a sample is at least dual_clip A_i (Ye et al. 2020, \"Mastering "
+              "complex control in MOBA games with deep reinforcement learning\", equation 5, where it is 3; "
+              "TRL's delta). inf: no such bound."};
 inline constexpr SampleMean approx_kl{"approx_kl",
                                       "The mean of (r_i - 1) - log r_i, an estimate of KL(old || pi)."},
-    k2{"k2",
-       "The sum of (log pi(a_i | x_i) - reference_log_prob_i)^2 / 2 over the samples whose weight is not "
-       "0, divided by the number of all samples."},
+    kl{"kl",
+       "The sum of the estimates k over the samples whose weight is not 0, divided by the number of all "
+       "samples."},
     clip_fraction{"clip_fraction", "The share of the samples whose ratio is outside the clip range."};
 }  // namespace terms
 
@@ -77,9 +127,12 @@ struct ObjectiveList {
 
 struct WeightedLogProb;
 struct ClippedSurrogate;
-struct DualClip;
-struct SquaredLogRatio;
-using DeclaredObjectives = ObjectiveList<WeightedLogProb, ClippedSurrogate, DualClip, SquaredLogRatio>;
+struct KLPenalty;
+struct CISPO;
+struct SAPO;
+struct ImportanceSampling;
+using DeclaredObjectives =
+    ObjectiveList<WeightedLogProb, ClippedSurrogate, KLPenalty, CISPO, SAPO, ImportanceSampling>;
 
 // A function of the log-probabilities of samples `first` .. first + count - 1, at most 16: it sets their values, and the
 // derivatives with respect to log_prob, in double whatever the dtype of the policy. Threads call it at the same time; it
@@ -91,7 +144,7 @@ using ObjectiveFunction = void (*)(const void* context, std::int64_t first, int 
 struct Objective {
     int place;  // among the declared ones, or kOwn
     RealVector reads[kMostTerms];
-    double options[kMostTerms];
+    LowHigh options[kMostTerms];
 
     static constexpr int kOwn = -1;
     struct {
@@ -134,56 +187,164 @@ struct WeightedLogProb {
 
 struct ClippedSurrogate {
     RealVector old_log_prob, advantages;
-    double clip_range = terms::clip_range.standard;
+    LowHigh clip_range = terms::clip_range.standard;
+    double dual_clip = terms::dual_clip.standard.low;
 
     static constexpr ObjectiveDeclaration declaration = {
         "ClippedSurrogate",
         "PPO's clipped surrogate: sum_i min(r_i A_i, clip(r_i) A_i)",
         "r_i = pi(a_i | x_i) / exp(old_log_prob_i), clipped to [1 - clip_range, 1 + clip_range] "
-        "(Schulman et al. 2017, \"Proximal policy optimization algorithms\", equation 7).",
-        {terms::old_log_prob, terms::advantages},
-        {terms::clip_range},
-        {terms::ratio},
-        {terms::approx_kl, terms::clip_fraction}};
-    operator Objective() const {
-        return {DeclaredObjectives::place_of<ClippedSurrogate>(), {old_log_prob, advantages}, {clip_range}};
-    }
-};
-
-struct DualClip {
-    RealVector old_log_prob, advantages;
-    double clip_range = terms::clip_range.standard, dual_clip = terms::dual_clip.standard;
-
-    static constexpr ObjectiveDeclaration declaration = {
-        "DualClip",
-        "PPO with a second clip: sum_i of min(r_i A_i, clip(r_i) A_i), but at least dual_clip A_i where A_i "
-        "< 0",
-        "With r_i as in `ClippedSurrogate` (Ye et al. 2020, \"Mastering complex control in MOBA games "
-        "with deep reinforcement learning\", equation 5).",
+        "(Schulman et al. 2017, \"Proximal policy optimization algorithms\", equation 7), or on either side "
+        "by a range of its own (Yu et al. 2025, \"DAPO\": (0.2, 0.28)).",
         {terms::old_log_prob, terms::advantages},
         {terms::clip_range, terms::dual_clip},
         {terms::ratio},
         {terms::approx_kl, terms::clip_fraction}};
     operator Objective() const {
-        return {
-            DeclaredObjectives::place_of<DualClip>(), {old_log_prob, advantages}, {clip_range, dual_clip}};
+        return {DeclaredObjectives::place_of<ClippedSurrogate>(),
+                {old_log_prob, advantages},
+                {clip_range, dual_clip}};
     }
 };
 
-struct SquaredLogRatio {
+// Estimates k of KL(pi || ref) from x = log pi(a) - log ref(a): x, x^2 / 2, exp(-x) - 1 + x. In the order of the choices.
+enum class KLEstimate { k1, k2, k3 };
+
+struct KLPenalty {
     RealVector weights, reference_log_prob;
+    KLEstimate value = KLEstimate::k3, derivative = KLEstimate::k2;
+
+    static constexpr ObjectiveOption value_option = {
+        "value", static_cast<double>(KLEstimate::k3),
+        {},      "The estimate k whose sum is the objective, and whose mean is `kl`.",
+        false,   {"k1", "k2", "k3"}};
+    static constexpr ObjectiveOption derivative_option = {
+        "derivative", static_cast<double>(KLEstimate::k2),
+        {},           "The estimate whose derivative makes the gradient: 1, x or 1 - exp(-x).",
+        false,        {"k1", "k2", "k3"}};
+    static constexpr ObjectiveDeclaration declaration = {
+        "KLPenalty",
+        "A penalty for leaving a reference policy: -sum_i w_i k(log pi(a_i | x_i) - reference_log_prob_i)",
+        "With x = log pi(a) - log ref(a), the estimates k of KL(pi || ref) are k1 = x, k2 = x^2 / 2 and "
+        "k3 = exp(-x) - 1 + x (Schulman 2020, \"Approximating KL divergence\"). For actions of pi, k1 and k3 "
+        "have "
+        "the right mean, and k3 has less variance; but only k2 has a derivative whose mean is the gradient "
+        "of "
+        "KL(pi || ref): that of k1 has the mean 0, and that of k3 the gradient of KL(ref || pi). So by "
+        "default "
+        "the value is k3 and the derivative that of k2, which verl calls \"k3+\" and \"low_var_kl+\". Its "
+        "\"k1+\" is "
+        "value=\"k1\". The penalty of GRPO, TRL and verl's \"k3\" has derivative=\"k3\". Unlike verl's, no "
+        "number is "
+        "clamped.",
+        {terms::weights, terms::reference_log_prob},
+        {value_option, derivative_option},
+        {},
+        {terms::kl}};
+    operator Objective() const {
+        return {DeclaredObjectives::place_of<KLPenalty>(),
+                {weights, reference_log_prob},
+                {static_cast<double>(value), static_cast<double>(derivative)}};
+    }
+};
+
+struct CISPO {
+    RealVector old_log_prob, advantages;
+    LowHigh clip_range = terms::high_clip_range.standard;
 
     static constexpr ObjectiveDeclaration declaration = {
-        "SquaredLogRatio",
-        "The penalty k2: -sum_i w_i (log pi(a_i | x_i) - reference_log_prob_i)^2 / 2",
-        "With actions of pi, and weights that do not depend on them, its gradient is an unbiased estimate of "
-        "that of -sum_i w_i KL(pi || reference) (Schulman 2020, \"Approximating KL divergence\").",
-        {terms::weights, terms::reference_log_prob},
-        {},
-        {},
-        {terms::k2}};
+        "CISPO",
+        "Clipped importance weights: sum_i c_i A_i log pi(a_i | x_i), where c_i = clip(r_i) is held constant",
+        "So every sample has a gradient, c_i A_i times the score, also where its ratio is clipped (MiniMax "
+        "2025, "
+        "\"MiniMax-M1\"). As in the paper, there is no lower bound by default. The paper does "
+        "not "
+        "publish its upper one; the default is a largest ratio of 5. TRL's epsilon_high is that largest "
+        "ratio "
+        "itself: clip_range=(inf, epsilon_high - 1). verl clips on both sides: clip_range=(clip_ratio_low, "
+        "clip_ratio_high).",
+        {terms::old_log_prob, terms::advantages},
+        {terms::high_clip_range},
+        {terms::ratio},
+        {terms::approx_kl, terms::clip_fraction}};
     operator Objective() const {
-        return {DeclaredObjectives::place_of<SquaredLogRatio>(), {weights, reference_log_prob}, {}};
+        return {DeclaredObjectives::place_of<CISPO>(), {old_log_prob, advantages}, {clip_range}};
+    }
+};
+
+struct SAPO {
+    static constexpr ObjectiveOption positive{"tau_pos", 1.0, terms::positive, "tau where A_i > 0."},
+        negative{"tau_neg", 1.05, terms::positive, "tau elsewhere."};
+
+    RealVector old_log_prob, advantages;
+    double tau_pos = positive.standard.low, tau_neg = negative.standard.low;
+
+    static constexpr ObjectiveDeclaration declaration = {
+        "SAPO",
+        "A soft gate in place of a clip: sum_i (4 / tau) sigmoid(tau (r_i - 1)) A_i",
+        "Its derivative with respect to log pi(a) is 4 s (1 - s) r A with s = sigmoid(tau (r - 1)): that of "
+        "the "
+        "plain surrogate r A where r = 1, and less the farther the ratio is from 1 (Gao et al. 2025, \"Soft "
+        "adaptive policy optimization\").",
+        {terms::old_log_prob, terms::advantages},
+        {positive, negative},
+        {terms::ratio},
+        {terms::approx_kl}};
+    operator Objective() const {
+        return {DeclaredObjectives::place_of<SAPO>(), {old_log_prob, advantages}, {tau_pos, tau_neg}};
+    }
+};
+
+// Weights w of a ratio r = pi(a) / propensity. In the order of the choices.
+enum class Weighting { plain, clipped, switched, sub_gaussian, optimistic_shrinkage };
+
+struct ImportanceSampling {
+    static constexpr ObjectiveOption weighting_option{
+        "weighting",
+        static_cast<double>(Weighting::plain),
+        {},
+        "What a ratio r becomes: r; min(r, m) (Ionides 2008); r, or 0 where r > m (Wang et al. 2017); "
+        "r / (1 - l + l r) (Metelli et al. 2021); s r / (r^2 + s) (Su et al. 2020). m is max_weight, l "
+        "sub_gaussian_lambda and s shrinkage_lambda.",
+        false,
+        {"plain", "clipped", "switch", "sub_gaussian", "optimistic_shrinkage"}},
+        max_weight_option{"max_weight",
+                          Domain::kInfinity,
+                          {0.0, Domain::kInfinity, true},
+                          "Of \"clipped\" and \"switch\"."},
+        sub_gaussian_option{"sub_gaussian_lambda", 0.001, {0.0, 1.0}, "Of \"sub_gaussian\"; 0 is \"plain\"."},
+        shrinkage_option{"shrinkage_lambda",
+                         1e4,
+                         {0.0, Domain::kInfinity, true},
+                         "Of \"optimistic_shrinkage\"; inf is \"plain\"."};
+
+    RealVector propensities, advantages;
+    Weighting weighting = Weighting::plain;
+    double max_weight = max_weight_option.standard.low,
+           sub_gaussian_lambda = sub_gaussian_option.standard.low,
+           shrinkage_lambda = shrinkage_option.standard.low;
+
+    static constexpr ObjectiveDeclaration declaration = {
+        "ImportanceSampling",
+        "Off-policy policy gradient from logged propensities: sum_i w(r_i) A_i",
+        "r_i = pi(a_i | x_i) / propensities_i; the derivative with respect to log pi(a) is w'(r) r A. With "
+        "rewards "
+        "as advantages this is inverse propensity scoring (IPS). With advantages of rewards - q_i, where q_i "
+        "is a "
+        "model's value of the action taken, and all its values as `action_values`, it is doubly robust (DR), "
+        "and "
+        "with \"switch\" or \"optimistic_shrinkage\" switch-DR and DRos. The names and defaults are Open "
+        "Bandit "
+        "Pipeline's; its lambda_ is the number of the weighting. The effective sample size is "
+        "n mean_weight^2 / mean_square_weight, for n samples.",
+        {terms::propensities, terms::advantages},
+        {weighting_option, max_weight_option, sub_gaussian_option, shrinkage_option},
+        {terms::ratio},
+        {{"mean_weight", "The mean of w(r_i)."}, {"mean_square_weight", "The mean of w(r_i)^2."}}};
+    operator Objective() const {
+        return {DeclaredObjectives::place_of<ImportanceSampling>(),
+                {propensities, advantages},
+                {static_cast<double>(weighting), max_weight, sub_gaussian_lambda, shrinkage_lambda}};
     }
 };
 

@@ -29,31 +29,30 @@ double policy_gradient(Matrix<const double> logits, std::int64_t samples_per_row
                        RealVector weights, ObjectiveRows<double> out, const GradientOptions& options = {});
 
 struct ClippedSurrogateSums {
-    double
-        objective;  // sum_i min(r_i A_i, clip(r_i, 1 - clip_range, 1 + clip_range) A_i) + entropy_coef sum_i H(pi_i)
+    double objective;      // sum_i min(r_i A_i, clip(r_i) A_i) + entropy_coef sum_i H(pi_i)
     double approx_kl;      // mean_i (r_i - 1) - log r_i
-    double clip_fraction;  // of the rows with |r_i - 1| > clip_range
+    double clip_fraction;  // of the rows with a ratio outside the clip range
 };
 
 // With the ratios r_i = pi_i(actions[i]) / exp(old_log_prob[i]), which go to `ratio`, and the advantages A_i (Schulman et
-// al., "Proximal policy optimization algorithms", 2017).
+// al., "Proximal policy optimization algorithms", 2017). Ratios are clipped to [1 - low, 1 + high].
 ClippedSurrogateSums clipped_surrogate(Matrix<const float> logits, IndexVector actions,
-                                       RealVector old_log_prob, RealVector advantages, double clip_range,
+                                       RealVector old_log_prob, RealVector advantages, LowHigh clip_range,
                                        ObjectiveRows<float> out, Vector<float> ratio,
                                        const GradientOptions& options = {});
 ClippedSurrogateSums clipped_surrogate(Matrix<const double> logits, IndexVector actions,
-                                       RealVector old_log_prob, RealVector advantages, double clip_range,
+                                       RealVector old_log_prob, RealVector advantages, LowHigh clip_range,
                                        ObjectiveRows<double> out, Vector<double> ratio,
                                        const GradientOptions& options = {});
 
 // The same with several samples per row, as in policy_gradient; each sample has a ratio.
 ClippedSurrogateSums clipped_surrogate(Matrix<const float> logits, std::int64_t samples_per_row,
                                        IndexVector actions, RealVector old_log_prob, RealVector advantages,
-                                       double clip_range, ObjectiveRows<float> out, Vector<float> ratio,
+                                       LowHigh clip_range, ObjectiveRows<float> out, Vector<float> ratio,
                                        const GradientOptions& options = {});
 ClippedSurrogateSums clipped_surrogate(Matrix<const double> logits, std::int64_t samples_per_row,
                                        IndexVector actions, RealVector old_log_prob, RealVector advantages,
-                                       double clip_range, ObjectiveRows<double> out, Vector<double> ratio,
+                                       LowHigh clip_range, ObjectiveRows<double> out, Vector<double> ratio,
                                        const GradientOptions& options = {});
 
 // ---- Any objective on any policy

@@ -77,7 +77,7 @@ struct RowObjective {
 template <class T>
 struct ObjectiveContext {
     RealVector reads[kMostTerms];
-    double options[kMostTerms] = {};
+    LowHigh options[kMostTerms];
     Vector<T> writes[kMostTerms];  // if there is data
     ValidRows valid = {};
     alignas(64) double sums[kMostTerms][16] = {};  // a lane for each row of a tile

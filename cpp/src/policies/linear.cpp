@@ -255,7 +255,7 @@ void linear_gradient(const Matrix<const T>& features, const Matrix<const T>& coe
     const ObjectivePass<T> pass(objective, results, options.valid);
     const TermPass<T> terms(options, results.term);
     require_linear(features, coef);
-    pass.check(features.rows);
+    pass.check(features.rows, options.num_threads);
     terms.check(features.rows);
     const Matrix<const T>& reference = options.reference_coef;
     const bool has_reference = terms.is_divergence() && is_given(reference);

@@ -42,8 +42,12 @@ Vector<T> from(const Vector<T>& v, std::int64_t first) {
     return v.data ? Vector<T>(&v[first], v.size - first, v.stride) : v;
 }
 
-// Throws if the value is outside the option's domain.
-void require_option(const ObjectiveOption& option, double value);
+// Throws if a value of the option is outside its domain, or no choice.
+void require_option(const ObjectiveOption& option, const LowHigh& value);
+// Throws BadValue at the first number of a sample that counts that is outside its domain, once it is rounded to T.
+template <class T>
+void require_domain(const SampleNumber& number, const RealVector& values, const ValidRows& valid,
+                    int num_threads);
 
 template <class T>
 class ObjectivePass {
@@ -56,15 +60,18 @@ public:
           coefficients_(is_own() ? own_coefficients : kernels().of<T>().objectives[objective.place]) {}
 
     // Every array has a number for each sample, and every option a value of its domain.
-    void check(std::int64_t samples) const {
+    void check(std::int64_t samples, int num_threads) const {
+        require_valid(valid_, samples);
         for (int i = 0; i < kMostTerms && !is_own(); ++i) {
             const ObjectiveDeclaration& declared = DeclaredObjectives::declarations[objective_.place];
-            if (declared.reads[i].name) require_size(declared.reads[i].name, objective_.reads[i], samples);
+            if (declared.reads[i].name) {
+                require_size(declared.reads[i].name, objective_.reads[i], samples);
+                require_domain<T>(declared.reads[i], objective_.reads[i], valid_rows(valid_), num_threads);
+            }
             if (declared.options[i].name) require_option(declared.options[i], objective_.options[i]);
             if (is_given(results_.writes[i]))
                 require_size(declared.writes[i].name, results_.writes[i], samples);
         }
-        require_valid(valid_, samples);
         if (is_given(results_.log_prob)) require_size("log_prob", results_.log_prob, samples);
         if (is_given(results_.entropy)) require_size("entropy", results_.entropy, samples);
     }

@@ -201,7 +201,7 @@ void tabular_gradient(const Matrix<const T>& table, const IndexVector& states, c
     if (terms.has_matrix()) require_shape("term_matrix", with_terms.term_matrix, table.rows, table.cols);
     require_view("states", states);
     require_size("actions", actions, states.size);
-    pass.check(states.size);
+    pass.check(states.size, options.num_threads);
     terms.check(states.size);
     const SampleIndices samples(&states, 0, actions, table.rows, table.cols, options.valid);
     const bool has_entropies = results.entropy.data || options.entropy_coef != 0;
@@ -231,7 +231,7 @@ void score_gradient(const Matrix<const T>& logits, std::int64_t samples_per_row,
     require_shape("gradient", out, logits.rows, logits.cols);
     if (terms.has_matrix()) require_shape("term_matrix", with_terms.term_matrix, logits.rows, logits.cols);
     require_size("actions", actions, logits.rows * samples_per_row);
-    pass.check(actions.size);
+    pass.check(actions.size, options.num_threads);
     terms.check(actions.size);
     if (is_given(results.entropy)) require_size("entropy", results.entropy, logits.rows);
     if (is_given(results.term)) require_size("term", results.term, logits.rows);

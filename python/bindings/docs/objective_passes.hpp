@@ -15,8 +15,8 @@ Returns
 -------
 tuple
     For each its name, summary and details, then its numbers per sample, options, results per sample, and means over
-    samples: pairs of a name and what it says, for options also the default, the least value, and whether the value
-    must be greater.
+    samples: pairs of a name and what it says. An option also has its default as a pair, the least and greatest value, whether it
+    must be greater than the least one, that in words, whether it is a pair, and the names that it may be.
 
 Examples
 --------
@@ -28,8 +28,8 @@ Examples
 #define SCOREFN_DOC_TERMS                                                           \
     "numbers : tuple of arrays\n"                                                   \
     "    One number per sample each, in the order of the declaration.\n"            \
-    "options : tuple of float\n"                                                    \
-    "    In the order of the declaration.\n"
+    "options : tuple of float and of pairs of float\n"                               \
+    "    In the order of the declaration; of a name, its place among the choices.\n"
 
 #define SCOREFN_DOC_PASS                                                                     \
     "\nReturns\n-------\n"                                                                   \

@@ -69,8 +69,8 @@ R"(old_log_prob : array of the shape of `actions`, )" SCOREFN_DOC_WEIGHTS_DTYPE 
     Cast to the dtype of `logits`.
 advantages : array of the shape of `actions`, )" SCOREFN_DOC_WEIGHTS_DTYPE R"(
     Cast to the dtype of `logits`. An advantage of 0 adds exactly 0.
-clip_range : float, default 0.2
-    At least 0.
+clip_range : float or (low, high), default 0.2
+    Ratios are clipped to [1 - low, 1 + high]; a number is both. At least 0; inf: not clipped on that side.
 )" SCOREFN_DOC_GRADIENT_OPTIONS SCOREFN_DOC_WHERE SCOREFN_DOC_VALID
 SCOREFN_DOC_OUT_LIKE("logits") SCOREFN_DOC_NUM_THREADS
 R"(
@@ -87,13 +87,13 @@ Raises
 R"(
 Notes
 -----
-With ratio r_i = pi_i(a_i) / exp(old_log_prob_i), advantage A_i and eps = `clip_range` [1]_:
+With ratio r_i = pi_i(a_i) / exp(old_log_prob_i) and advantage A_i [1]_:
 
-    J = sum_i min(r_i A_i, clip(r_i, 1 - eps, 1 + eps) A_i) + entropy_coef sum_i H(pi_i)
+    J = sum_i min(r_i A_i, clip(r_i, 1 - low, 1 + high) A_i) + entropy_coef sum_i H(pi_i)
 
 The gradient of a sample is r A times that of log pi(a); it is zero where the clipped term is the smaller.
-``approx_kl`` is the mean of (r_i - 1) - log r_i [2]_. ``clip_fraction`` is the share of samples with
-abs(r_i - 1) > eps. Several samples per row take memory for the logits of all samples.
+``approx_kl`` is the mean of (r_i - 1) - log r_i [2]_. ``clip_fraction`` is the share of samples whose
+ratio is outside the clip range. Several samples per row take memory for the logits of all samples.
 
 References
 ----------

@@ -83,10 +83,14 @@ class Problem:
     @cached_property
     def numbers(self) -> dict[str, Array]:
         """What it reads."""
-        return {
-            n.name: self.old_log_prob if n.name.endswith("log_prob") else self.weights
-            for n in self.objective.declaration.reads
+        arrays = {
+            "weights": self.weights,
+            "advantages": self.weights,
+            "old_log_prob": self.old_log_prob,
+            "reference_log_prob": self.old_log_prob,
+            "propensities": np.minimum(np.exp(self.old_log_prob), self.old_log_prob.dtype.type(1)),
         }
+        return {n.name: arrays[n.name] for n in self.objective.declaration.reads}
 
     @cached_property
     def table(self) -> Array:

@@ -19,6 +19,7 @@ from . import rows
 from .terms import entropy_bonus, expected_value, forward_kl, reverse_kl
 
 Float64 = NDArray[np.float64]
+Range = float | tuple[float, float]  # low and high; a number is both
 
 
 class Values(NamedTuple):
@@ -36,42 +37,124 @@ def weighted_log_prob(log_prob: Float64, weights: Float64) -> Values:
 
 
 def clipped(
-    log_prob: Float64, old_log_prob: Float64, advantages: Float64, clip_range: float
-) -> Values:
-    """min(r A, clip(r) A)  with r = pi(a) / pi_old(a)  (Schulman et al. 2017, equation 7).
-
-    As dr = r d log pi, the derivative is r A, or 0 where the clipped arm is the smaller. An
-    advantage of 0 adds 0, whatever the ratio.
-    """
-    low, high = 1.0 - clip_range, 1.0 + clip_range
-    ratio, kl = ratio_and_kl(log_prob, old_log_prob)
-    arm, clipped_arm = ratio * advantages, np.clip(ratio, low, high) * advantages
-    is_zero = advantages == 0.0
-    value = np.where(is_zero, 0.0, np.minimum(arm, clipped_arm))
-    derivative = np.where(is_zero | (clipped_arm < arm), 0.0, arm)
-    is_outside = np.where((ratio < low) | (ratio > high), 1.0, 0.0)
-    return Values(value, derivative, (ratio,), (kl, is_outside))
-
-
-def dual_clip(
     log_prob: Float64,
     old_log_prob: Float64,
     advantages: Float64,
-    clip_range: float,
-    dual_clip: float,
+    clip_range: Range = 0.2,
+    dual_clip: float = np.inf,
 ) -> Values:
-    """`clipped`, but at least c A where A < 0, where the derivative is 0 (Ye et al. 2020, 5)."""
-    values = clipped(log_prob, old_log_prob, advantages, clip_range)
-    floor = np.where(advantages < 0.0, dual_clip * advantages, -np.inf)
-    derivative = np.where(values.value < floor, 0.0, values.derivative)
-    return values._replace(value=np.maximum(values.value, floor), derivative=derivative)
+    """min(r A, clip(r) A)  with r = pi(a) / pi_old(a)  (Schulman et al. 2017, equation 7).
+
+    As dr = r d log pi, the derivative is r A, or 0 where the clipped arm is the smaller. Where
+    A < 0, the value is at least dual_clip A, and the derivative 0 where it is (Ye et al. 2020,
+    equation 5). An advantage of 0 adds 0, whatever the ratio.
+    """
+    ratio, kl = ratio_and_kl(log_prob, old_log_prob)
+    clipped_ratio, is_outside = clip(ratio, clip_range)
+    arm, clipped_arm = ratio * advantages, clipped_ratio * advantages
+    is_zero = advantages == 0.0
+    value = np.where(is_zero, 0.0, np.minimum(arm, clipped_arm))
+    derivative = np.where(is_zero | (clipped_arm < arm), 0.0, arm)
+    is_floor = (advantages < 0.0) & (value < dual_clip * advantages)
+    value = np.where(is_floor, dual_clip * advantages, value)
+    derivative = np.where(is_floor, 0.0, derivative)
+    return Values(value, derivative, (ratio,), (kl, is_outside))
 
 
-def squared_log_ratio(log_prob: Float64, weights: Float64, reference_log_prob: Float64) -> Values:
-    """-w k2  with k2 = (log pi(a) - log ref(a))^2 / 2  (Schulman 2020)."""
-    log_ratio = np.where(weights == 0.0, 0.0, log_prob - reference_log_prob)
-    k2 = log_ratio**2 / 2.0
-    return Values(-weights * k2, -weights * log_ratio, (), (k2,))
+def clip(ratio: Float64, clip_range: Range) -> tuple[Float64, Float64]:
+    """The ratio in [1 - low, 1 + high], and 1 where it lies outside, else 0."""
+    low, high = clip_range if isinstance(clip_range, tuple) else (clip_range, clip_range)
+    is_outside = (ratio < 1.0 - low) | (ratio > 1.0 + high)
+    return np.clip(ratio, 1.0 - low, 1.0 + high), np.where(is_outside, 1.0, 0.0)
+
+
+def cispo(
+    log_prob: Float64,
+    old_log_prob: Float64,
+    advantages: Float64,
+    clip_range: Range = (np.inf, 4.0),
+) -> Values:
+    """c A log pi(a)  with c = clip(r) held constant, so that the derivative is c A  (MiniMax 2025).
+
+    Where c A is 0 the value is 0, even of a log-probability of -inf.
+    """
+    ratio, kl = ratio_and_kl(log_prob, old_log_prob)
+    clipped_ratio, is_outside = clip(ratio, clip_range)
+    weight = np.where(advantages == 0.0, 0.0, clipped_ratio * advantages)
+    value = np.where(weight == 0.0, 0.0, weight * log_prob)
+    return Values(value, weight, (ratio,), (kl, is_outside))
+
+
+def sapo(
+    log_prob: Float64,
+    old_log_prob: Float64,
+    advantages: Float64,
+    tau_pos: float = 1.0,
+    tau_neg: float = 1.05,
+) -> Values:
+    """(4 / tau) s A  with s = sigmoid(tau (r - 1)); the derivative is 4 s (1 - s) r A  (Gao 2025).
+
+    tau is tau_pos where A > 0, else tau_neg. An infinite ratio has the derivative 0.
+    """
+    ratio, kl = ratio_and_kl(log_prob, old_log_prob)
+    tau = np.where(advantages > 0.0, tau_pos, tau_neg)
+    x = tau * (ratio - 1.0)
+    s, rest = 1.0 / (1.0 + np.exp(-x)), 1.0 / (1.0 + np.exp(x))
+    is_zero = advantages == 0.0
+    value = np.where(is_zero, 0.0, 4.0 / tau * s * advantages)
+    slope = np.where(rest == 0.0, 0.0, 4.0 * s * rest * ratio)
+    return Values(value, np.where(is_zero, 0.0, slope * advantages), (ratio,), (kl,))
+
+
+def kl_penalty(
+    log_prob: Float64,
+    weights: Float64,
+    reference_log_prob: Float64,
+    value: str = "k3",
+    derivative: str = "k2",
+) -> Values:
+    """-w k(x)  with x = log pi(a) - log ref(a), and k' of the same or another k  (Schulman 2020).
+
+    k1 = x, k2 = x^2 / 2, k3 = exp(-x) - 1 + x. A weight of 0 adds 0, whatever x.
+    """
+    x = np.where(weights == 0.0, 0.0, log_prob - reference_log_prob)
+    _, k3 = ratio_and_kl(-x, np.zeros_like(x))
+    k = {"k1": x, "k2": x**2 / 2.0, "k3": k3}[value]
+    slope = {"k1": np.ones_like(x), "k2": x, "k3": -np.expm1(-x)}[derivative]
+    return Values(-weights * k, -weights * slope, (), (k,))
+
+
+def importance_sampling(
+    log_prob: Float64,
+    propensities: Float64,
+    advantages: Float64,
+    weighting: str = "plain",
+    max_weight: float = np.inf,
+    sub_gaussian_lambda: float = 0.001,
+    shrinkage_lambda: float = 1e4,
+) -> Values:
+    """w(r) A  with r = pi(a) / propensity, and its derivative w'(r) r A  (Open Bandit Pipeline)."""
+    r, cap, g, s = (
+        np.exp(log_prob) / propensities,
+        max_weight,
+        sub_gaussian_lambda,
+        shrinkage_lambda,
+    )
+    if weighting == "plain":
+        w, slope = r, np.ones_like(r)
+    elif weighting == "clipped":
+        w, slope = np.minimum(r, cap), np.where(r > cap, 0.0, 1.0)
+    elif weighting == "switch":
+        w, slope = np.where(r > cap, 0.0, r), np.where(r > cap, 0.0, 1.0)
+    elif weighting == "sub_gaussian":
+        w, slope = r / (1.0 - g + g * r), (1.0 - g) / (1.0 - g + g * r) ** 2
+    else:
+        w, slope = r / (r**2 / s + 1.0), (1.0 - r**2 / s) / (r**2 / s + 1.0) ** 2
+    is_zero = advantages == 0.0
+    value, derivative = w * advantages, slope * r * advantages
+    return Values(
+        np.where(is_zero, 0.0, value), np.where(is_zero, 0.0, derivative), (r,), (w, w**2)
+    )
 
 
 def ratio_and_kl(log_prob: Float64, old_log_prob: Float64) -> tuple[Float64, Float64]:
@@ -87,8 +170,10 @@ def ratio_and_kl(log_prob: Float64, old_log_prob: Float64) -> tuple[Float64, Flo
 FORMULAS: dict[str, Callable[..., Values]] = {
     "WeightedLogProb": weighted_log_prob,
     "ClippedSurrogate": clipped,
-    "DualClip": dual_clip,
-    "SquaredLogRatio": squared_log_ratio,
+    "KLPenalty": kl_penalty,
+    "CISPO": cispo,
+    "SAPO": sapo,
+    "ImportanceSampling": importance_sampling,
 }
 
 
@@ -148,13 +233,13 @@ def clipped_surrogate(
     old_log_prob: ArrayLike,
     advantages: ArrayLike,
     *,
-    clip_range: float = 0.2,
+    clip_range: Range = 0.2,
     entropy_coef: float = 0.0,
     where: ArrayLike | None = None,
 ) -> ClippedSurrogateStep:
     """sum_i min(r_i A_i, clip(r_i) A_i) + entropy_coef sum_i H(pi_i)  and its gradient."""
     step: ClippedSurrogateStep = objective_gradient(
-        ClippedSurrogate(clip_range, entropy_coef),
+        ClippedSurrogate(clip_range, entropy_coef=entropy_coef),
         logits,
         actions,
         old_log_prob=old_log_prob,

@@ -79,6 +79,7 @@ public:
     scorefn::IndexVector states() { return indices(p_.states); }
     scorefn::RealVector weights() { return weights(p_.weights); }
     scorefn::RealVector old_log_prob() { return weights(p_.old_log_prob); }
+    scorefn::RealVector propensities() { return weights(); }  // of no function that is fuzzed
 
     scorefn::Matrix<T> gradient(const scorefn::Matrix<const T>& of) {
         if (p_.function == Function::linear_gradient) return own_results();

@@ -27,7 +27,12 @@ struct ObjectiveTile {
     SCOREFN_INLINE Lanes<T> read(int i) const {
         return load_reals<T>(context.reads[i], rows.first, rows.count);
     }
-    SCOREFN_INLINE double option(int i) const { return context.options[i]; }
+    SCOREFN_INLINE LowHigh pair(int i) const { return context.options[i]; }
+    SCOREFN_INLINE double option(int i) const { return context.options[i].low; }
+    template <class Choice>
+    SCOREFN_INLINE Choice choice(int i) const {
+        return static_cast<Choice>(static_cast<int>(option(i)));
+    }
 
     SCOREFN_INLINE void write(int i, Lanes<T> values) const {
         const Vector<T>& out = context.writes[i];

@@ -35,11 +35,18 @@ private:
     }
 };
 
-// The same, compiled once: what it costs beside the rows' exponentials is seen at 2 actions alone.
-template <class T>
-SCOREFN_NO_INLINE Ratio<T> ratio_of(Lanes<T> log_prob, Lanes<T> old_log_prob) {
-    return {log_prob, old_log_prob};
-}
+// A ratio in [1 - low, 1 + high], as doubles.
+struct Clipped {
+    using D = Lanes<double>;
+    D ratio, is_outside;  // 1 or 0
+
+    SCOREFN_INLINE Clipped(D r, const LowHigh& range) {
+        const double low = 1.0 - range.low, high = 1.0 + range.high;
+        const auto is_low = r < low, is_high = D::splat(high) < r;
+        ratio = select(is_low, low, select(is_high, high, r));
+        is_outside = select(is_low | is_high, D::splat(1), 0.0);
+    }
+};
 
 }  // namespace
 }  // namespace scorefn
