@@ -18,7 +18,6 @@ from test_joint import (
     N,
     assert_is_central_difference,
     assert_near,
-    every_objective,
     make,
     samples,
 )
@@ -62,7 +61,7 @@ def coefficients(per_row: bool, rng: np.random.Generator) -> tuple[Any, Any]:
     return coefs[0], coefs[1]
 
 
-@every_objective
+@pytest.mark.parametrize("example", {e.name: e for e in EXAMPLES}.values(), ids=lambda e: e.name)
 @every_term
 @pytest.mark.parametrize("per_row", [False, True], ids=["number", "per-row"])
 @pytest.mark.parametrize(
