@@ -38,6 +38,7 @@ class {name}:
         *,
 {numbers}
         where: ArrayLike | None = None,
+        valid: ArrayLike | None = None,
         reference: Any = None,
         action_values: ArrayLike | None = None,
         statistics: bool = True,

@@ -96,14 +96,16 @@ inline constexpr SampleNumber weights{
 inline constexpr Domain not_negative{0.0, Domain::kInfinity}, positive{0.0, Domain::kFinite, true};
 inline constexpr ObjectiveOption clip_range{
     "clip_range", 0.2, not_negative,
-    "Ratios are clipped to [1 - low, 1 + high]; a number is both. inf: not clipped on that side.", true},
+    "Ratios are clipped to [1 - low, 1 + high]; one number stands for both. With inf they are not clipped on "
+    "that side.",
+    true},
     high_clip_range{"clip_range", {Domain::kInfinity, 4.0}, not_negative, clip_range.doc, true},
     dual_clip{"dual_clip",
               Domain::kInfinity,
               {1.0, Domain::kInfinity, true},
               "Where A_i < 0, the value of a sample is at least dual_clip A_i (Ye et al. 2020, \"Mastering "
-              "complex control in MOBA games with deep reinforcement learning\", equation 5, where it is 3; "
-              "TRL's delta). inf: no such bound."};
+              "complex control in MOBA games with deep reinforcement learning\", equation 5, where it is 3). "
+              "TRL calls it delta. With inf there is no such bound."};
 inline constexpr SampleMean approx_kl{"approx_kl",
                                       "The mean of (r_i - 1) - log r_i, an estimate of KL(old || pi)."},
     kl{"kl",
@@ -193,9 +195,10 @@ struct ClippedSurrogate {
     static constexpr ObjectiveDeclaration declaration = {
         "ClippedSurrogate",
         "PPO's clipped surrogate: sum_i min(r_i A_i, clip(r_i) A_i)",
-        "r_i = pi(a_i | x_i) / exp(old_log_prob_i), clipped to [1 - clip_range, 1 + clip_range] "
-        "(Schulman et al. 2017, \"Proximal policy optimization algorithms\", equation 7), or on either side "
-        "by a range of its own (Yu et al. 2025, \"DAPO\": (0.2, 0.28)).",
+        "r_i = pi(a_i | x_i) / exp(old_log_prob_i), clipped to [1 - low, 1 + high] (Schulman et al. 2017, "
+        "\"Proximal policy optimization algorithms\", equation 7, where both are 0.2; Yu et al. 2025, "
+        "\"DAPO\", "
+        "with 0.2 and 0.28).",
         {terms::old_log_prob, terms::advantages},
         {terms::clip_range, terms::dual_clip},
         {terms::ratio},
@@ -227,16 +230,14 @@ struct KLPenalty {
         "A penalty for leaving a reference policy: -sum_i w_i k(log pi(a_i | x_i) - reference_log_prob_i)",
         "With x = log pi(a) - log ref(a), the estimates k of KL(pi || ref) are k1 = x, k2 = x^2 / 2 and "
         "k3 = exp(-x) - 1 + x (Schulman 2020, \"Approximating KL divergence\"). For actions of pi, k1 and k3 "
-        "have "
-        "the right mean, and k3 has less variance; but only k2 has a derivative whose mean is the gradient "
+        "are "
+        "unbiased, and k3 has less variance. But only the derivative of k2 gives an unbiased gradient: that "
         "of "
-        "KL(pi || ref): that of k1 has the mean 0, and that of k3 the gradient of KL(ref || pi). So by "
-        "default "
-        "the value is k3 and the derivative that of k2, which verl calls \"k3+\" and \"low_var_kl+\". Its "
-        "\"k1+\" is "
-        "value=\"k1\". The penalty of GRPO, TRL and verl's \"k3\" has derivative=\"k3\". Unlike verl's, no "
-        "number is "
-        "clamped.",
+        "k1 has the mean 0, and that of k3 the gradient of KL(ref || pi). So by default the value is k3 and "
+        "the "
+        "derivative that of k2, which verl calls \"k3+\"; its \"k1+\" has value=\"k1\". The penalty of GRPO, "
+        "as in "
+        "TRL and verl's \"k3\", has derivative=\"k3\". verl clamps x and k3; nothing is clamped here.",
         {terms::weights, terms::reference_log_prob},
         {value_option, derivative_option},
         {},
@@ -255,14 +256,13 @@ struct CISPO {
     static constexpr ObjectiveDeclaration declaration = {
         "CISPO",
         "Clipped importance weights: sum_i c_i A_i log pi(a_i | x_i), where c_i = clip(r_i) is held constant",
-        "So every sample has a gradient, c_i A_i times the score, also where its ratio is clipped (MiniMax "
-        "2025, "
-        "\"MiniMax-M1\"). As in the paper, there is no lower bound by default. The paper does "
-        "not "
-        "publish its upper one; the default is a largest ratio of 5. TRL's epsilon_high is that largest "
-        "ratio "
-        "itself: clip_range=(inf, epsilon_high - 1). verl clips on both sides: clip_range=(clip_ratio_low, "
-        "clip_ratio_high).",
+        "Every sample has the gradient c_i A_i times its score, even if its ratio is clipped (MiniMax 2025, "
+        "\"MiniMax-M1\"). As in the paper, there is no lower bound by default. The paper does not publish "
+        "its "
+        "upper bound; the default is a largest ratio of 5 (Khatri et al. 2025, \"The art of scaling "
+        "reinforcement "
+        "learning compute for LLMs\"). TRL's epsilon_high is that largest ratio itself: clip_range=(inf, "
+        "epsilon_high - 1). verl clips on both sides: clip_range=(clip_ratio_low, clip_ratio_high).",
         {terms::old_log_prob, terms::advantages},
         {terms::high_clip_range},
         {terms::ratio},
@@ -282,9 +282,10 @@ struct SAPO {
     static constexpr ObjectiveDeclaration declaration = {
         "SAPO",
         "A soft gate in place of a clip: sum_i (4 / tau) sigmoid(tau (r_i - 1)) A_i",
-        "Its derivative with respect to log pi(a) is 4 s (1 - s) r A with s = sigmoid(tau (r - 1)): that of "
-        "the "
-        "plain surrogate r A where r = 1, and less the farther the ratio is from 1 (Gao et al. 2025, \"Soft "
+        "The derivative with respect to log pi(a) is 4 s (1 - s) r A with s = sigmoid(tau (r - 1)). At r = 1 "
+        "it is "
+        "that of the plain surrogate r A, and it falls as the ratio moves away from 1 (Gao et al. 2025, "
+        "\"Soft "
         "adaptive policy optimization\").",
         {terms::old_log_prob, terms::advantages},
         {positive, negative},
@@ -303,20 +304,24 @@ struct ImportanceSampling {
         "weighting",
         static_cast<double>(Weighting::plain),
         {},
-        "What a ratio r becomes: r; min(r, m) (Ionides 2008); r, or 0 where r > m (Wang et al. 2017); "
-        "r / (1 - l + l r) (Metelli et al. 2021); s r / (r^2 + s) (Su et al. 2020). m is max_weight, l "
-        "sub_gaussian_lambda and s shrinkage_lambda.",
+        "The weight w(r). \"plain\": r. \"clipped\": min(r, max_weight) (Ionides 2008). \"switch\": r, or 0 "
+        "where "
+        "r > max_weight (Wang et al. 2017). \"sub_gaussian\": r / (1 - l + l r) with l = sub_gaussian_lambda "
+        "(Metelli et al. 2021). \"optimistic_shrinkage\": s r / (r^2 + s) with s = shrinkage_lambda (Su et "
+        "al. "
+        "2020).",
         false,
         {"plain", "clipped", "switch", "sub_gaussian", "optimistic_shrinkage"}},
         max_weight_option{"max_weight",
                           Domain::kInfinity,
                           {0.0, Domain::kInfinity, true},
-                          "Of \"clipped\" and \"switch\"."},
-        sub_gaussian_option{"sub_gaussian_lambda", 0.001, {0.0, 1.0}, "Of \"sub_gaussian\"; 0 is \"plain\"."},
+                          "The cap of \"clipped\" and \"switch\"."},
+        sub_gaussian_option{
+            "sub_gaussian_lambda", 0.001, {0.0, 1.0}, "The lambda of \"sub_gaussian\"; 0 gives \"plain\"."},
         shrinkage_option{"shrinkage_lambda",
                          1e4,
                          {0.0, Domain::kInfinity, true},
-                         "Of \"optimistic_shrinkage\"; inf is \"plain\"."};
+                         "The lambda of \"optimistic_shrinkage\"; inf gives \"plain\"."};
 
     RealVector propensities, advantages;
     Weighting weighting = Weighting::plain;
@@ -327,16 +332,15 @@ struct ImportanceSampling {
     static constexpr ObjectiveDeclaration declaration = {
         "ImportanceSampling",
         "Off-policy policy gradient from logged propensities: sum_i w(r_i) A_i",
-        "r_i = pi(a_i | x_i) / propensities_i; the derivative with respect to log pi(a) is w'(r) r A. With "
-        "rewards "
-        "as advantages this is inverse propensity scoring (IPS). With advantages of rewards - q_i, where q_i "
-        "is a "
-        "model's value of the action taken, and all its values as `action_values`, it is doubly robust (DR), "
-        "and "
-        "with \"switch\" or \"optimistic_shrinkage\" switch-DR and DRos. The names and defaults are Open "
-        "Bandit "
-        "Pipeline's; its lambda_ is the number of the weighting. The effective sample size is "
-        "n mean_weight^2 / mean_square_weight, for n samples.",
+        "r_i = pi(a_i | x_i) / propensities_i, and the derivative with respect to log pi(a) is w'(r) r A. "
+        "With "
+        "rewards as the advantages this is inverse propensity scoring (IPS). It is doubly robust (DR) with "
+        "advantages = rewards - q_i, where q_i is a model's value of the action taken, and with the model's "
+        "values of all actions as `action_values`. \"switch\" then makes it switch-DR, "
+        "\"optimistic_shrinkage\" "
+        "DRos. Names and defaults are those of Open Bandit Pipeline, where the cap and each lambda are "
+        "called "
+        "lambda_. The effective sample size of n samples is n mean_weight^2 / mean_square_weight.",
         {terms::propensities, terms::advantages},
         {weighting_option, max_weight_option, sub_gaussian_option, shrinkage_option},
         {terms::ratio},
