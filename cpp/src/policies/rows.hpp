@@ -54,7 +54,7 @@ LogitRows<T> logit_rows(const Matrix<const T>& logits, const Options& options, s
 template <class T>
 void clear_invalid(const ValidRows& valid, std::int64_t first, std::int64_t count, const Vector<T>& out) {
     for (std::int64_t r = 0; valid.flags && out.data && r < count; ++r)
-        if (!is_valid(valid, r)) out[first + r] = 0;
+        out[first + r] = is_valid(valid, r) ? out[first + r] : T(0);  // a CPU cannot guess what counts
 }
 template <class T>
 void clear_invalid(const ValidRows& valid, std::int64_t first, std::int64_t count, const Matrix<T>& out) {

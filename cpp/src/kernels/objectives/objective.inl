@@ -21,12 +21,12 @@ SCOREFN_INLINE Lanes<T> call_objective(const RowObjective<T>& objective, const T
 template <class T>
 struct ObjectiveTile {
     ObjectiveContext<T>& context;
-    CountedRows rows;
+    std::int64_t first;
+    int count;
+    CountedRows<T> counted;
 
     // All by their places in the declaration.
-    SCOREFN_INLINE Lanes<T> read(int i) const {
-        return load_reals<T>(context.reads[i], rows.first, rows.count);
-    }
+    SCOREFN_INLINE Lanes<T> read(int i) const { return load_reals<T>(context.reads[i], first, count); }
     SCOREFN_INLINE LowHigh pair(int i) const { return context.options[i]; }
     SCOREFN_INLINE double option(int i) const { return context.options[i].low; }
     template <class Choice>
@@ -36,11 +36,11 @@ struct ObjectiveTile {
 
     SCOREFN_INLINE void write(int i, Lanes<T> values) const {
         const Vector<T>& out = context.writes[i];
-        if (out.data) store_rows(values, rows.first, rows.count, out.data, out.stride);
+        if (out.data) store_rows(values, first, count, out.data, out.stride);
     }
     SCOREFN_INLINE void add(int i, Widened<T> values) const {
         SumOfRows<T> sum{Widened<T>::load(context.sums[i])};
-        sum.add(values, rows);
+        sum.add(values, counted);
         sum.sum.store(context.sums[i]);
     }
 };
@@ -56,11 +56,12 @@ void coefficients(void* context, std::int64_t first, int count, const T* log_pro
     auto& of_rows = *static_cast<ObjectiveContext<T>*>(context);
     for (int i = 0; i < count; i += size) {
         const int rows = count - i < size ? count - i : size;
-        const bool are_all_valid = are_valid(of_rows.valid, first + i, rows);
-        const ObjectiveTile<T> tile{of_rows, {first + i, rows, are_all_valid ? ValidRows{} : of_rows.valid}};
+        const bool are_all_valid = count_valid(of_rows.valid, first + i, rows) == rows;
+        const ObjectiveTile<T> tile{
+            of_rows, first + i, rows, {of_rows.valid, first + i, rows, are_all_valid}};
         Formula<Objective>::derivative(tile, Lanes<T>::load(log_prob + i)).store(derivative + i);
         for (int r = 0; r < rows && !are_all_valid; ++r)
-            if (!is_valid(of_rows.valid, first + i + r)) derivative[i + r] = 0;
+            derivative[i + r] = tile.counted.flags[r] == 0 ? T(0) : derivative[i + r];
     }
 }
 

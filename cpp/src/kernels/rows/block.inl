@@ -69,7 +69,7 @@ struct Block {
         if (is_nontemporal) nontemporal = NonTemporalStore<T>(to);
         const bool is_part_of_tile = whole_tiles && is_short(cols) && count % Lanes<T>::size != 0;
         const T* const next = in.data + (first + count) * in.row_stride;
-        are_all_valid = are_valid(in.valid, first, count);
+        are_all_valid = count_valid(in.valid, first, count) == count;
         if (!has_gaps(in) && !is_part_of_tile && are_all_valid) {
             z = in.data + first * in.row_stride;
         } else {

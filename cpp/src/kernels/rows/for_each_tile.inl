@@ -35,9 +35,10 @@ SCOREFN_INLINE std::int64_t for_each_tile(const LogitRows<T>& in, const OutRows<
             block.load(first, static_cast<int>(in.rows - first < most ? in.rows - first : most), reads_tiles);
             for (int row = 0; row < block.count; row += Lanes<T>::size) {
                 auto tile = tile_at(block, row);
-                if (tile.has_valid()) kernel(tile);
+                if (tile.num_valid > 0) kernel(tile);
                 if (block.stopped_at != -1) return block.stopped_at;
-                if (out && !tile.are_all_valid) tile.clear_invalid_rows();
+                if (out && !tile.are_all_valid())
+                    clear_invalid(in.valid, tile.first(), tile.count, in.cols, tile.to());
             }
             block.finish();
         }

@@ -102,7 +102,7 @@ struct Actions {
         load_indices(v, first, count, bound, index);
         std::uint64_t signs = 0;
         for (std::int64_t i = 0; i < count; ++i) {
-            if (!is_valid(valid, first + i)) index[i] = 0;
+            index[i] = is_valid(valid, first + i) ? index[i] : 0;
             signs |= signs_of(static_cast<std::uint64_t>(index[i]), bound);
         }
         return signs >> 63 == 0;

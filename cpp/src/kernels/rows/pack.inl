@@ -36,12 +36,13 @@ SCOREFN_INLINE OutRows<T> columns(OutRows<T> out, std::int64_t first, std::int64
 // -inf where masked; rows that do not count are 0.
 template <class T>
 SCOREFN_NO_INLINE void pack(const LogitRows<T>& in, std::int64_t first, std::int64_t count, T* z) {
+    T* const rows = z;
+    if (!has_gaps(in)) {
+        std::memcpy(z, in.data + first * in.cols, static_cast<std::size_t>(count * in.cols) * sizeof(T));
+        return clear_invalid(in.valid, first, count, in.cols, rows);
+    }
     for (std::int64_t r = first; r < first + count; ++r, z += in.cols) {
         const T* const x = in.data + r * in.row_stride;
-        if (!is_valid(in.valid, r)) {
-            for (std::int64_t j = 0; j < in.cols; ++j) z[j] = 0;
-            continue;
-        }
         if (in.col_stride == 1)
             for (std::int64_t j = 0; j < in.cols; ++j) z[j] = x[j];
         else
@@ -54,6 +55,7 @@ SCOREFN_NO_INLINE void pack(const LogitRows<T>& in, std::int64_t first, std::int
             for (std::int64_t j = 0; j < in.cols; ++j)
                 z[j] = allowed[j * in.where_col_stride] ? z[j] : -kInfinity<T>;
     }
+    if (in.valid.flags) clear_invalid(in.valid, first, count, in.cols, rows);
 }
 
 // NaN with one sign and payload: which of its operands' an addition passes on may depend on the ISA.

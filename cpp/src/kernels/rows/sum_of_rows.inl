@@ -12,15 +12,15 @@ template <class T>
 struct SumOfRows {
     Widened<T> sum = Widened<T>::splat(0);
 
-    SCOREFN_INLINE void add(Widened<T> x, const CountedRows& rows) {
-        if (rows.count == Lanes<T>::size && !rows.valid.flags) {
+    SCOREFN_INLINE void add(Widened<T> x, const CountedRows<T>& rows) {
+        if (rows.are_a_whole_tile) {
             sum = sum + x;
             return;
         }
-        double lanes[Lanes<T>::size] = {}, all[Lanes<T>::size];
-        x.store(all);
-        for (int r = 0; r < rows.count; ++r) lanes[r] = is_valid(rows.valid, rows.first + r) ? all[r] : 0.0;
-        sum = sum + Widened<T>::load(lanes);
+        const auto flags = Widened<T>::load(rows.flags);
+        unrolled<Widened<T>::count>([&](int p) SCOREFN_INLINE_LAMBDA {
+            sum.lanes[p] = select(flags.lanes[p] == 0.0, sum.lanes[p], sum.lanes[p] + x.lanes[p]);
+        });
     }
     SCOREFN_INLINE void add_to(double* total) const {
         if (total) *total += canonical(fold_sum(sum));

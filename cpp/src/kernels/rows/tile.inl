@@ -47,7 +47,7 @@ template <class T>
 struct Tile {
     Block<T>& block;
     const int row, count;  // within the block
-    const bool are_all_valid;
+    const std::int64_t num_valid;
     bool any_bad = false;
     bool is_bad[Lanes<T>::size];
 
@@ -55,7 +55,7 @@ struct Tile {
         : block(block),
           row(row),
           count(block.count - row < Lanes<T>::size ? block.count - row : Lanes<T>::size),
-          are_all_valid(block.are_all_valid || are_valid(block.in.valid, block.first + row, count)) {}
+          num_valid(block.are_all_valid ? count : count_valid(block.in.valid, block.first + row, count)) {}
 
     SCOREFN_INLINE std::int64_t first() const { return block.first + row; }
     SCOREFN_INLINE const T* z() const { return block.z + row * block.cols; }
@@ -64,8 +64,8 @@ struct Tile {
 
     // Whether all of them are in range.
     SCOREFN_INLINE bool load(Actions<T>& actions, const IndexVector& from) {
-        if (are_all_valid ? actions.load(from, first(), count, block.cols)
-                          : actions.load(from, first(), count, block.cols, block.in.valid))
+        if (are_all_valid() ? actions.load(from, first(), count, block.cols)
+                            : actions.load(from, first(), count, block.cols, block.in.valid))
             return true;
         block.stopped_at = -2;
         return false;
@@ -90,21 +90,12 @@ struct Tile {
         return any_bad ? nan_in_bad_rows(values) : values;
     }
     // Whose values a sum over rows takes.
-    SCOREFN_INLINE CountedRows counted() const {
-        return {first(), count, are_all_valid ? ValidRows{} : block.in.valid};
+    SCOREFN_INLINE CountedRows<T> counted() const {
+        return {block.in.valid, first(), count, are_all_valid()};
     }
-    SCOREFN_INLINE bool has_valid() const {
-        bool any = are_all_valid;
-        for (int r = 0; !any && r < count; ++r) any = is_valid(block.in.valid, first() + r);
-        return any;
-    }
-    // The results of rows that do not count.
-    SCOREFN_NO_INLINE void clear_invalid_rows() const {
-        for (int r = 0; r < count; ++r)
-            if (!is_valid(block.in.valid, first() + r)) fill_row(r, 0);
-    }
+    SCOREFN_INLINE bool are_all_valid() const { return num_valid == count; }
     SCOREFN_INLINE bool writes_past_caches() const {
-        return block.is_nontemporal && !any_bad && are_all_valid;
+        return block.is_nontemporal && !any_bad && are_all_valid();
     }
     SCOREFN_INLINE void fill_row(int r, T value) const {
         for (std::int64_t j = 0; j < block.cols; ++j) to()[r * block.cols + j] = value;
