@@ -376,9 +376,9 @@ def test_declared_names_are_the_signature(example: Example) -> None:
     parameters = inspect.signature(type(example.objective).gradient).parameters
     assert [n.name for n in declared.reads] == [
         p.name for p in parameters.values() if p.kind is p.KEYWORD_ONLY
-    ][:-5]
-    common = ["where", "valid", "reference", "action_values", "statistics"]
-    assert [*parameters][-5:] == common
+    ][:-6]
+    common = ["where", "valid", "segments", "reference", "action_values", "statistics"]
+    assert [*parameters][-6:] == common
     for name in [*parameters][1:]:
         assert f"{name} : " in inspect.getdoc(type(example.objective).gradient)
     with pytest.raises(TypeError, match=f"{declared.name}.gradient\\(\\) must be given"):

@@ -132,32 +132,6 @@ std::string got(double x) {
     return text;
 }
 
-// A task is as many samples as a task of rows of one logit.
-template <class T>
-void derivatives(const Objective& objective, const Vector<const T>& log_prob, const Vector<T>& out,
-                 ObjectiveResults<T>& results, int num_threads) {
-    const StandardFloatEnvironment environment;
-    const ObjectivePass<T> pass(objective, results);
-    require_view("log_prob", log_prob);
-    require_size("derivatives", out, log_prob.size);
-    pass.check(log_prob.size, num_threads);
-    constexpr std::int64_t kAtATime = 256;
-    RowSums<kMostTerms> sums(log_prob.size, rows_per_task(1));
-    for_each_task(log_prob.size, 1, num_threads, [&](std::int64_t first, std::int64_t count) {
-        auto context = pass.context(first);
-        alignas(64) T log_probs[kAtATime] = {}, w[kAtATime];
-        for (std::int64_t i = 0; i < count; i += kAtATime) {
-            const std::int64_t rows = std::min(kAtATime, count - i);
-            for (std::int64_t r = 0; r < rows; ++r) log_probs[r] = log_prob[first + i + r];
-            pass.differentiate(context, i, rows, log_probs, w);
-            for (std::int64_t r = 0; r < rows; ++r) out[first + i + r] = w[r];
-        }
-        pass.add_sums(context, sums.of_row(first));
-        return true;
-    });
-    pass.set_sums(sums.total(num_threads));
-}
-
 }  // namespace
 
 std::string Domain::text() const {
@@ -229,10 +203,6 @@ template void require_domain<double>(const SampleNumber&, const RealVector&, con
     void score_gradient(Matrix<const T> logits, IndexVector actions, const Objective& objective,            \
                         Matrix<T> out, ObjectiveResults<T>& results, const ObjectiveOptions<T>& options) {  \
         row_gradients<T>(logits, actions, objective, out, results, options);                                \
-    }                                                                                                       \
-    void derivatives(const Objective& objective, Vector<const T> log_prob, Vector<T> out,                   \
-                     ObjectiveResults<T>& results, int num_threads) {                                       \
-        derivatives<T>(objective, log_prob, out, results, num_threads);                                     \
     }
 SCOREFN_DEFINE(float)
 SCOREFN_DEFINE(double)

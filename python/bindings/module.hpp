@@ -5,6 +5,7 @@
 
 namespace scorefn::python {
 
+void bind_segments(pybind11::module_& module);
 void bind_softmax(pybind11::module_& module);
 void bind_categorical(pybind11::module_& module);
 void bind_sample(pybind11::module_& module);

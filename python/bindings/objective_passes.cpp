@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "call.hpp"
+#include "declared_objective.hpp"
 #include "docs/objective_passes.hpp"
 #include "function.hpp"
 #include "module.hpp"
@@ -12,16 +13,6 @@
 namespace scorefn::python {
 
 namespace {
-
-int place_of(py::handle name) {
-    const std::string wanted = py::cast<std::string>(name);
-    for (int place = 0; place < DeclaredObjectives::size; ++place) {
-        if (wanted == DeclaredObjectives::declarations[place].name) {
-            return place;
-        }
-    }
-    throw py::value_error("objective must be the name of a declared one, got '" + wanted + "'");
-}
 
 // One number for all samples, or an array of one for each.
 class PerSample {
@@ -101,7 +92,7 @@ public:
     // Without statistics there is the gradient and the sums alone.
     ObjectiveCall(py::handle name, py::handle numbers, py::handle options, py::handle entropy_coef,
                   const Term& term, py::handle statistics, const Shape& samples, ResultType type)
-        : objective_{place_of(name), {}, {}},
+        : objective_{place_of_objective(name), {}, {}},
           declared_(DeclaredObjectives::declarations[objective_.place]),
           samples_(samples),
           type_(std::move(type)),

@@ -346,6 +346,17 @@ def objective_of_features(
     where: ArrayLike | None = None,
     valid: ArrayLike | None = None,
 ) -> _Pass: ...
+def segment_derivatives(
+    objective: str,
+    log_prob: ArrayLike,
+    numbers: tuple[ArrayLike, ...],
+    options: tuple[Any, ...],
+    offsets: ArrayLike,
+    mean: bool,
+    row_clip: Any,
+    *,
+    valid: ArrayLike | None = None,
+) -> tuple[NDArray[Any], NDArray[Any], tuple[NDArray[Any], ...], tuple[float, ...]]: ...
 def get_num_threads() -> int: ...
 def set_num_threads(num_threads: SupportsIndex | None) -> None: ...
 def set_thread_local_num_threads(num_threads: SupportsIndex | None) -> int | None: ...

@@ -9,11 +9,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _core
 from ._check import check_real, check_shape, to_array, type_name
 from ._objective import CLASSES
 from ._objective_pass import FloatArray
-from ._row_policy import RowPolicy
+from ._segments import to_segments
+from ._two_passes import log_probs, value_of_terms
 
 
 class CustomStep(NamedTuple):
@@ -48,7 +48,8 @@ class CustomObjective:
         ``function(log_prob, **numbers) -> (value, derivative)``, three arrays of one shape: the
         value of each sample, and its derivative with respect to log_prob. The numbers are the
         keyword arguments of `gradient`, whose own names they cannot have. The log-probabilities
-        have the dtype of the policy.
+        have the dtype of the policy; with ``segments=`` they are those of the decisions, in
+        float64.
     entropy_coef, kl_coef, kl_direction
         As for `WeightedLogProb`.
 
@@ -82,6 +83,7 @@ class CustomObjective:
         *,
         where: ArrayLike | None = None,
         valid: ArrayLike | None = None,
+        segments: Any = None,
         reference: Any = None,
         action_values: ArrayLike | None = None,
         statistics: bool = True,
@@ -89,17 +91,24 @@ class CustomObjective:
     ) -> CustomStep:
         """The objective's value and its gradient; see `WeightedLogProb.gradient`."""
         weighted_log_prob = self._weighted_log_prob()
-        log_prob = _log_prob(policy, observations, actions, where, valid)
-        result = self.function(log_prob, **numbers)
-        if not isinstance(result, tuple) or len(result) != 2:
-            got = f"{len(result)}" if isinstance(result, tuple) else type_name(result)
-            raise TypeError(f"function must return two arrays, value and derivative, got {got}")
-        values, derivatives = result
-        value = check_real("value", values, shape=log_prob.shape)
-        w = to_array("derivative", derivatives)
-        check_shape("derivative", w, log_prob.shape)
-        if valid is not None:
-            value, w = np.where(valid, value, 0.0), np.where(valid, w, w.dtype.type(0))
+        log_prob = log_probs(policy, observations, actions, where, valid)
+        if segments is None:
+            value, w = self._values(log_prob, numbers)
+            counts = None if valid is None else np.asarray(valid, bool)
+        else:
+            how = to_segments(segments)
+            if not np.all(np.isinf(how.row_clip)):
+                raise ValueError(
+                    "segments.row_clip must be inf, as an objective of your own has no log-ratios, "
+                    f"got {how.row_clip}"
+                )
+            decisions = how.on(log_prob.size, valid)
+            value, w = self._values(decisions.log_prob(log_prob), numbers)
+            counts = decisions.num_rows > 0
+        if counts is not None:
+            value, w = np.where(counts, value, 0.0), np.where(counts, w, w.dtype.type(0))
+        if segments is not None:
+            w = decisions.derivative_of_rows(w).reshape(log_prob.shape)
         step = weighted_log_prob.gradient(
             policy,
             observations,
@@ -110,44 +119,25 @@ class CustomObjective:
             reference=reference,
             action_values=action_values,
         )
-        objective = float(value.sum()) + self._value_of_terms(step, valid)
+        objective = float(value.sum()) + value_of_terms(self, step, valid)
         if not statistics:
             return CustomStep(objective, step.gradient, None, None)
         return CustomStep(objective, *step[1:])
+
+    def _values(
+        self, log_prob: NDArray[Any], numbers: dict[str, Any]
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """What the function says of log-probabilities: values and derivatives."""
+        result = self.function(log_prob, **numbers)
+        if not isinstance(result, tuple) or len(result) != 2:
+            got = f"{len(result)}" if isinstance(result, tuple) else type_name(result)
+            raise TypeError(f"function must return two arrays, value and derivative, got {got}")
+        value = check_real("value", result[0], shape=log_prob.shape)
+        w = to_array("derivative", result[1])
+        check_shape("derivative", w, log_prob.shape)
+        return value, w
 
     def _weighted_log_prob(self) -> Any:
         """The objective with this one's terms, whose weights are to be the derivatives."""
         weighted_log_prob: Any = CLASSES["WeightedLogProb"]
         return weighted_log_prob(self.entropy_coef, self.kl_coef, self.kl_direction)
-
-    def _value_of_terms(self, step: Any, valid: ArrayLike | None) -> float:
-        shape = step.log_prob.shape
-        counts = np.broadcast_to(True, shape) if valid is None else np.asarray(valid, dtype=bool)
-        sum_of_terms = _weighted_sum(self.entropy_coef, step.entropy, counts)
-        if step.kl_divergence is not None:
-            sum_of_terms -= _weighted_sum(self.kl_coef, step.kl_divergence, counts)
-        if step.expected_value is not None:
-            sum_of_terms += _weighted_sum(1.0, step.expected_value, counts)
-        return sum_of_terms
-
-
-def _weighted_sum(coef: Any, values: NDArray[Any], counts: NDArray[np.bool_]) -> float:
-    """sum_i c_i x_i over the samples that count, which may share a value; c_i = 0 adds 0."""
-    if np.ndim(coef) == 0 and coef == 0:
-        return 0.0
-    x = np.asarray(values, dtype=np.float64)
-    x = np.broadcast_to(x if x.ndim in (0, counts.ndim) else x[..., np.newaxis], counts.shape)
-    return float(np.sum(np.where(np.equal(coef, 0) | ~counts, 0.0, coef * x)))
-
-
-def _log_prob(
-    policy: Any,
-    observations: Any,
-    actions: ArrayLike,
-    where: ArrayLike | None,
-    valid: ArrayLike | None,
-) -> NDArray[Any]:
-    if isinstance(policy, RowPolicy):
-        return np.asarray(policy.log_prob(observations, actions, where=where, valid=valid))
-    logits = policy.logits(observations) if hasattr(policy, "logits") else policy
-    return np.asarray(_core.log_prob(logits, actions, where=where, valid=valid))

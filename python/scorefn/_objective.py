@@ -14,6 +14,8 @@ from numpy.typing import ArrayLike
 from . import _core
 from ._check import check_number, to_number, type_name
 from ._objective_pass import ObjectiveCall, Pass, Term, objective_pass
+from ._segments import Segments, to_segments
+from ._two_passes import log_probs, value_of_terms
 
 
 class Number(NamedTuple):
@@ -137,6 +139,13 @@ COMMON_ARGUMENTS = {
         "Samples that count (True); by default all do. The others, such as padding, may hold "
         "anything. They add exactly 0 to every sum, are in no mean, and their results are 0.",
     ),
+    "segments": (
+        "Segments or integer array of offsets, optional",
+        "Samples that are one decision, such as the tokens of a sequence or the heads of an "
+        "action, with one ratio: see `Segments`. Log-probabilities are then given per sample, and "
+        "other numbers per segment. The objective, the means and the numbers of the step that "
+        "this objective adds are of segments. That takes two passes.",
+    ),
     "reference": (
         "policy or array, optional",
         "A policy of the same kind, or log-probabilities of the shape of the logits; for a "
@@ -251,6 +260,52 @@ class DeclaredObjective:
             objective, done.gradient, done.log_prob, done.entropy, *writes, *means, **values
         )
 
+    def _of_segments(
+        self,
+        policy: Any,
+        observations: Any,
+        actions: ArrayLike,
+        numbers: dict[str, ArrayLike],
+        segments: Segments,
+        where: ArrayLike | None,
+        valid: ArrayLike | None,
+        matrix: dict[str, Any],
+        statistics: bool,
+    ) -> Any:
+        """Log-probabilities first, then the gradient with the derivatives as weights."""
+        declared = self.declaration
+        derivatives, _, writes, (objective, *sums) = _core.segment_derivatives(
+            declared.name,
+            log_probs(policy, observations, actions, where, valid),
+            tuple(numbers[n.name] for n in declared.reads),
+            tuple(o.to_core(getattr(self, o.name)) for o in declared.options),
+            segments.offsets,
+            segments.log_prob == "mean",
+            segments.row_clip,
+            valid=valid,
+        )
+        weighted_log_prob: Any = CLASSES["WeightedLogProb"]
+        terms = weighted_log_prob(self.entropy_coef, self.kl_coef, self.kl_direction)
+        step = terms.gradient(
+            policy, observations, actions, weights=derivatives, where=where, valid=valid, **matrix
+        )
+        objective += value_of_terms(self, step, valid)
+        n = int(np.count_nonzero(segments.on(derivatives.size, valid).num_rows))
+        means = (s / n if n else float("nan") for s in sums)
+        if not statistics:
+            nothing = (None,) * len(declared.writes)
+            return self.step(objective, step.gradient, None, None, *nothing, *means)
+        return self.step(
+            objective,
+            step.gradient,
+            step.log_prob,
+            step.entropy,
+            *writes,
+            *means,
+            step.kl_divergence,
+            step.expected_value,
+        )
+
     def _term(self, reference: Any, action_values: Any) -> Term | None:
         """The term over all actions that these arguments ask for."""
         has_kl_coef = bool(np.any(np.not_equal(self.kl_coef, 0)))
@@ -313,6 +368,7 @@ def _gradient_method(declared: Declaration) -> Any:
         *,
         where: ArrayLike | None = None,
         valid: ArrayLike | None = None,
+        segments: Any = None,
         reference: Any = None,
         action_values: ArrayLike | None = None,
         statistics: bool = True,
@@ -321,6 +377,18 @@ def _gradient_method(declared: Declaration) -> Any:
         if numbers.keys() != set(names):
             expected, got = " and ".join(names), ", ".join(numbers) or "none of them"
             raise TypeError(f"{declared.name}.gradient() must be given {expected}, got {got}")
+        if segments is not None:
+            return self._of_segments(
+                policy,
+                observations,
+                actions,
+                numbers,
+                to_segments(segments),
+                where,
+                valid,
+                {"reference": reference, "action_values": action_values},
+                statistics,
+            )
         term = self._term(reference, action_values)
         return self._run(policy, observations, actions, numbers, where, valid, term, statistics)
 

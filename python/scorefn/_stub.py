@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._custom_objective import CustomObjective as CustomObjective
 from ._custom_objective import CustomStep as CustomStep
+from ._segments import Segments as Segments
 
 __all__ = [
 {names}
@@ -39,6 +40,7 @@ class {name}:
 {numbers}
         where: ArrayLike | None = None,
         valid: ArrayLike | None = None,
+        segments: Segments | ArrayLike | None = None,
         reference: Any = None,
         action_values: ArrayLike | None = None,
         statistics: bool = True,
@@ -54,7 +56,7 @@ _TYPES = {
 
 def stub() -> str:
     """The text of objectives.pyi."""
-    names = ["CustomObjective", "CustomStep"]
+    names = ["CustomObjective", "CustomStep", "Segments"]
     for declared in DECLARATIONS:
         names += [declared.name, f"{declared.name}Step"]
     head = _HEAD.format(names="\n".join(f'    "{name}",' for name in sorted(names, key=_place)))

@@ -20,8 +20,9 @@ from __future__ import annotations
 
 from ._custom_objective import CustomObjective, CustomStep
 from ._objective import CLASSES
+from ._segments import Segments
 
-__all__ = ["CustomObjective", "CustomStep"]
+__all__ = ["CustomObjective", "CustomStep", "Segments"]
 
 # objectives.pyi, which `python -m scorefn._stub` prints, says the same to type checkers.
 for _class in CLASSES.values():

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._custom_objective import CustomObjective as CustomObjective
 from ._custom_objective import CustomStep as CustomStep
+from ._segments import Segments as Segments
 
 __all__ = [
     "CISPO",
@@ -21,6 +22,7 @@ __all__ = [
     "KLPenalty",
     "KLPenaltyStep",
     "SAPOStep",
+    "Segments",
     "WeightedLogProb",
     "WeightedLogProbStep",
 ]
@@ -50,6 +52,7 @@ class WeightedLogProb:
         weights: ArrayLike,
         where: ArrayLike | None = None,
         valid: ArrayLike | None = None,
+        segments: Segments | ArrayLike | None = None,
         reference: Any = None,
         action_values: ArrayLike | None = None,
         statistics: bool = True,
@@ -86,6 +89,7 @@ class ClippedSurrogate:
         advantages: ArrayLike,
         where: ArrayLike | None = None,
         valid: ArrayLike | None = None,
+        segments: Segments | ArrayLike | None = None,
         reference: Any = None,
         action_values: ArrayLike | None = None,
         statistics: bool = True,
@@ -120,6 +124,7 @@ class KLPenalty:
         reference_log_prob: ArrayLike,
         where: ArrayLike | None = None,
         valid: ArrayLike | None = None,
+        segments: Segments | ArrayLike | None = None,
         reference: Any = None,
         action_values: ArrayLike | None = None,
         statistics: bool = True,
@@ -155,6 +160,7 @@ class CISPO:
         advantages: ArrayLike,
         where: ArrayLike | None = None,
         valid: ArrayLike | None = None,
+        segments: Segments | ArrayLike | None = None,
         reference: Any = None,
         action_values: ArrayLike | None = None,
         statistics: bool = True,
@@ -190,6 +196,7 @@ class SAPO:
         advantages: ArrayLike,
         where: ArrayLike | None = None,
         valid: ArrayLike | None = None,
+        segments: Segments | ArrayLike | None = None,
         reference: Any = None,
         action_values: ArrayLike | None = None,
         statistics: bool = True,
@@ -228,6 +235,7 @@ class ImportanceSampling:
         advantages: ArrayLike,
         where: ArrayLike | None = None,
         valid: ArrayLike | None = None,
+        segments: Segments | ArrayLike | None = None,
         reference: Any = None,
         action_values: ArrayLike | None = None,
         statistics: bool = True,

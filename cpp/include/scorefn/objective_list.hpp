@@ -30,6 +30,7 @@ struct SampleNumber {
     const char* name;
     const char* doc;
     Domain domain = {};
+    bool is_log_prob = false;  // of an action: in a segment, one of each row
 };
 
 // The value of an option: a pair of numbers, or one that stands for both.
@@ -83,9 +84,11 @@ namespace terms {
 inline constexpr SampleNumber weights{
     "weights", "The factor of each sample: a return, an advantage, or an importance ratio times either."},
     old_log_prob{"old_log_prob",
-                 "The log-probability of each action when it was drawn, as `sample` and `log_prob` give it."},
-    reference_log_prob{"reference_log_prob",
-                       "The log-probability of each action under the reference policy."},
+                 "The log-probability of each action when it was drawn, as `sample` and `log_prob` give it.",
+                 {},
+                 true},
+    reference_log_prob{
+        "reference_log_prob", "The log-probability of each action under the reference policy.", {}, true},
     propensities{
         "propensities",
         "The probability with which each action was drawn. It is rounded to the dtype of the policy, "

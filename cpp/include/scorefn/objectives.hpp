@@ -94,13 +94,6 @@ struct ObjectiveResults {
     double sums[kMostTerms] = {};
 };
 
-// derivatives[i] = the derivative of the objective of sample i with respect to log_prob[i]. With these as the weights, the
-// gradient of REINFORCE is the gradient of the objective, for every policy.
-void derivatives(const Objective& objective, Vector<const float> log_prob, Vector<float> derivatives,
-                 ObjectiveResults<float>& results, int num_threads = 0);
-void derivatives(const Objective& objective, Vector<const double> log_prob, Vector<double> derivatives,
-                 ObjectiveResults<double>& results, int num_threads = 0);
-
 // d(objective and its terms)/dlogits, one row per sample. `out` may be `logits` itself.
 void score_gradient(Matrix<const float> logits, IndexVector actions, const Objective& objective,
                     Matrix<float> out, ObjectiveResults<float>& results,

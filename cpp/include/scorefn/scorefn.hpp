@@ -8,5 +8,6 @@
 #include <scorefn/gradient.hpp>
 #include <scorefn/interrupt.hpp>
 #include <scorefn/objectives.hpp>
+#include <scorefn/segments.hpp>
 #include <scorefn/softmax.hpp>
 #include <scorefn/threads.hpp>

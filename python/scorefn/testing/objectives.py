@@ -16,6 +16,7 @@ from ..objectives import (
     WeightedLogProbStep,
 )
 from . import rows
+from .segments import LOG_PROBS, of_decisions
 from .terms import entropy_bonus, expected_value, forward_kl, reverse_kl
 
 Float64 = NDArray[np.float64]
@@ -183,23 +184,36 @@ def objective_gradient(
     actions: ArrayLike,
     *,
     where: ArrayLike | None = None,
+    segments: Any = None,
     reference: ArrayLike | None = None,
     action_values: ArrayLike | None = None,
     **numbers: ArrayLike,
 ) -> Any:
-    """The step of a declared objective on rows of logits, by its formula and those of its terms."""
+    """The step of a declared objective on rows of logits, by its formula and those of its terms.
+
+    `segments`: a `scorefn.Segments`, of rows that are one decision.
+    """
     z = rows.allowed(logits, where)
     a = rows.check_actions(actions, z)
     log_p, h = rows.log_prob(z, a), rows.entropy(z)
     declared = objective.declaration
-    reads = {n: check_real(n, x, shape=z.shape[:-1]) for n, x in numbers.items()}
+    of_segments = None if segments is None else (len(segments.offsets) - 1,)
+    reads = {
+        name: check_real(
+            name, x, shape=log_p.shape if of_segments is None or name in LOG_PROBS else of_segments
+        )
+        for name, x in numbers.items()
+    }
     options = {option.name: getattr(objective, option.name) for option in declared.options}
     with np.errstate(invalid="ignore", over="ignore"):
-        values = FORMULAS[declared.name](log_p, **reads, **options)
-        value = values.value
+        if segments is None:
+            values = FORMULAS[declared.name](log_p, **reads, **options)
+        else:
+            values = of_decisions(FORMULAS[declared.name], log_p, reads, options, segments)
+        total = float(values.value.sum())
         gradient = rows.row_gradients(z, a, values.derivative, 0.0)
         bonus, bonus_gradient = entropy_bonus(z, objective.entropy_coef)
-        value, gradient = value + bonus, gradient + bonus_gradient
+        total, gradient = total + float(np.sum(bonus)), gradient + bonus_gradient
         results: dict[str, Float64] = {}
         if reference is not None:
             kl = reverse_kl if objective.kl_direction == "reverse" else forward_kl
@@ -207,9 +221,9 @@ def objective_gradient(
         elif action_values is not None:
             results["expected_value"], of_term, add = expected_value(z, action_values)
         if results:
-            value, gradient = value + of_term, gradient + add
+            total, gradient = total + float(of_term.sum()), gradient + add
     means = (_mean(x) for x in values.means)
-    return objective.step(float(value.sum()), gradient, log_p, h, *values.writes, *means, **results)
+    return objective.step(total, gradient, log_p, h, *values.writes, *means, **results)
 
 
 def policy_gradient(

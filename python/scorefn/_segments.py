@@ -1,0 +1,149 @@
+"""Decisions of several rows: the tokens of a sequence, the heads of an action."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ._check import check_indices, to_array
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Which rows are one decision, with one ratio.
+
+    The log-probability of a decision is the sum of those of its rows (tokens, heads), and so is its
+    log-ratio; or both are means. An objective with ``segments=`` is one of decisions: its
+    advantages or weights have one entry per segment, old_log_prob has one per row.
+
+    Parameters
+    ----------
+    offsets : (num_segments + 1,) integer array
+        Segment k has the rows offsets[k], ..., offsets[k + 1] - 1, counted in the order of the
+        flattened actions. The first offset is 0 and the last is the number of rows. A segment may
+        be empty: it does not count, as one whose rows are all invalid.
+    log_prob : {"sum", "mean"}
+        "sum" gives the probability of the whole decision, as for the heads of an action. "mean"
+        gives its geometric mean over the rows: the sequence-level ratio of GSPO (Zheng et al. 2025,
+        "Group sequence policy optimization").
+    row_clip : float or (low, high), default inf
+        Each row's log-ratio counts as `high` at most where the advantage is positive, and as -`low`
+        at least where it is negative; where that changes it, the row has no gradient. With
+        ``log_prob="mean"`` and ``ClippedSurrogate(clip_range=inf)`` that is GMPO (Zhao et al. 2025,
+        "Geometric-mean policy optimization", where it is 0.4).
+
+    Examples
+    --------
+    >>> import numpy as np, scorefn
+    >>> tokens = scorefn.Segments.from_lengths([2, 3])
+    >>> logits, actions = np.zeros((5, 4)), [0, 1, 2, 3, 0]
+    >>> old = scorefn.log_prob(logits, actions)
+    >>> ppo = scorefn.ClippedSurrogate()
+    >>> step = ppo.gradient(
+    ...     logits, None, actions, segments=tokens, old_log_prob=old, advantages=[1.0, -1.0]
+    ... )
+    >>> step.ratio
+    array([1., 1.])
+    """
+
+    offsets: Any
+    log_prob: Literal["sum", "mean"] = "sum"
+    row_clip: Any = float("inf")
+
+    def __post_init__(self) -> None:
+        if self.log_prob not in ("sum", "mean"):
+            raise ValueError(f"log_prob must be 'sum' or 'mean', got {self.log_prob!r}")
+
+    @classmethod
+    def from_lengths(
+        cls,
+        lengths: ArrayLike,
+        *,
+        log_prob: Literal["sum", "mean"] = "sum",
+        row_clip: Any = float("inf"),
+    ) -> Segments:
+        """Segments of these lengths, one after the other.
+
+        Parameters
+        ----------
+        lengths : (num_segments,) integer array
+        log_prob, row_clip
+            As for `Segments`.
+
+        Returns
+        -------
+        Segments
+        """
+        sizes = check_indices("lengths", lengths, np.iinfo(np.intp).max, "rows")
+        if sizes.ndim != 1:
+            raise ValueError(f"lengths must have shape (num_segments,), got {sizes.shape}")
+        offsets = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+        return cls(offsets, log_prob, row_clip)
+
+    @classmethod
+    def of_rows(
+        cls,
+        shape: tuple[int, ...],
+        *,
+        log_prob: Literal["sum", "mean"] = "sum",
+        row_clip: Any = float("inf"),
+    ) -> Segments:
+        """One segment for each entry of all axes but the last, along which its rows lie.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            That of the actions: (num_sequences, most_tokens) with ``valid=`` for the padding, or
+            (num_decisions, num_heads).
+        log_prob, row_clip
+            As for `Segments`.
+
+        Returns
+        -------
+        Segments
+        """
+        *leading, rows = shape
+        count = int(np.prod(leading, dtype=np.int64))
+        return cls(np.arange(count + 1, dtype=np.int64) * rows, log_prob, row_clip)
+
+    def on(self, rows: int, valid: ArrayLike | None) -> Decisions:
+        """The decisions of so many rows. The core does the same for the declared objectives."""
+        offsets = to_array("segments", self.offsets)
+        if offsets.ndim != 1 or offsets.size == 0:
+            raise ValueError(f"segments must have shape (num_segments + 1,), got {offsets.shape}")
+        lengths: NDArray[np.int64] = np.diff(offsets.astype(np.int64)).astype(np.int64)
+        if offsets[0] != 0 or offsets[-1] != rows or np.any(lengths < 0):
+            raise ValueError(
+                f"segments must rise from 0 to the number of rows, {rows}, got {offsets}"
+            )
+        segment_of_row = np.repeat(np.arange(lengths.size), lengths)
+        counts = np.ones(rows, bool) if valid is None else np.asarray(valid, bool).reshape(-1)
+        num_rows = np.bincount(segment_of_row[counts], minlength=lengths.size)
+        divisors = np.maximum(num_rows, 1) if self.log_prob == "mean" else np.ones_like(num_rows)
+        return Decisions(segment_of_row, counts, num_rows, divisors)
+
+
+class Decisions(NamedTuple):
+    """The segment of each row, which rows count, and the numbers of these; 1 or that number."""
+
+    segment_of_row: NDArray[np.int64]
+    counts: NDArray[np.bool_]
+    num_rows: NDArray[np.int64]
+    divisors: NDArray[np.int64]
+
+    def log_prob(self, of_rows: NDArray[Any]) -> NDArray[np.float64]:
+        x = of_rows.astype(np.float64).reshape(-1)[self.counts]
+        sums = np.bincount(self.segment_of_row[self.counts], x, self.num_rows.size)
+        return np.asarray(sums / self.divisors)
+
+    def derivative_of_rows(self, derivative: NDArray[Any]) -> NDArray[np.float64]:
+        of_rows = (derivative / self.divisors)[self.segment_of_row]
+        return np.where(self.counts, of_rows, 0.0)
+
+
+def to_segments(segments: Any) -> Segments:
+    """Offsets alone are segments whose log-probabilities add up."""
+    return segments if isinstance(segments, Segments) else Segments(segments)

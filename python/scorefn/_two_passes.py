@@ -1,0 +1,46 @@
+"""An objective in two passes: of log-probabilities, then the gradient with its derivatives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _core
+from ._row_policy import RowPolicy
+
+
+def log_probs(
+    policy: Any,
+    observations: Any,
+    actions: ArrayLike,
+    where: ArrayLike | None,
+    valid: ArrayLike | None,
+) -> NDArray[Any]:
+    """log pi(a_i | x_i), a block of samples at a time where the policy is linear."""
+    if isinstance(policy, RowPolicy):
+        return np.asarray(policy.log_prob(observations, actions, where=where, valid=valid))
+    logits = policy.logits(observations) if hasattr(policy, "logits") else policy
+    return np.asarray(_core.log_prob(logits, actions, where=where, valid=valid))
+
+
+def value_of_terms(objective: Any, step: Any, valid: ArrayLike | None) -> float:
+    """What the terms over all actions add to the objective whose step this is."""
+    shape = step.log_prob.shape
+    counts = np.broadcast_to(True, shape) if valid is None else np.asarray(valid, dtype=bool)
+    sum_of_terms = _weighted_sum(objective.entropy_coef, step.entropy, counts)
+    if step.kl_divergence is not None:
+        sum_of_terms -= _weighted_sum(objective.kl_coef, step.kl_divergence, counts)
+    if step.expected_value is not None:
+        sum_of_terms += _weighted_sum(1.0, step.expected_value, counts)
+    return sum_of_terms
+
+
+def _weighted_sum(coef: Any, values: NDArray[Any], counts: NDArray[np.bool_]) -> float:
+    """sum_i c_i x_i over the samples that count, which may share a value; c_i = 0 adds 0."""
+    if np.ndim(coef) == 0 and coef == 0:
+        return 0.0
+    x = np.asarray(values, dtype=np.float64)
+    x = np.broadcast_to(x if x.ndim in (0, counts.ndim) else x[..., np.newaxis], counts.shape)
+    return float(np.sum(np.where(np.equal(coef, 0) | ~counts, 0.0, coef * x)))
