@@ -15,8 +15,10 @@ ROOT = Path(__file__).parents[1]
 # From the bottom up. What stands in one line may know each other, but not in a circle.
 PYTHON_LAYERS = [
     ["_core", "_check", "_files", "_sample", "_threads", "_workers", "config"],
-    ["_moments", "_objective_pass"],
-    ["_objective", "_row_policy", "credit"],
+    ["_declarations", "_moments", "_objective_pass", "_segments"],
+    ["_row_policy", "credit"],
+    ["_two_passes"],
+    ["_objective"],
     ["_custom_objective", "_stub", "_tabular_policy", "objectives"],
     ["policies"],
     ["estimators", "testing"],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ._objective import DECLARATIONS, Declaration, Option, results_of
+from ._declarations import DECLARATIONS, Declaration, Option
+from ._objective import results_of
 
 _HEAD = """\
 # Printed by `python -m scorefn._stub` from what the core declares.

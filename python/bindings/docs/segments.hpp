@@ -43,7 +43,7 @@ Examples
 --------
 >>> import numpy as np
 >>> from scorefn import _core
->>> _core.segment_derivatives("WeightedLogProb", np.zeros(3), ([1.0, 2.0],), (), [0, 2, 3], False, 1.0)[0]
+>>> _core.segment_derivatives("WeightedLogProb", np.zeros(3), ([1.0, 2.0],), (), [0, 2, 3], False, np.inf)[0]
 array([1., 1., 2.])
 )";
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from scorefn._objective import DECLARATIONS, Declaration
+from scorefn._declarations import DECLARATIONS, Declaration
 
 INTEGER = 8  # bytes of an action or a state: int64, NumPy's own
 
