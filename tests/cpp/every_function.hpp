@@ -212,8 +212,10 @@ void call(Function f, Arrays& a) {
             return with_objective<T>(a, [&](const Objective& objective, ObjectiveResults<T>& results) {
                 // A column of the logits will do for log-probabilities.
                 const Matrix<const T> z = a.other_logits();
+                Segments rows;
+                rows.valid = a.options().valid;
                 derivatives(objective, Vector<const T>{z.data, z.rows, z.row_stride}, a.results(), results,
-                            a.options().num_threads);
+                            rows, a.options().num_threads);
             });
         case Function::sample:
         case Function::sample_with_entropies:
