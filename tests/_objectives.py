@@ -116,3 +116,5 @@ EXAMPLES = [
     Example(_weighting("sub_gaussian", sub_gaussian_lambda=0.3)),
     Example(_weighting("optimistic_shrinkage", shrinkage_lambda=2.0)),
 ]
+# The last one of each objective, where what is tested does not depend on options.
+ONE_OF_EACH = list({example.name: example for example in EXAMPLES}.values())

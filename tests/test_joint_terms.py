@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import scorefn
-from _objectives import EXAMPLES, Example
+from _objectives import EXAMPLES, ONE_OF_EACH, Example
 from scorefn import testing
 from test_joint import (
     KINDS,
@@ -61,7 +61,7 @@ def coefficients(per_row: bool, rng: np.random.Generator) -> tuple[Any, Any]:
     return coefs[0], coefs[1]
 
 
-@pytest.mark.parametrize("example", {e.name: e for e in EXAMPLES}.values(), ids=lambda e: e.name)
+@pytest.mark.parametrize("example", ONE_OF_EACH, ids=lambda e: e.name)
 @every_term
 @pytest.mark.parametrize("per_row", [False, True], ids=["number", "per-row"])
 @pytest.mark.parametrize(

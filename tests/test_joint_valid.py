@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 import scorefn
-from _objectives import EXAMPLES, Example
+from _objectives import EXAMPLES, ONE_OF_EACH, Example
 from test_joint import KINDS, Case, N, every_objective, make, samples
 from test_joint_terms import TERMS, arguments, matrix_like, with_term
 
@@ -41,7 +41,7 @@ def of_valid(case: Case, x: Any) -> Any:
     return x[VALID] if isinstance(x, np.ndarray) else x
 
 
-@every_objective
+@pytest.mark.parametrize("example", ONE_OF_EACH, ids=lambda e: e.name)
 @pytest.mark.parametrize("per_row", [False, True], ids=["number", "per-row"])
 @pytest.mark.parametrize("term", [None, *TERMS])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
