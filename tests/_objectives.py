@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import scorefn
+from scorefn import testing
 from scorefn.testing.objectives import FORMULAS
 
 Array = NDArray[Any]
@@ -118,3 +119,34 @@ EXAMPLES = [
 ]
 # The last one of each objective, where what is tested does not depend on options.
 ONE_OF_EACH = list({example.name: example for example in EXAMPLES}.values())
+
+
+class AllActionExample(NamedTuple):
+    """An objective over all actions, and whether its gradient is that of its value."""
+
+    objective: Any
+    is_gradient: bool = True
+
+    @property
+    def matrix_name(self) -> str:
+        return str(self.objective.declaration.matrix.name)
+
+    def matrix(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Array:
+        x = rng.normal(scale=2.0, size=shape)
+        if self.matrix_name == "action_values":
+            return x.astype(dtype)
+        log_prob = testing.log_softmax(x)
+        return (np.exp(log_prob) if self.matrix_name == "targets" else log_prob).astype(dtype)
+
+
+ALL_ACTION_EXAMPLES = [
+    AllActionExample(scorefn.ExpectedReward()),
+    AllActionExample(scorefn.CrossEntropy()),
+    AllActionExample(scorefn.RegretMatching(), is_gradient=False),
+    AllActionExample(scorefn.RegretPolicyGradient()),
+    AllActionExample(scorefn.NeuRD(), is_gradient=False),
+    AllActionExample(scorefn.NeuRD(threshold=0.3), is_gradient=False),
+    AllActionExample(scorefn.NeuRD(threshold=INF), is_gradient=False),
+    AllActionExample(scorefn.ReverseKL()),
+    AllActionExample(scorefn.ForwardKL()),
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,13 @@ import pytest
 from numpy.typing import NDArray
 
 import scorefn
-from _objectives import EXAMPLES, ONE_OF_EACH, Example
+from _objectives import (
+    ALL_ACTION_EXAMPLES,
+    EXAMPLES,
+    ONE_OF_EACH,
+    AllActionExample,
+    Example,
+)
 from test_joint import KINDS, Case, N, every_objective, make, samples
 from test_joint_terms import TERMS, arguments, matrix_like, with_term
 
@@ -184,3 +191,52 @@ def test_methods_of_policies(kind: str) -> None:
         np.testing.assert_allclose(np.ravel(got[0]), np.ravel(right[0]), rtol=0, atol=1e-12)
         if method == "gradient_statistics":
             assert got[1:] == pytest.approx(right[1:], rel=1e-12)
+
+
+@pytest.mark.parametrize("example", ALL_ACTION_EXAMPLES, ids=lambda e: repr(e.objective))
+@pytest.mark.parametrize("per_sample", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", KINDS)
+def test_objectives_over_all_actions(
+    kind: str, dtype: Any, per_sample: bool, example: AllActionExample
+) -> None:
+    rng = np.random.default_rng(3)
+    case, policy, observations = case_with_garbage(kind, dtype)
+    by_state = kind == "tabular" and not per_sample
+    shape = case.policy.parameters.shape if by_state else case.logits.shape
+    x, weights, entropy_coef = example.matrix(rng, shape, dtype), *rng.normal(size=(2, N))
+    name = example.matrix_name
+    step = replace(example.objective, entropy_coef=spoilt(entropy_coef)).gradient(
+        policy,
+        observations,
+        weights=spoilt(weights),
+        valid=VALID,
+        per_sample=per_sample,
+        **{name: x if by_state else spoilt(x)},
+    )
+    expected = replace(example.objective, entropy_coef=entropy_coef[VALID]).gradient(
+        case.policy[VALID] if kind == "array" else case.policy,
+        of_valid(case, case.observations),
+        weights=weights[VALID],
+        per_sample=per_sample,
+        **{name: x if by_state else x[VALID]},
+    )
+    eps = float(np.finfo(dtype).eps)
+    if kind == "array":
+        np.testing.assert_array_equal(step.gradient[VALID], expected.gradient)
+        assert not step.gradient[~VALID].any()
+    else:  # sums over some 120 samples of some units each, in another order
+        np.testing.assert_allclose(step.gradient, expected.gradient, rtol=0, atol=4000 * eps)
+    assert step.objective == pytest.approx(expected.objective, rel=1e-12, abs=4000 * eps)
+    for got, right in ((step.value, expected.value), (step.entropy, expected.entropy)):
+        np.testing.assert_allclose(got[VALID], right, rtol=0, atol=400 * eps)
+        assert not got[~VALID].any()
+    nothing = example.objective.gradient(
+        policy,
+        observations,
+        valid=np.zeros(N, dtype=bool),
+        per_sample=per_sample,
+        **{name: x if by_state else spoilt(x)},
+    )
+    assert nothing.objective == 0
+    assert not nothing.gradient.any()

@@ -19,7 +19,7 @@ PYTHON_LAYERS = [
     ["_row_policy", "credit"],
     ["_two_passes"],
     ["_objective"],
-    ["_custom_objective", "_stub", "_tabular_policy", "objectives"],
+    ["_all_actions", "_custom_objective", "_stub", "_tabular_policy", "objectives"],
     ["policies"],
     ["estimators", "testing"],
     ["__init__"],

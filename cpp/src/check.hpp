@@ -65,6 +65,9 @@ void load(const RealVector& values, std::int64_t first, std::int64_t count, T* o
 void require_in_range(const char* name, const IndexVector& indices, std::int64_t bound, const char* what,
                       int num_threads, const ValidRows& valid = {});
 
+// Throws if a value of the option is outside its domain, or no choice.
+void require_option(const ObjectiveOption& option, const LowHigh& value);
+
 // NoAllowedAction for a row: "<name>[3]<suffix> has no allowed action: ..."
 [[noreturn]] void throw_no_allowed_action(const char* name, std::int64_t row, const char* suffix = "");
 // BadLogits: "<name>[3] has NaN or +inf in an allowed slot ..."

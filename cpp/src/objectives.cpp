@@ -1,4 +1,3 @@
-#include <cstdio>
 #include <limits>
 #include <scorefn/objectives.hpp>
 
@@ -62,12 +61,12 @@ void row_gradients(const Matrix<const T>& logits, const IndexVector& actions, co
                    const Matrix<T>& out, ObjectiveResults<T>& results, const ObjectiveOptions<T>& options) {
     const StandardFloatEnvironment environment;
     const ObjectivePass<T> pass(objective, results, options.valid);
-    const TermPass<T> term_pass(options, results.term);
+    const TermPass<T> term_pass(options.term, options.entropy_coef, results.term);
     require_logits("logits", logits, options.where);
     require_shape("gradient", out, logits.rows, logits.cols);
     pass.check(logits.rows, options.num_threads);
     term_pass.check(logits.rows);
-    term_pass.check_matrix(options, logits.rows, logits.cols);
+    term_pass.check_matrix(options, logits.rows, logits.cols, logits);
     RowSums<kMostTerms> sums(logits.rows, rows_per_task(logits.cols));
     run_rows(logits, &actions, options, [&](const LogitRows<T>& task, std::int64_t of_task, void* scratch) {
         double* const sum = sums.of_row(of_task);

@@ -26,6 +26,7 @@ PYBIND11_MODULE(core, module, py::mod_gil_not_used()) {
     scorefn::python::bind_objectives(module);
     scorefn::python::bind_objective_passes(module);
     scorefn::python::bind_segments(module);
+    scorefn::python::bind_all_actions(module);
     scorefn::python::bind_credit(module);
     scorefn::python::bind_threads(module);
     scorefn::python::bind_config(module);

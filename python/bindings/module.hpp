@@ -12,6 +12,7 @@ void bind_sample(pybind11::module_& module);
 void bind_gradient(pybind11::module_& module);
 void bind_objectives(pybind11::module_& module);
 void bind_objective_passes(pybind11::module_& module);
+void bind_all_actions(pybind11::module_& module);
 void bind_credit(pybind11::module_& module);
 void bind_threads(pybind11::module_& module);
 void bind_config(pybind11::module_& module);

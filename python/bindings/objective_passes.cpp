@@ -9,82 +9,11 @@
 #include "docs/objective_passes.hpp"
 #include "function.hpp"
 #include "module.hpp"
+#include "terms.hpp"
 
 namespace scorefn::python {
 
 namespace {
-
-// One number for all samples, or an array of one for each.
-class PerSample {
-public:
-    PerSample(py::handle x, const char* name, const Shape& samples) {
-        if (x && py::isinstance<py::array>(x) && py::cast<py::array>(x).ndim() > 0) {
-            each_.emplace(x, samples, name);
-        } else {
-            number_ = to_finite(x, name);
-        }
-    }
-    PerRow view() const { return each_ ? PerRow(each_->vector()) : PerRow(number_); }
-
-private:
-    double number_ = 0;
-    std::optional<Weights> each_;
-};
-
-// Real numbers are rounded to the dtype of the logits, as a sample's own are.
-py::array of_dtype(py::handle x, const char* name, DType dtype) {
-    py::array array = as_array(x, name);
-    const char kind = array.dtype().kind();
-    const bool is_real = kind == 'f' || kind == 'i' || kind == 'u';
-    if (!is_real || has_dtype(array, dtype)) {
-        return array;  // to be refused, or as it is
-    }
-    return array.attr("astype")(dtype == DType::float64 ? "float64" : "float32");
-}
-
-// A term over all actions, from (kind, coefficient, matrix, whether that is the parameters of a policy) or None.
-class Term {
-public:
-    // `rows` have the shape of the matrix, unless it is given, and `copies` samples each.
-    Term(py::handle term, const Shape& samples, const RealMatrix& rows, const Shape& shape,
-         py::ssize_t copies = 1, const Shape& parameters_shape = {}) {
-        if (!is_given(term)) {
-            return;
-        }
-        const auto parts = py::cast<py::tuple>(term);
-        const auto kind = py::cast<std::string>(parts[0]);
-        kind_ = kind == "reverse_kl"   ? AllActions::reverse_kl
-                : kind == "forward_kl" ? AllActions::forward_kl
-                                       : AllActions::expected_value;
-        const bool is_value = kind_ == AllActions::expected_value;
-        coef_.emplace(parts[1], is_value ? "value_coef" : "kl_coef", samples);
-        is_of_policy_ = py::cast<bool>(parts[3]);
-        const char* const name = is_value ? "action_values" : "reference";
-        matrix_.emplace(of_dtype(parts[2], name, rows.dtype()), name, logits_axes);
-        matrix_->check_dtype_of(rows);
-        matrix_->check_shape(is_of_policy_ ? parameters_shape : shape);
-        if (!is_of_policy_) {
-            matrix_->repeat(copies);
-        }
-    }
-
-    bool is_there() const { return matrix_.has_value(); }
-    template <class T>
-    void set(ObjectiveOptions<T>& options) const {
-        if (!is_there()) {
-            return;
-        }
-        options.term = kind_;
-        options.term_coef = coef_->view();
-        (is_of_policy_ ? options.reference_coef : options.term_matrix) = matrix_->matrix<T>();
-    }
-
-private:
-    AllActions kind_ = AllActions::nothing;
-    bool is_of_policy_ = false;
-    std::optional<PerSample> coef_;
-    std::optional<RealMatrix> matrix_;
-};
 
 // An objective with its numbers, in the order of the declaration, and what a pass gives beside the gradient.
 class ObjectiveCall {
@@ -125,7 +54,7 @@ public:
         ObjectiveOptions<T> with_terms;
         static_cast<Options&>(with_terms) = options;
         with_terms.entropy_coef = entropy_coef_.view();
-        term_.set(with_terms);
+        with_terms.term = term_.objective<T>();
         for (std::size_t i = 0; i < reads_.size(); ++i) {
             objective_.reads[i] = reads_[i].vector();
         }
@@ -188,16 +117,7 @@ py::object declarations() {
     py::list all;
     const auto name_and_doc = [](const auto& one) { return py::make_tuple(one.name, one.doc); };
     for (const ObjectiveDeclaration& o : DeclaredObjectives::declarations) {
-        const py::tuple options = tuple_of(o.options, [](const ObjectiveOption& option) {
-            const Domain& domain = option.domain;
-            py::list choices;
-            for (int i = 0; i < option.num_choices(); ++i) {
-                choices.append(option.choices[i]);
-            }
-            return py::make_tuple(
-                option.name, option.doc, py::make_tuple(option.standard.low, option.standard.high),
-                domain.least, domain.most, domain.is_open, domain.text(), option.is_pair, py::tuple(choices));
-        });
+        const py::tuple options = tuple_of(o.options, describe_option);
         all.append(py::make_tuple(o.name, o.summary, o.details, tuple_of(o.reads, name_and_doc), options,
                                   tuple_of(o.writes, name_and_doc), tuple_of(o.means, name_and_doc)));
     }

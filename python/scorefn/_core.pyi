@@ -21,6 +21,9 @@ _Pass = tuple[
     tuple[NDArray[Any], ...],
     tuple[float, ...],
 ]
+# An objective over all actions: its name, that of its weights, these, its matrix, whether that is
+# instead the parameters of a policy, and its option.
+_Term = tuple[str, str, Any, Any, bool, float]
 
 @overload
 def log_softmax(
@@ -313,7 +316,7 @@ def objective_of_logits(
     options: tuple[float, ...],
     *,
     entropy_coef: _Number | NDArray[Any] = 0.0,
-    term: tuple[str, Any, Any, bool] | None = None,
+    term: _Term | None = None,
     statistics: bool = True,
     where: ArrayLike | None = None,
     valid: ArrayLike | None = None,
@@ -327,7 +330,7 @@ def objective_of_table(
     options: tuple[float, ...],
     *,
     entropy_coef: _Number | NDArray[Any] = 0.0,
-    term: tuple[str, Any, Any, bool] | None = None,
+    term: _Term | None = None,
     statistics: bool = True,
     where: ArrayLike | None = None,
     valid: ArrayLike | None = None,
@@ -341,7 +344,37 @@ def objective_of_features(
     options: tuple[float, ...],
     *,
     entropy_coef: _Number | NDArray[Any] = 0.0,
-    term: tuple[str, Any, Any, bool] | None = None,
+    term: _Term | None = None,
+    statistics: bool = True,
+    where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
+) -> _Pass: ...
+def all_action_declarations() -> tuple[Any, ...]: ...
+def all_actions_of_logits(
+    term: _Term,
+    logits: ArrayLike,
+    *,
+    entropy_coef: _Number | NDArray[Any] = 0.0,
+    statistics: bool = True,
+    where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
+) -> _Pass: ...
+def all_actions_of_table(
+    term: _Term,
+    table: ArrayLike,
+    states: ArrayLike,
+    *,
+    entropy_coef: _Number | NDArray[Any] = 0.0,
+    statistics: bool = True,
+    where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
+) -> _Pass: ...
+def all_actions_of_features(
+    term: _Term,
+    features: ArrayLike,
+    coef: ArrayLike,
+    *,
+    entropy_coef: _Number | NDArray[Any] = 0.0,
     statistics: bool = True,
     where: ArrayLike | None = None,
     valid: ArrayLike | None = None,

@@ -57,9 +57,8 @@ COMMON_ARGUMENTS = {
     "action_values": (
         "array, optional",
         "Values q of all actions, shaped like the logits, for a TabularPolicy like its table: adds "
-        "sum_i sum_a pi(a | x_i) q_ia. For that alone, use `WeightedLogProb` with weights of 0 and "
-        "any actions. Not with a reference; for both, q + c log ref with entropy_coef=c has the "
-        "gradient of q and -c KL(pi || ref).",
+        "sum_i sum_a pi(a | x_i) q_ia. For that alone, use `ExpectedReward`. Not with a reference; "
+        "for both, q + c log ref with entropy_coef=c has the gradient of q and -c KL(pi || ref).",
     ),
     "statistics": (
         "bool, default True",
@@ -109,6 +108,20 @@ def results_of(declared: Declaration) -> list[Result]:
     ]
 
 
+# The penalties over all actions, by kl_direction.
+KL_OBJECTIVES = {"reverse": "ReverseKL", "forward": "ForwardKL"}
+
+
+def check_coefficients(objective: Any) -> None:
+    """The options of an objective that `COMMON_OPTIONS` describes."""
+    for name in ("entropy_coef", "kl_coef"):
+        if np.ndim(getattr(objective, name)) == 0:
+            check_number(name, getattr(objective, name))
+    direction = objective.kl_direction
+    if direction not in KL_OBJECTIVES:
+        raise ValueError(f"kl_direction must be 'reverse' or 'forward', got {direction!r}")
+
+
 class DeclaredObjective:
     """What the declared objectives share. Their options are the fields of a frozen dataclass."""
 
@@ -119,13 +132,7 @@ class DeclaredObjective:
     kl_direction: str
 
     def __post_init__(self) -> None:
-        for name in ("entropy_coef", "kl_coef"):
-            if np.ndim(getattr(self, name)) == 0:
-                check_number(name, getattr(self, name))
-        if self.kl_direction not in ("reverse", "forward"):
-            raise ValueError(
-                f"kl_direction must be 'reverse' or 'forward', got {self.kl_direction!r}"
-            )
+        check_coefficients(self)
         for option in self.declaration.options:
             value = option.check(getattr(self, option.name))
             object.__setattr__(self, option.name, value)  # the dataclass is frozen
@@ -144,18 +151,21 @@ class DeclaredObjective:
         declared = self.declaration
         call = ObjectiveCall(
             declared.name,
+            actions,
             tuple(numbers[n.name] for n in declared.reads),
             tuple(o.to_core(getattr(self, o.name)) for o in declared.options),
-            _number_or_array(self.entropy_coef),
+            number_or_array(self.entropy_coef),
             term,
             statistics,
             valid,
         )
-        done: Pass = objective_pass(policy, call, observations, actions, where)
+        done: Pass = objective_pass(policy, call, observations, where)
         objective, *sums = done.sums
         n = np.size(actions) if valid is None else int(np.count_nonzero(valid))
         means = (s / n if n else float("nan") for s in sums)
-        values = {} if term is None else {term.result: done.term}
+        is_value = term is not None and term.objective == "ExpectedReward"
+        term_result = "expected_value" if is_value else "kl_divergence"
+        values = {} if term is None else {term_result: done.term}
         writes = done.writes or (None,) * len(declared.writes)
         return self.step(
             objective, done.gradient, done.log_prob, done.entropy, *writes, *means, **values
@@ -218,11 +228,14 @@ class DeclaredObjective:
         if reference is not None and action_values is not None:
             raise ValueError("action_values must be None, as there is a reference, got an array")
         if reference is not None:
-            return Term(f"{self.kl_direction}_kl", _number_or_array(self.kl_coef), reference)
-        return None if action_values is None else Term("expected_value", 1.0, action_values)
+            kl = KL_OBJECTIVES[self.kl_direction]
+            return Term(kl, "kl_coef", number_or_array(self.kl_coef), reference)
+        if action_values is None:
+            return None
+        return Term("ExpectedReward", "value_coef", 1.0, action_values)
 
 
-def _number_or_array(coef: Any) -> Any:
+def number_or_array(coef: Any) -> Any:
     return np.asarray(coef) if np.ndim(coef) > 0 else coef
 
 
@@ -253,7 +266,7 @@ def _step_class(declared: Declaration) -> type:
     step.__module__ = "scorefn.objectives"
     step.__doc__ = (
         f"What `{declared.name}.gradient` returns.\n\nAttributes\n----------\n"
-        + "\n".join(_entry(*result) for result in results)
+        + "\n".join(entry(*result) for result in results)
     )
     return step
 
@@ -315,17 +328,17 @@ def _signature(gradient: Any, names: list[str]) -> inspect.Signature:
     )
 
 
-def _entry(name: str, kind: str, doc: str) -> str:
+def entry(name: str, kind: str, doc: str) -> str:
     text = textwrap.fill(doc, 96, initial_indent="    ", subsequent_indent="    ")
     return f"{name} : {kind}\n{text}"
 
 
 def _class_doc(declared: Declaration) -> str:
     options = [
-        _entry(o.name, f"{o.kind}, default {_text(o.default)}", _option_doc(o))
+        entry(o.name, f"{o.kind}, default {default_text(o.default)}", option_doc(o))
         for o in declared.options
     ]
-    options += [_entry(name, *entry) for name, entry in COMMON_OPTIONS.items()]
+    options += [entry(name, *text) for name, text in COMMON_OPTIONS.items()]
     parameters = "\n".join(options)
     return (
         f"{declared.summary}.\n\n"
@@ -334,21 +347,21 @@ def _class_doc(declared: Declaration) -> str:
     )
 
 
-def _option_doc(option: Option) -> str:
+def option_doc(option: Option) -> str:
     if option.choices:
         return option.doc
     return f"{option.doc} {option.domain[0].upper()}{option.domain[1:]}."
 
 
-def _text(default: Any) -> str:
+def default_text(default: Any) -> str:
     return f'"{default}"' if isinstance(default, str) else str(default)
 
 
 def _gradient_doc(declared: Declaration) -> str:
     numbers = "\n".join(
-        _entry(n.name, "real array of the shape of the actions", n.doc) for n in declared.reads
+        entry(n.name, "real array of the shape of the actions", n.doc) for n in declared.reads
     )
-    common = "\n".join(_entry(name, *entry) for name, entry in COMMON_ARGUMENTS.items())
+    common = "\n".join(entry(name, *text) for name, text in COMMON_ARGUMENTS.items())
     return f"""The objective's value and its gradient with respect to the policy's parameters.
 
 Parameters

@@ -1,4 +1,4 @@
-"""A pass of a declared objective over the samples of any policy."""
+"""A pass of a declared objective, or of one over all actions, over the samples of any policy."""
 
 from __future__ import annotations
 
@@ -20,21 +20,24 @@ def masked(logits: FloatArray, where: NDArray[np.bool_] | None) -> FloatArray:
     return logits if where is None else np.where(where, logits, logits.dtype.type(-np.inf))
 
 
-class Term(NamedTuple):
-    """A term over all actions, with one matrix beside the logits."""
+MATRIX_NAMES: dict[str, str] = {
+    name: matrix for name, _, _, (matrix, _), _ in _core.all_action_declarations()
+}
 
-    kind: str  # "reverse_kl", "forward_kl" or "expected_value"
+
+class Term(NamedTuple):
+    """A declared objective over all actions, with one matrix beside the logits."""
+
+    objective: str
+    coef_name: str
     coef: Any  # a number, or an array of one per sample
-    matrix: Any  # log-probabilities of a reference, or values of the actions: an array, or a policy
+    matrix: Any  # log-probabilities of a reference, values of the actions, ...: array or policy
     is_of_policy: bool = False  # its parameters, in place of a matrix
+    option: float = 0.0
 
     @property
     def name(self) -> str:
-        return "action_values" if self.kind == "expected_value" else "reference"
-
-    @property
-    def result(self) -> str:
-        return "expected_value" if self.kind == "expected_value" else "kl_divergence"
+        return MATRIX_NAMES[self.objective]
 
     def on(self, observations: Any) -> Term:
         """With an array in the place of a policy."""
@@ -73,10 +76,46 @@ def first(values: FloatArray, valid: ArrayLike | None) -> FloatArray:
     return np.take_along_axis(values, at, axis=-1)[..., 0]
 
 
+class AllActionCall(NamedTuple):
+    """An objective over all actions alone: no action is drawn."""
+
+    term: Term
+    entropy_coef: Any  # a number, or an array of one per sample
+    statistics: bool = True  # False: the gradient and the objective alone
+    per_sample: bool = False  # a table's matrix is not like the table, but has a row per sample
+    valid: ArrayLike | None = None  # samples that count
+
+    def of_logits(self, logits: Any, where: ArrayLike | None) -> Pass:
+        """With respect to the logits of each sample."""
+        return self._pass(_core.all_actions_of_logits, logits, where=where)
+
+    def of_table(self, table: Any, states: Any, where: ArrayLike | None) -> Pass:
+        """With respect to a table of logits."""
+        return self._pass(_core.all_actions_of_table, table, states, where=where)
+
+    def of_features(self, features: Any, coef: Any, where: ArrayLike | None) -> Pass:
+        """With respect to the coefficients of a linear policy."""
+        return self._pass(_core.all_actions_of_features, features, coef, where=where)
+
+    def _pass(self, core: Callable[..., Any], *arrays: Any, where: ArrayLike | None) -> Pass:
+        """By a function of the core, of its arrays."""
+        return Pass(
+            *core(
+                self.term,
+                *arrays,
+                entropy_coef=self.entropy_coef,
+                statistics=self.statistics,
+                where=where,
+                valid=self.valid,
+            )
+        )
+
+
 class ObjectiveCall(NamedTuple):
-    """A declared objective with its numbers, one per sample, and its options."""
+    """A declared objective with its actions and numbers, one per sample, and its options."""
 
     objective: str
+    actions: ArrayLike
     numbers: tuple[ArrayLike, ...]
     options: tuple[Any, ...]  # numbers and pairs of them
     entropy_coef: Any  # a number, or an array of one per sample
@@ -90,6 +129,7 @@ class ObjectiveCall(NamedTuple):
             *core(
                 self.objective,
                 *arrays,
+                self.actions,
                 self.numbers,
                 self.options,
                 entropy_coef=self.entropy_coef,
@@ -100,15 +140,13 @@ class ObjectiveCall(NamedTuple):
             )
         )
 
-    def of_logits(self, logits: Any, actions: ArrayLike, where: ArrayLike | None) -> Pass:
+    def of_logits(self, logits: Any, where: ArrayLike | None) -> Pass:
         """With respect to the logits of each sample, or of each row of several samples."""
-        if np.ndim(actions) == np.ndim(logits):
-            return self._of_rows_with_samples(to_array("logits", logits), actions, where)
-        return self._pass(_core.objective_of_logits, logits, actions, where=where)
+        if np.ndim(self.actions) == np.ndim(logits):
+            return self._of_rows_with_samples(to_array("logits", logits), where)
+        return self._pass(_core.objective_of_logits, logits, where=where)
 
-    def _of_rows_with_samples(
-        self, logits: FloatArray, actions: ArrayLike, where: ArrayLike | None
-    ) -> Pass:
+    def _of_rows_with_samples(self, logits: FloatArray, where: ArrayLike | None) -> Pass:
         """Each row of logits is a state of its own, which its samples visit."""
         leading = logits.shape[:-1]
         states = np.arange(math.prod(leading)).reshape(leading)
@@ -122,39 +160,36 @@ class ObjectiveCall(NamedTuple):
             matrix = to_array(self.term.name, self.term.matrix)
             check_shape(self.term.name, matrix, logits.shape)
             call = self._replace(term=self.term._replace(matrix=matrix.reshape(rows.shape)))
-        done = call.of_table(rows, states, actions, mask)
+        done = call.of_table(rows, states, mask)
         return done._replace(gradient=done.gradient.reshape(logits.shape))
 
-    def of_table(
-        self, table: Any, states: Any, actions: ArrayLike, where: ArrayLike | None
-    ) -> Pass:
+    def of_table(self, table: Any, states: Any, where: ArrayLike | None) -> Pass:
         """With respect to a table of logits. Several samples of a state share one entropy."""
-        done = self._pass(_core.objective_of_table, table, states, actions, where=where)
+        done = self._pass(_core.objective_of_table, table, states, where=where)
         return done._per_observation(np.ndim(states), self.valid)
 
-    def of_features(
-        self, features: Any, coef: Any, actions: ArrayLike, where: ArrayLike | None
-    ) -> Pass:
+    def of_features(self, features: Any, coef: Any, where: ArrayLike | None) -> Pass:
         """With respect to the coefficients of a linear policy."""
-        done = self._pass(_core.objective_of_features, features, coef, actions, where=where)
+        done = self._pass(_core.objective_of_features, features, coef, where=where)
         return done._per_observation(np.ndim(features) - 1, self.valid)
 
 
-def objective_pass(
-    policy: Any, call: ObjectiveCall, observations: Any, actions: ArrayLike, where: ArrayLike | None
-) -> Pass:
+Call = ObjectiveCall | AllActionCall
+
+
+def objective_pass(policy: Any, call: Call, observations: Any, where: ArrayLike | None) -> Pass:
     """By the policy's own pass if it has one, else by its logits and their adjoint."""
     if policy is None or isinstance(policy, type | str):
         got = policy.__name__ if isinstance(policy, type) else type_name(policy)
         raise TypeError(f"policy must be a policy or an array of logits, got {got}")
     if hasattr(policy, "objective_pass"):
-        done: Pass = policy.objective_pass(call, observations, actions, where)
+        done: Pass = policy.objective_pass(call, observations, where)
         return done
     if call.term is not None:
         call = call._replace(term=call.term.on(observations))
     has_logits, has_adjoint = hasattr(policy, "logits"), hasattr(policy, "adjoint")
     if has_logits and has_adjoint:
-        done = call.of_logits(policy.logits(observations), actions, where)
+        done = call.of_logits(policy.logits(observations), where)
         gradient = policy.adjoint(observations, done.gradient)
         if gradient is None:
             raise TypeError("policy.adjoint must return the gradient, got None")
@@ -165,4 +200,4 @@ def objective_pass(
     if observations is not None:  # an array of logits, which needs no adjoint
         got = type_name(observations)
         raise TypeError(f"observations must be None for an array of logits, got {got}")
-    return call.of_logits(policy, actions, where)
+    return call.of_logits(policy, where)

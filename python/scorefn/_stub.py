@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._all_actions import ALL_ACTION_DECLARATIONS, AllActionDeclaration
 from ._declarations import DECLARATIONS, Declaration, Option
 from ._objective import results_of
 
@@ -13,6 +14,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from numpy.typing import ArrayLike, NDArray
 
+from ._all_actions import AllActionStep as AllActionStep
 from ._custom_objective import CustomObjective as CustomObjective
 from ._custom_objective import CustomStep as CustomStep
 from ._segments import Segments as Segments
@@ -48,6 +50,28 @@ class {name}:
     ) -> {name}Step: ...
 """
 
+_ALL_ACTION_CLASS = """
+@dataclass(frozen=True)
+class {name}:
+{fields}
+    declaration: ClassVar[Any]
+    step: ClassVar[type[AllActionStep]]
+
+    def gradient(
+        self,
+        policy: Any,
+        observations: Any,
+        *,
+{arguments}
+    ) -> AllActionStep: ...
+"""
+
+_ENTROPY_FIELD = "    entropy_coef: float | NDArray[Any] = 0.0"
+_KL_FIELDS = [
+    "    kl_coef: float | NDArray[Any] = 0.0",
+    '    kl_direction: Literal["reverse", "forward"] = "reverse"',
+]
+
 _TYPES = {
     "float": "float",
     "array": "NDArray[Any]",
@@ -57,11 +81,14 @@ _TYPES = {
 
 def stub() -> str:
     """The text of objectives.pyi."""
-    names = ["CustomObjective", "CustomStep", "Segments"]
+    names = ["AllActionStep", "CustomObjective", "CustomStep", "Segments"]
+    names += [declared.name for declared in ALL_ACTION_DECLARATIONS]
     for declared in DECLARATIONS:
         names += [declared.name, f"{declared.name}Step"]
     head = _HEAD.format(names="\n".join(f'    "{name}",' for name in sorted(names, key=_place)))
-    return head + "".join(_classes(declared) for declared in DECLARATIONS)
+    classes = [_classes(declared) for declared in DECLARATIONS]
+    classes += [_all_action_class(declared) for declared in ALL_ACTION_DECLARATIONS]
+    return head + "".join(classes)
 
 
 def _place(name: str) -> tuple[bool, str]:
@@ -79,16 +106,30 @@ def _field(option: Option) -> str:
 def _classes(declared: Declaration) -> str:
     results = [f"    {name}: {_TYPES[kind]}" for name, kind, _ in results_of(declared)]
     fields = [_field(o) for o in declared.options]
-    fields += [
-        "    entropy_coef: float | NDArray[Any] = 0.0",
-        "    kl_coef: float | NDArray[Any] = 0.0",
-        '    kl_direction: Literal["reverse", "forward"] = "reverse"',
-    ]
+    fields += [_ENTROPY_FIELD, *_KL_FIELDS]
     return _CLASSES.format(
         name=declared.name,
         results="\n".join(results),
         fields="\n".join(fields),
         numbers="\n".join(f"        {n.name}: ArrayLike," for n in declared.reads),
+    )
+
+
+def _all_action_class(declared: AllActionDeclaration) -> str:
+    option, name = declared.option, declared.matrix.name
+    fields = [] if option is None else [_field(option)]
+    fields.append(_ENTROPY_FIELD)
+    arguments = [f"{name}: {'Any' if declared.is_penalty else 'ArrayLike'}"]
+    arguments += ["weights: ArrayLike | None = None", "where: ArrayLike | None = None"]
+    arguments.append("valid: ArrayLike | None = None")
+    if not declared.is_penalty:
+        fields += _KL_FIELDS
+        arguments.append("reference: Any = None")
+    arguments += ["per_sample: bool = False", "statistics: bool = True"]
+    return _ALL_ACTION_CLASS.format(
+        name=declared.name,
+        fields="\n".join(fields),
+        arguments="\n".join(f"        {argument}," for argument in arguments),
     )
 
 

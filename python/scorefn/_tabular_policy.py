@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import _core
 from ._check import check_bool, check_indices, subscript, to_array, type_name
 from ._files import save_parameters
-from ._objective_pass import FloatArray, ObjectiveCall, Pass, masked
+from ._objective_pass import AllActionCall, Call, FloatArray, Pass, masked
 from ._row_policy import GradientStatistics, RowPolicy
 
 
@@ -104,15 +104,24 @@ class TabularPolicy(RowPolicy):
         parameters = self._checked(self.parameters)
         save_parameters(path, self.kind, parameters, self._checked_mask(self.where))
 
-    def objective_pass(
-        self, call: ObjectiveCall, observations: Any, actions: ArrayLike, where: ArrayLike | None
-    ) -> Pass:
+    def objective_pass(self, call: Call, observations: Any, where: ArrayLike | None) -> Pass:
         """One softmax for each state, and the derivatives of the samples from them."""
         self._refuse(where)
+        if isinstance(call, AllActionCall) and call.per_sample:
+            return self._pass_by_samples(call, observations)
         term = call.term
         if term is not None and hasattr(term.matrix, "logits"):
             call = call._replace(term=term._replace(matrix=self._table_of(term.matrix)))
-        return call.of_table(self.parameters, observations, actions, self.where)
+        return call.of_table(self.parameters, observations, self.where)
+
+    def _pass_by_samples(self, call: AllActionCall, observations: Any) -> Pass:
+        """A softmax for each sample, as each has a row of the matrix."""
+        states = self._states(self._harmless(observations, call.valid))
+        call = call._replace(term=call.term.on(states))
+        done = call.of_logits(self.parameters[states], self._mask(states, None))
+        total = np.zeros(self.parameters.shape)
+        np.add.at(total, states, done.gradient)
+        return done._replace(gradient=total.astype(self.parameters.dtype))
 
     @staticmethod
     def _table_of(reference: Any) -> FloatArray:

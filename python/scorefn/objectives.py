@@ -18,14 +18,17 @@ the one with respect to the policy's parameters.
 
 from __future__ import annotations
 
+from ._all_actions import ALL_ACTION_CLASSES, AllActionStep
 from ._custom_objective import CustomObjective, CustomStep
 from ._objective import CLASSES
 from ._segments import Segments
 
-__all__ = ["CustomObjective", "CustomStep", "Segments"]
+__all__ = ["AllActionStep", "CustomObjective", "CustomStep", "Segments"]
 
 # objectives.pyi, which `python -m scorefn._stub` prints, says the same to type checkers.
 for _class in CLASSES.values():
     for _made in (_class, _class.step):
         globals()[_made.__name__] = _made
         __all__ += [_made.__name__]
+globals().update(ALL_ACTION_CLASSES)
+__all__ += ALL_ACTION_CLASSES

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from numpy.typing import ArrayLike, NDArray
 
+from ._all_actions import AllActionStep as AllActionStep
 from ._custom_objective import CustomObjective as CustomObjective
 from ._custom_objective import CustomStep as CustomStep
 from ._segments import Segments as Segments
@@ -12,15 +13,23 @@ from ._segments import Segments as Segments
 __all__ = [
     "CISPO",
     "SAPO",
+    "AllActionStep",
     "CISPOStep",
     "ClippedSurrogate",
     "ClippedSurrogateStep",
+    "CrossEntropy",
     "CustomObjective",
     "CustomStep",
+    "ExpectedReward",
+    "ForwardKL",
     "ImportanceSampling",
     "ImportanceSamplingStep",
     "KLPenalty",
     "KLPenaltyStep",
+    "NeuRD",
+    "RegretMatching",
+    "RegretPolicyGradient",
+    "ReverseKL",
     "SAPOStep",
     "Segments",
     "WeightedLogProb",
@@ -240,3 +249,152 @@ class ImportanceSampling:
         action_values: ArrayLike | None = None,
         statistics: bool = True,
     ) -> ImportanceSamplingStep: ...
+
+@dataclass(frozen=True)
+class ExpectedReward:
+    entropy_coef: float | NDArray[Any] = 0.0
+    kl_coef: float | NDArray[Any] = 0.0
+    kl_direction: Literal["reverse", "forward"] = "reverse"
+    declaration: ClassVar[Any]
+    step: ClassVar[type[AllActionStep]]
+
+    def gradient(
+        self,
+        policy: Any,
+        observations: Any,
+        *,
+        action_values: ArrayLike,
+        weights: ArrayLike | None = None,
+        where: ArrayLike | None = None,
+        valid: ArrayLike | None = None,
+        reference: Any = None,
+        per_sample: bool = False,
+        statistics: bool = True,
+    ) -> AllActionStep: ...
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    entropy_coef: float | NDArray[Any] = 0.0
+    kl_coef: float | NDArray[Any] = 0.0
+    kl_direction: Literal["reverse", "forward"] = "reverse"
+    declaration: ClassVar[Any]
+    step: ClassVar[type[AllActionStep]]
+
+    def gradient(
+        self,
+        policy: Any,
+        observations: Any,
+        *,
+        targets: ArrayLike,
+        weights: ArrayLike | None = None,
+        where: ArrayLike | None = None,
+        valid: ArrayLike | None = None,
+        reference: Any = None,
+        per_sample: bool = False,
+        statistics: bool = True,
+    ) -> AllActionStep: ...
+
+@dataclass(frozen=True)
+class RegretMatching:
+    entropy_coef: float | NDArray[Any] = 0.0
+    kl_coef: float | NDArray[Any] = 0.0
+    kl_direction: Literal["reverse", "forward"] = "reverse"
+    declaration: ClassVar[Any]
+    step: ClassVar[type[AllActionStep]]
+
+    def gradient(
+        self,
+        policy: Any,
+        observations: Any,
+        *,
+        action_values: ArrayLike,
+        weights: ArrayLike | None = None,
+        where: ArrayLike | None = None,
+        valid: ArrayLike | None = None,
+        reference: Any = None,
+        per_sample: bool = False,
+        statistics: bool = True,
+    ) -> AllActionStep: ...
+
+@dataclass(frozen=True)
+class RegretPolicyGradient:
+    entropy_coef: float | NDArray[Any] = 0.0
+    kl_coef: float | NDArray[Any] = 0.0
+    kl_direction: Literal["reverse", "forward"] = "reverse"
+    declaration: ClassVar[Any]
+    step: ClassVar[type[AllActionStep]]
+
+    def gradient(
+        self,
+        policy: Any,
+        observations: Any,
+        *,
+        action_values: ArrayLike,
+        weights: ArrayLike | None = None,
+        where: ArrayLike | None = None,
+        valid: ArrayLike | None = None,
+        reference: Any = None,
+        per_sample: bool = False,
+        statistics: bool = True,
+    ) -> AllActionStep: ...
+
+@dataclass(frozen=True)
+class NeuRD:
+    threshold: float = 2.0
+    entropy_coef: float | NDArray[Any] = 0.0
+    kl_coef: float | NDArray[Any] = 0.0
+    kl_direction: Literal["reverse", "forward"] = "reverse"
+    declaration: ClassVar[Any]
+    step: ClassVar[type[AllActionStep]]
+
+    def gradient(
+        self,
+        policy: Any,
+        observations: Any,
+        *,
+        action_values: ArrayLike,
+        weights: ArrayLike | None = None,
+        where: ArrayLike | None = None,
+        valid: ArrayLike | None = None,
+        reference: Any = None,
+        per_sample: bool = False,
+        statistics: bool = True,
+    ) -> AllActionStep: ...
+
+@dataclass(frozen=True)
+class ReverseKL:
+    entropy_coef: float | NDArray[Any] = 0.0
+    declaration: ClassVar[Any]
+    step: ClassVar[type[AllActionStep]]
+
+    def gradient(
+        self,
+        policy: Any,
+        observations: Any,
+        *,
+        reference: Any,
+        weights: ArrayLike | None = None,
+        where: ArrayLike | None = None,
+        valid: ArrayLike | None = None,
+        per_sample: bool = False,
+        statistics: bool = True,
+    ) -> AllActionStep: ...
+
+@dataclass(frozen=True)
+class ForwardKL:
+    entropy_coef: float | NDArray[Any] = 0.0
+    declaration: ClassVar[Any]
+    step: ClassVar[type[AllActionStep]]
+
+    def gradient(
+        self,
+        policy: Any,
+        observations: Any,
+        *,
+        reference: Any,
+        weights: ArrayLike | None = None,
+        where: ArrayLike | None = None,
+        valid: ArrayLike | None = None,
+        per_sample: bool = False,
+        statistics: bool = True,
+    ) -> AllActionStep: ...

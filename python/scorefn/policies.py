@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 from . import _core
 from ._check import check_bool, check_indices, check_shape, to_array
 from ._files import load_parameters
-from ._objective_pass import FloatArray, ObjectiveCall, Pass, first
+from ._objective_pass import AllActionCall, Call, FloatArray, Pass, first
 from ._row_policy import GradientStatistics, Rng, RowPolicy
 from ._sample import Sample
 from ._tabular_policy import TabularPolicy
@@ -165,25 +165,35 @@ class LogitsPolicy(RowPolicy):
         log_prob = np.asarray(_core.log_softmax(self.parameters, where=where)[a])
         return log_prob if counts is None else np.where(counts, log_prob, log_prob.dtype.type(0))
 
-    def objective_pass(
-        self, call: ObjectiveCall, observations: Any, actions: ArrayLike, where: ArrayLike | None
-    ) -> Pass:
+    def objective_pass(self, call: Call, observations: Any, where: ArrayLike | None) -> Pass:
         """That of a table whose only state all samples are in."""
+        if isinstance(call, AllActionCall):
+            return self._pass_of_all_actions(call, where)
         entropy = np.asarray(self.entropy(None, where=where))
         mask = None if where is None else np.reshape(where, (1, -1))
-        states = np.broadcast_to(np.intp(0), np.shape(actions))
+        states = np.broadcast_to(np.intp(0), np.shape(call.actions))
         if call.term is not None:
             term = call.term.on(None)
             matrix = to_array(term.name, term.matrix)
             check_shape(term.name, matrix, self.parameters.shape)
             call = call._replace(term=term._replace(matrix=matrix[np.newaxis]))
-        done = call.of_table(self.parameters[np.newaxis], states, actions, mask)
+        done = call.of_table(self.parameters[np.newaxis], states, mask)
         done = done._replace(gradient=done.gradient[0])
         if not call.statistics:
             return done
         counts = None if call.valid is None else np.reshape(call.valid, -1)
         value = None if done.term is None else first(done.term.reshape(-1), counts)
         return done._replace(entropy=entropy, term=value)
+
+    def _pass_of_all_actions(self, call: AllActionCall, where: ArrayLike | None) -> Pass:
+        """That of a linear policy with one feature, always 1, for each row of the matrix."""
+        term = call.term.on(None)
+        shape = np.shape(term.matrix)
+        if shape[-1:] != self.parameters.shape:
+            raise ValueError(f"{term.name} must have shape (..., {self.num_actions}), got {shape}")
+        features = np.ones((*shape[:-1], 1), self.parameters.dtype)
+        done = call._replace(term=term).of_features(features, self.parameters[np.newaxis], where)
+        return done._replace(gradient=done.gradient[0])
 
     def gradient(
         self,
@@ -289,17 +299,16 @@ class LinearPolicy(RowPolicy):
             return super().log_prob(x, a, where=where, valid=valid)
         return log_prob.reshape(a.shape)
 
-    def objective_pass(
-        self, call: ObjectiveCall, observations: Any, actions: ArrayLike, where: ArrayLike | None
-    ) -> Pass:
+    def objective_pass(self, call: Call, observations: Any, where: ArrayLike | None) -> Pass:
         """One pass over the features, in memory that does not grow with the number of samples."""
         term = call.term
         if term is not None and isinstance(term.matrix, LinearPolicy):
             term = term._replace(matrix=term.matrix.parameters, is_of_policy=True)
         elif term is not None:
             term = term.on(observations)
-        call = call._replace(term=term)
-        return call.of_features(self._features(observations), self.parameters, actions, where)
+        if term is not None:
+            call = call._replace(term=term)
+        return call.of_features(self._features(observations), self.parameters, where)
 
     def _features(self, observations: Any) -> FloatArray:
         features = to_array("features", observations)

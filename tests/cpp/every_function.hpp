@@ -14,7 +14,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <scorefn/scorefn.hpp>
+#include <vector>
 
 enum class Function {
     // A row's results are its own.
@@ -39,6 +41,9 @@ enum class Function {
     score_gradient_of_an_objective,
     tabular_gradient_of_an_objective,
     linear_gradient_of_an_objective,
+    score_gradient_of_all_actions,
+    tabular_gradient_of_all_actions,
+    linear_gradient_of_all_actions,
     // Of other things than policies.
     derivatives,
     discounted_returns,
@@ -64,6 +69,9 @@ constexpr const char* kFunctionNames[] = {"log_softmax",
                                           "score_gradient of an objective",
                                           "tabular_gradient of an objective",
                                           "linear_gradient of an objective",
+                                          "score_gradient of all actions",
+                                          "tabular_gradient of all actions",
+                                          "linear_gradient of all actions",
                                           "derivatives",
                                           "discounted_returns",
                                           "generalized_advantages",
@@ -75,10 +83,15 @@ constexpr bool is_sample(Function f) {
            f == Function::sample_of_actions_alone;
 }
 constexpr bool is_of_a_table(Function f) {
-    return f == Function::tabular_gradient || f == Function::tabular_gradient_of_an_objective;
+    return f == Function::tabular_gradient || f == Function::tabular_gradient_of_an_objective ||
+           f == Function::tabular_gradient_of_all_actions;
 }
 constexpr bool is_of_features(Function f) {
-    return f == Function::linear_gradient || f == Function::linear_gradient_of_an_objective;
+    return f == Function::linear_gradient || f == Function::linear_gradient_of_an_objective ||
+           f == Function::linear_gradient_of_all_actions;
+}
+constexpr bool is_of_all_actions(Function f) {
+    return f >= Function::score_gradient_of_all_actions && f <= Function::linear_gradient_of_all_actions;
 }
 constexpr bool has_objective(Function f) {
     return f >= Function::score_gradient_of_an_objective && f <= Function::derivatives;
@@ -103,8 +116,10 @@ void for_every_function(Visit visit) {
     for (int i = 0; i < kFunctions; ++i) {
         const auto f = static_cast<Function>(i);
         const int objectives = f == Function::derivatives ? scorefn::DeclaredObjectives::size
-                               : has_objective(f)         ? kObjectives
-                                                          : 1;
+                               : is_of_all_actions(f)
+                                   ? static_cast<int>(std::size(scorefn::kAllActionDeclarations))
+                               : has_objective(f) ? kObjectives
+                                                  : 1;
         for (int objective = 0; objective < objectives; ++objective) visit(f, objective);
     }
 }
@@ -144,10 +159,54 @@ void with_objective(Arrays& a, Run run) {
 template <class T, class Arrays, class Matrix>
 scorefn::ObjectiveOptions<T> objective_options(Arrays& a, Matrix matrix) {
     scorefn::ObjectiveOptions<T> options = a.gradient_options();
-    options.term = term_of(a.objective());
-    options.term_coef = 0.5;
-    if (options.term != scorefn::AllActions::nothing) options.term_matrix = matrix();
+    options.term.kind = term_of(a.objective());
+    options.term.weights = 0.5;
+    if (options.term.kind != scorefn::AllActions::nothing) options.term.matrix = matrix();
     return options;
+}
+
+// run(objective, its results), whose sum is kept. The targets of each row are its first action, which every row allows.
+template <class T, class Arrays, class Matrix, class Run>
+void with_all_actions(Arrays& a, std::int64_t rows, std::int64_t cols, Matrix matrix, Run run) {
+    scorefn::AllActionObjective<T> objective;
+    objective.kind = scorefn::kAllActionDeclarations[a.objective()].kind;
+    objective.weights = a.weights();
+    std::vector<T> targets(static_cast<std::size_t>(rows * cols));
+    for (std::int64_t i = 0; i < rows; ++i) targets[static_cast<std::size_t>(i * cols)] = 1;
+    if (objective.kind == scorefn::AllActions::cross_entropy)
+        objective.matrix = scorefn::Matrix<const T>(targets.data(), rows, cols);
+    else
+        objective.matrix = matrix();
+    scorefn::ObjectiveResults<T> results;
+    results.entropy = a.results();
+    results.term = a.results();
+    run(objective, results);
+    a.keep(results.sums[0]);
+}
+
+template <class T, class Arrays>
+void call_all_actions(Function f, Arrays& a) {
+    using namespace scorefn;
+    using Objective = AllActionObjective<T>;
+    if (is_of_a_table(f)) {
+        const Matrix<const T> table = a.table();
+        return with_all_actions<T>(a, table.rows, table.cols, [&] { return a.table(); },
+                                   [&](const Objective& objective, ObjectiveResults<T>& results) {
+            tabular_gradient(table, a.states(), objective, a.gradient(table), results, a.gradient_options());
+        });
+    }
+    if (is_of_features(f)) {
+        const Matrix<const T> features = a.features(), coef = a.coef();
+        return with_all_actions<T>(a, features.rows, coef.cols, [&] { return a.other_logits(); },
+                                   [&](const Objective& objective, ObjectiveResults<T>& results) {
+            linear_gradient(features, coef, objective, a.gradient(coef), results, a.gradient_options());
+        });
+    }
+    const Matrix<const T> z = a.logits();
+    with_all_actions<T>(a, z.rows, z.cols, [&] { return a.other_logits(); },
+                        [&](const Objective& objective, ObjectiveResults<T>& results) {
+        score_gradient(z, objective, a.gradient(z), results, a.gradient_options());
+    });
 }
 
 template <class T, class Arrays>
@@ -208,6 +267,9 @@ void call(Function f, Arrays& a) {
                 tabular_gradient(table, a.states(), a.actions(), objective, a.gradient(table), results,
                                  options);
             });
+        case Function::score_gradient_of_all_actions:
+        case Function::tabular_gradient_of_all_actions:
+        case Function::linear_gradient_of_all_actions: return call_all_actions<T>(f, a);
         case Function::derivatives:
             return with_objective<T>(a, [&](const Objective& objective, ObjectiveResults<T>& results) {
                 // A column of the logits will do for log-probabilities.

@@ -106,6 +106,17 @@ std::vector<T> all_results(const KernelTable& table, std::int64_t num_rows, std:
             keep(matrix), keep(vector), keep(entropies), keep(ratio);
             keep_sum(objective);
         }
+        std::vector<T> with_nan = q;
+        with_nan[size / 2] = -std::numeric_limits<T>::quiet_NaN();
+        LogitRows<T> matrix_rows = other;
+        matrix_rows.data = with_nan.data();
+        for (const AllActionDeclaration& declared : kAllActionDeclarations) {
+            const RowTerms<T> terms{entropy_coef, declared.kind, matrix_rows,
+                                    of_weights,   1.5,           {vector.data(), num_rows, 1}};
+            CHECK(kernels.all_action_gradient(rows, terms, {entropies.data(), num_rows, 1}, &objective, out,
+                                              false, scratch) == -1);
+            keep(matrix), keep(vector), keep(entropies), keep_sum(objective);
+        }
         for (const auto& sums : context.sums)
             for (const double lane : sums) keep_sum(lane);
         CHECK(kernels.state_gradient(rows, weight_sums.data(), visits.data(), entropy_coef, out, true,

@@ -74,8 +74,8 @@ Step<T> step_of(Gradient gradient) {
 
 template <class T>
 Step<T> on_rows(const Samples<T>& x, const Objective& objective, ObjectiveOptions<T> options) {
-    if (options.term != AllActions::nothing)
-        options.term_matrix = Matrix<const T>(x.references, kSamples, kActions);
+    if (options.term.kind != AllActions::nothing)
+        options.term.matrix = Matrix<const T>(x.references, kSamples, kActions);
     return step_of<T>([&](Step<T>& step, ObjectiveResults<T>& results) {
         std::vector<T> gradient(x.rows.size());
         scorefn::score_gradient(Matrix<const T>(x.rows, kSamples, kActions), x.actions, objective,
@@ -87,8 +87,8 @@ Step<T> on_rows(const Samples<T>& x, const Objective& objective, ObjectiveOption
 }
 template <class T>
 Step<T> on_table(const Samples<T>& x, const Objective& objective, ObjectiveOptions<T> options) {
-    if (options.term != AllActions::nothing)
-        options.term_matrix = Matrix<const T>(x.reference, kStates, kActions);
+    if (options.term.kind != AllActions::nothing)
+        options.term.matrix = Matrix<const T>(x.reference, kStates, kActions);
     return step_of<T>([&](Step<T>& step, ObjectiveResults<T>& results) {
         scorefn::tabular_gradient(Matrix<const T>(x.table, kStates, kActions), x.states, x.actions, objective,
                                   Matrix<T>(step.gradient, kStates, kActions), results, options);
@@ -96,10 +96,10 @@ Step<T> on_table(const Samples<T>& x, const Objective& objective, ObjectiveOptio
 }
 template <class T>
 Step<T> on_features(const Samples<T>& x, const Objective& objective, ObjectiveOptions<T> options) {
-    if (options.term == AllActions::expected_value)
-        options.term_matrix = Matrix<const T>(x.references, kSamples, kActions);
-    else if (options.term != AllActions::nothing)
-        options.reference_coef = Matrix<const T>(x.reference, kStates, kActions);
+    if (options.term.kind == AllActions::expected_value)
+        options.term.matrix = Matrix<const T>(x.references, kSamples, kActions);
+    else if (options.term.kind != AllActions::nothing)
+        options.term.reference_coef = Matrix<const T>(x.reference, kStates, kActions);
     return step_of<T>([&](Step<T>& step, ObjectiveResults<T>& results) {
         scorefn::linear_gradient(Matrix<const T>(x.features, kSamples, kStates),
                                  Matrix<const T>(x.table, kStates, kActions), x.actions, objective,
@@ -124,9 +124,9 @@ void test_policies_agree(const Samples<T>& x, const Objective& objective) {
          {AllActions::nothing, AllActions::reverse_kl, AllActions::forward_kl, AllActions::expected_value})
         for (const bool per_row : {false, true}) {
             ObjectiveOptions<T> options;
-            options.term = term;
+            options.term.kind = term;
             options.entropy_coef = per_row ? scorefn::PerRow(x.coefs) : 0.25;
-            options.term_coef = per_row ? scorefn::PerRow(x.coefs) : 0.5;
+            options.term.weights = per_row ? scorefn::PerRow(x.coefs) : 0.5;
             const Step<T> rows = on_rows(x, objective, options);
             CHECK(agree(rows, on_table(x, objective, options)));
             CHECK(agree(rows, on_features(x, objective, options)));
@@ -201,9 +201,9 @@ void test_nothing_is_written_on_errors(Samples<T> x) {
     for (std::int64_t k = 0; k < kActions; ++k)
         x.reference[static_cast<std::size_t>(kActions + k)] = -std::numeric_limits<T>::infinity();
     ObjectiveOptions<T> options;
-    options.term = AllActions::reverse_kl;
-    options.term_coef = 0.5;
-    options.term_matrix = Matrix<const T>(x.reference, kStates, kActions);
+    options.term.kind = AllActions::reverse_kl;
+    options.term.weights = 0.5;
+    options.term.matrix = Matrix<const T>(x.reference, kStates, kActions);
     options.accumulate = true;
     std::vector<T> gradient(kStates * kActions, T(7));
     ObjectiveResults<T> results;

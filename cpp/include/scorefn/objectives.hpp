@@ -3,6 +3,7 @@
 #pragma once
 
 #include <scorefn/gradient.hpp>
+#include <scorefn/all_action_list.hpp>
 #include <scorefn/objective_list.hpp>
 
 namespace scorefn {
@@ -57,31 +58,32 @@ ClippedSurrogateSums clipped_surrogate(Matrix<const double> logits, std::int64_t
 
 // ---- Any objective on any policy
 
-// A term over all actions of each row, with one matrix beside the logits.
-enum class AllActions {
-    nothing,
-    reverse_kl,      // -c_i KL(pi_i || ref_i)
-    forward_kl,      // -c_i KL(ref_i || pi_i), which is c_i sum_j ref_ij log pi_ij and a constant
-    expected_value,  // c_i sum_j pi_ij q_ij
+// An objective over all actions of each row: alone, or as a term beside one of drawn actions.
+template <class T>
+struct AllActionObjective {
+    AllActions kind = AllActions::nothing;
+    Matrix<const T> matrix{};  // of each sample; for a table like the table
+    PerRow weights = 1.0;
+    // In place of the matrix for a linear policy: the coefficients of ref.
+    Matrix<const T> reference_coef{};
+    double threshold = terms::threshold.standard.low;  // of NeuRD
 };
 
-template <class T>
-struct ObjectiveOptions : Options {
-    ObjectiveOptions() = default;
-    ObjectiveOptions(const GradientOptions& options)
+struct PassOptions : Options {
+    PassOptions() = default;
+    PassOptions(const GradientOptions& options)
         : Options(options), entropy_coef(options.entropy_coef), accumulate(options.accumulate) {}
 
     // Adds c_i H(pi_i) to the objective of each row.
     PerRow entropy_coef;
     // out += gradient instead of out = gradient.
     bool accumulate = false;
+};
+template <class T>
+struct ObjectiveOptions : PassOptions {
+    using PassOptions::PassOptions;
 
-    AllActions term = AllActions::nothing;
-    PerRow term_coef;
-    // log ref or q, where ref need not be normalised: of each sample; for a table like the table.
-    Matrix<const T> term_matrix;
-    // In place of the matrix for a linear policy: the coefficients of ref.
-    Matrix<const T> reference_coef;
+    AllActionObjective<T> term;
 };
 
 // What a pass tells of each sample, where there is data; and the sums, which it sets. The first is the objective with all
@@ -89,7 +91,8 @@ struct ObjectiveOptions : Options {
 template <class T>
 struct ObjectiveResults {
     Vector<T> log_prob, entropy;
-    Vector<T> term;  // its divergence or expected value, without the coefficient
+    Vector<T>
+        term;  // the value of its objective over all actions, without the weight; of a divergence: KL itself
     Vector<T> writes[kMostTerms];
     double sums[kMostTerms] = {};
 };
@@ -127,5 +130,25 @@ void linear_gradient(Matrix<const float> features, Matrix<const float> coef, Ind
 void linear_gradient(Matrix<const double> features, Matrix<const double> coef, IndexVector actions,
                      const Objective& objective, Matrix<double> out, ObjectiveResults<double>& results,
                      const ObjectiveOptions<double>& options = {});
+
+// ---- An objective over all actions alone, on any policy: no action is drawn. Of the results there are the entropy and the
+// term of each sample, and the first sum.
+
+void score_gradient(Matrix<const float> logits, const AllActionObjective<float>& objective, Matrix<float> out,
+                    ObjectiveResults<float>& results, const PassOptions& options = {});
+void score_gradient(Matrix<const double> logits, const AllActionObjective<double>& objective,
+                    Matrix<double> out, ObjectiveResults<double>& results, const PassOptions& options = {});
+void tabular_gradient(Matrix<const float> table, IndexVector states,
+                      const AllActionObjective<float>& objective, Matrix<float> out,
+                      ObjectiveResults<float>& results, const PassOptions& options = {});
+void tabular_gradient(Matrix<const double> table, IndexVector states,
+                      const AllActionObjective<double>& objective, Matrix<double> out,
+                      ObjectiveResults<double>& results, const PassOptions& options = {});
+void linear_gradient(Matrix<const float> features, Matrix<const float> coef,
+                     const AllActionObjective<float>& objective, Matrix<float> out,
+                     ObjectiveResults<float>& results, const PassOptions& options = {});
+void linear_gradient(Matrix<const double> features, Matrix<const double> coef,
+                     const AllActionObjective<double>& objective, Matrix<double> out,
+                     ObjectiveResults<double>& results, const PassOptions& options = {});
 
 }  // namespace scorefn

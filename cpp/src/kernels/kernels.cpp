@@ -37,6 +37,7 @@ constexpr Kernels<T> table(ObjectiveList<Objectives...>) {
             sample<T>,
             weighted_log_prob_gradient<T>,
             objective_gradient<T>,
+            all_action_gradient<T>,
             {coefficients<Objectives, T>...},
             state_gradient<T>,
             state_statistics<T>,

@@ -48,7 +48,8 @@ struct RowTerms {
     AllActions kind;
     LogitRows<T> matrix;  // of a forward divergence the probabilities
     PerRow matrix_coef;
-    Vector<T> values;  // of each row, without the coefficient: only of expected values, if there is data
+    double threshold;  // of NeuRD
+    Vector<T> values;  // of each row, without the coefficient, if there is data; not of divergences
 };
 
 // What the gradient of any objective takes and gives for each row, and the sum over all rows that it adds to.
@@ -188,6 +189,9 @@ struct Kernels {
                                                void* scratch);
     std::int64_t (*objective_gradient)(const LogitRows<T>&, const RowObjective<T>&, const GradientRows<T>&,
                                        const OutRows<T>&, bool accumulate, void* scratch);
+    // Adds to *objective what the terms add.
+    std::int64_t (*all_action_gradient)(const LogitRows<T>&, const RowTerms<T>&, const Vector<T>& entropies,
+                                        double* objective, const OutRows<T>&, bool accumulate, void* scratch);
     Coefficients<T> objectives[DeclaredObjectives::size];
     // weight_sums: (rows, cols)
     std::int64_t (*state_gradient)(const LogitRows<T>&, const double* weight_sums, const double* visits,

@@ -187,11 +187,13 @@ void linear_gradient(LinearProblem<T> problem, const Matrix<T>& out, const Gradi
     Matrix<const T>&features = problem.features, &coef = problem.coef;
     const std::int64_t num_actions = problem.num_actions;
     require_shape("out", out, coef.rows, num_actions);
-    require_size("actions", problem.actions, features.rows);
     if (is_given(options.where)) require_shape("where", options.where, features.rows, num_actions);
     require_valid(options.valid, features.rows);
-    require_in_range("actions", problem.actions, num_actions, "actions", options.num_threads,
-                     valid_rows(options.valid));
+    if (problem.has_actions()) {
+        require_size("actions", problem.actions, features.rows);
+        require_in_range("actions", problem.actions, num_actions, "actions", options.num_threads,
+                         valid_rows(options.valid));
+    }
     for (Matrix<const T>* m : {&features, &coef})  // no step from where there may be no memory
         if (m->rows == 0 || m->cols == 0) m->row_stride = m->col_stride = 0;
 
@@ -238,6 +240,26 @@ void join(const Matrix<const T>& a, const Matrix<const T>& b, T* to) {
     }
 }
 
+// With the terms of the problem.
+template <class T>
+void linear_gradient(LinearProblem<T> problem, const AllActionObjective<T>& term, const Matrix<T>& out,
+                     const PassOptions& options) {
+    const Matrix<const T>&coef = problem.coef, &reference = term.reference_coef;
+    const std::int64_t samples = problem.features.rows;
+    problem.terms->check(samples);
+    const bool has_reference = problem.terms->is_divergence() && is_given(reference);
+    if (has_reference)
+        require_shape("reference_coef", reference, coef.rows, coef.cols);
+    else
+        problem.terms->check_matrix(options, samples, coef.cols);
+    const Array<T> joined(has_reference ? 2 * coef.rows * coef.cols : 0);
+    if (has_reference) {
+        join(coef, reference, joined.data());
+        problem.coef = {joined.data(), coef.rows, 2 * coef.cols};
+    }
+    linear_gradient(problem, out, gradient_options(options));
+}
+
 template <class T>
 void linear_gradient(const Matrix<const T>& features, const Matrix<const T>& coef, const IndexVector& actions,
                      const RealVector& weights, const Matrix<T>& out, const GradientOptions& options) {
@@ -253,23 +275,21 @@ void linear_gradient(const Matrix<const T>& features, const Matrix<const T>& coe
                      const ObjectiveOptions<T>& options) {
     const StandardFloatEnvironment environment;
     const ObjectivePass<T> pass(objective, results, options.valid);
-    const TermPass<T> terms(options, results.term);
+    const TermPass<T> terms(options.term, options.entropy_coef, results.term);
     require_linear(features, coef);
     pass.check(features.rows, options.num_threads);
-    terms.check(features.rows);
-    const Matrix<const T>& reference = options.reference_coef;
-    const bool has_reference = terms.is_divergence() && is_given(reference);
-    if (has_reference)
-        require_shape("reference_coef", reference, coef.rows, coef.cols);
-    else
-        terms.check_matrix(options, features.rows, coef.cols);
-    const Array<T> joined(has_reference ? 2 * coef.rows * coef.cols : 0);
-    LinearProblem<T> problem{features, coef, actions, {}, &pass, &terms};
-    if (has_reference) {
-        join(coef, reference, joined.data());
-        problem.coef = {joined.data(), coef.rows, 2 * coef.cols};
-    }
-    linear_gradient(problem, out, gradient_options(options));
+    linear_gradient({features, coef, actions, {}, &pass, &terms, &results}, options.term, out, options);
+}
+
+template <class T>
+void linear_gradient(const Matrix<const T>& features, const Matrix<const T>& coef,
+                     const AllActionObjective<T>& objective, const Matrix<T>& out,
+                     ObjectiveResults<T>& results, const PassOptions& options) {
+    const StandardFloatEnvironment environment;
+    const TermPass<T> terms(objective, options.entropy_coef, results.term);
+    require_linear(features, coef);
+    terms.check_alone(results, features.rows);
+    linear_gradient({features, coef, {}, {}, nullptr, &terms, &results}, objective, out, options);
 }
 
 }  // namespace
@@ -283,6 +303,11 @@ void linear_gradient(const Matrix<const T>& features, const Matrix<const T>& coe
                          const Objective& objective, Matrix<T> out, ObjectiveResults<T>& results, \
                          const ObjectiveOptions<T>& options) {                                    \
         linear_gradient<T>(features, coef, actions, objective, out, results, options);            \
+    }                                                                                             \
+    void linear_gradient(Matrix<const T> features, Matrix<const T> coef,                          \
+                         const AllActionObjective<T>& objective, Matrix<T> out,                   \
+                         ObjectiveResults<T>& results, const PassOptions& options) {              \
+        linear_gradient<T>(features, coef, objective, out, results, options);                     \
     }
 SCOREFN_DEFINE(float)
 SCOREFN_DEFINE(double)

@@ -41,7 +41,8 @@ struct LinearBlock {
           objective(rows * kMostTerms) {}
 };
 
-// The samples and what is asked of them: REINFORCE with the weights or, if it is given, the objective with its terms.
+// The samples and what is asked of them: REINFORCE with the weights; if they are given, the objective with its terms; or the
+// terms alone, without actions.
 template <class T>
 struct LinearProblem {
     Matrix<const T> features, coef;
@@ -49,8 +50,11 @@ struct LinearProblem {
     RealVector weights{};
     const ObjectivePass<T>* objective = nullptr;
     const TermPass<T>* terms = nullptr;
-    std::int64_t num_actions = coef.cols;  // after which coef may have the columns of a reference
+    ObjectiveResults<T>* results = nullptr;  // of the objective or the terms
+    std::int64_t num_actions = coef.cols;    // after which coef may have the columns of a reference
 
+    bool has_weights() const { return !terms; }
+    bool has_actions() const { return objective || has_weights(); }
     bool has_reference_coef() const { return coef.cols > num_actions; }
 };
 
@@ -90,7 +94,8 @@ public:
     void load_samples(LinearBlock<T>& block, std::int64_t first, std::int64_t end) {
         block.first = first;
         block.rows = std::min(block_rows, end - first);
-        if (!problem_.objective) load(problem_.weights, first, block.rows, block.weight.data());
+        if (problem_.has_weights()) load(problem_.weights, first, block.rows, block.weight.data());
+        if (!problem_.has_actions()) return;
         if (!kernels().load_indices(problem_.actions, first, block.rows, num_actions, block.action.data())) {
             std::int64_t* const action = block.action.data();
             for (std::int64_t r = 0; r < block.rows; ++r) {
@@ -158,8 +163,9 @@ public:
         }
         const OutRows<T> out{logits, num_actions, row_stride, 1};
         void* const scratch = thread_scratch(scratch_bytes(num_actions));
-        const std::int64_t bad = problem_.objective ? score_by_objective(block, begin, rows, out, scratch)
-                                                    : score_by_weights(block, begin, rows, out, scratch);
+        const std::int64_t bad = problem_.has_weights()
+                                     ? score_by_weights(block, begin, rows, out, scratch)
+                                     : score_by_objective(block, begin, rows, out, scratch);
         if (bad >= 0) lower(first_bad_, block.first + begin + bad);
         for (std::int64_t r = begin; options_.valid.data && r < end; ++r) {
             if (counts(block.first + r)) continue;
@@ -171,11 +177,11 @@ public:
 
     // Adds the sums of the objective over a block whose rows have been scored, in order.
     void add_objective(const LinearBlock<T>& block, double* totals) const {
-        for (std::int64_t i = 0; problem_.objective && i < block.rows * kMostTerms; ++i)
+        for (std::int64_t i = 0; problem_.results && i < block.rows * kMostTerms; ++i)
             totals[i % kMostTerms] += block.objective[i];
     }
     void set_objective(const double* totals) const {
-        if (problem_.objective) problem_.objective->set_sums(totals);
+        if (problem_.results) std::copy_n(totals, kMostTerms, problem_.results->sums);
     }
 
     // Adds those of a block whose rows have been scored, in order.
@@ -215,6 +221,8 @@ public:
 
     void throw_if_bad() const {
         if (first_bad_ < num_samples) throw_no_allowed_action("features", first_bad_, " @ coef");
+        if (first_impossible_target_ < num_samples)
+            throw BadValue({"targets", first_impossible_target_, " must be 0 where the logit is -inf"});
         if (actions_changed_) throw std::runtime_error("actions were changed during the call");
     }
 
@@ -237,22 +245,32 @@ private:
     }
     std::int64_t score_by_objective(LinearBlock<T>& block, std::int64_t begin, const LogitRows<T>& rows,
                                     const OutRows<T>& out, void* scratch) {
-        const ObjectivePass<T>& objective = *problem_.objective;
         bool all_finite = true;
         for (std::int64_t r = 0; r < rows.rows; ++r) all_finite = all_finite && is_finite(rows, r);
         double* const sums = block.objective.data() + begin * kMostTerms;
         std::fill_n(sums, rows.rows * kMostTerms, 0.0);
-        const std::int64_t bad = problem_.terms->run(
-            rows, rows_of_reference(block, begin, rows), block.first + begin, sums, scratch,
-            [&](const LogitRows<T>& piece, std::int64_t first, const RowTerms<T>* terms) {
+        const LogitRows<T> matrix = rows_of_reference(block, begin, rows);
+        const std::int64_t impossible = problem_.terms->find_impossible_target(rows, matrix);
+        if (impossible >= 0) lower(first_impossible_target_, block.first + begin + impossible);
+        const std::int64_t bad =
+            problem_.terms->run(rows, matrix, block.first + begin, sums, scratch,
+                                [&](const LogitRows<T>& piece, std::int64_t first, const RowTerms<T>* terms) {
             const std::int64_t r = first - block.first;
+            const OutRows<T> to{out.data + (r - begin) * out.row_stride, out.cols, out.row_stride, 1};
+            const Vector<T> entropy = from(problem_.results->entropy, first);
+            if (!problem_.objective) {
+                const std::int64_t stopped_at =
+                    kernel.all_action_gradient(piece, *terms, entropy, sums, to, false, scratch);
+                clear_invalid(piece.valid, first, piece.rows, *problem_.results);
+                return stopped_at;
+            }
+            const ObjectivePass<T>& objective = *problem_.objective;
             const GradientRows<T> given = {{block.action.data() + r, piece.rows},
                                            options_.entropy_coef,
                                            objective.log_prob(first),
-                                           objective.entropy(first),
+                                           entropy,
                                            sums,
                                            terms};
-            const OutRows<T> to{out.data + (r - begin) * out.row_stride, out.cols, out.row_stride, 1};
             auto context = objective.context(first);
             const std::int64_t stopped_at =
                 kernel.objective_gradient(piece, objective.row_objective(context), given, to, false, scratch);
@@ -323,6 +341,7 @@ private:
     const GradientOptions& options_;
     std::atomic<std::int64_t> first_bad_{num_samples};
     std::atomic<std::int64_t> first_impossible_{num_samples};
+    std::atomic<std::int64_t> first_impossible_target_{num_samples};
     std::atomic<bool> actions_changed_{false};
     StatisticsScale scale_{1.0, 0.0};
 };

@@ -37,13 +37,6 @@ double fold_lanes(const double (&lanes)[16]) {
     return sum == sum ? sum : std::numeric_limits<double>::quiet_NaN();
 }
 
-template <class T>
-Vector<T> from(const Vector<T>& v, std::int64_t first) {
-    return v.data ? Vector<T>(&v[first], v.size - first, v.stride) : v;
-}
-
-// Throws if a value of the option is outside its domain, or no choice.
-void require_option(const ObjectiveOption& option, const LowHigh& value);
 // Throws BadValue at the first number of a sample that counts that is outside its domain, once it is rounded to T.
 template <class T>
 void require_domain(const SampleNumber& number, const RealVector& values, const ValidRows& valid,

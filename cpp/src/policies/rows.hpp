@@ -62,6 +62,14 @@ void clear_invalid(const ValidRows& valid, std::int64_t first, std::int64_t coun
         clear_invalid(valid, first, count, Vector<T>(&out(0, j), out.rows, out.row_stride));
 }
 
+// Of an objective over all actions.
+template <class T>
+void clear_invalid(const ValidRows& valid, std::int64_t first, std::int64_t count,
+                   const ObjectiveResults<T>& results) {
+    clear_invalid(valid, first, count, results.entropy);
+    clear_invalid(valid, first, count, results.term);
+}
+
 // The options of rows with several samples: a row counts if one of these does.
 class RowsWithSamples {
 public:
@@ -133,6 +141,10 @@ inline RealVector from(RealVector v, std::int64_t first) {
     v.data = static_cast<const char*>(v.data) + first * v.stride * (v.is_float64 ? 8 : 4);
     v.size -= first;
     return v;
+}
+template <class T>
+Vector<T> from(const Vector<T>& v, std::int64_t first) {
+    return v.data ? Vector<T>(&v[first], v.size - first, v.stride) : v;
 }
 
 // A result as large as most caches or larger goes past them.

@@ -25,9 +25,20 @@ public:
           num_actions(num_actions),
           states_(states),
           samples_per_state_(samples_per_state),
-          actions_(actions),
+          actions_(&actions),
           valid_(valid_rows(valid)) {
         require_valid(valid, actions.size);
+    }
+    // Samples without an action, which is visited as 0.
+    SampleIndices(const IndexVector& states, std::int64_t num_states, const Vector<const bool>& valid)
+        : size(states.size),
+          num_states(num_states),
+          num_actions(1),
+          states_(&states),
+          samples_per_state_(0),
+          actions_(nullptr),
+          valid_(valid_rows(valid)) {
+        require_valid(valid, states.size);
     }
 
     // visit(i, state, action) for the samples first + i that count of those first .. first + count - 1, at most kAtATime;
@@ -37,7 +48,9 @@ public:
         std::int64_t state_buffer[kAtATime], action_buffer[kAtATime];
         const volatile std::int64_t* const states =
             states_ ? integers(*states_, first, count, state_buffer) : counted(first, count, state_buffer);
-        const volatile std::int64_t* const actions = integers(actions_, first, count, action_buffer);
+        if (!actions_) std::fill_n(action_buffer, count, 0);
+        const volatile std::int64_t* const actions =
+            actions_ ? integers(*actions_, first, count, action_buffer) : action_buffer;
         return valid_.flags ? for_each<true>(states, actions, first, count, visit)
                             : for_each<false>(states, actions, first, count, visit);
     }
@@ -46,13 +59,14 @@ public:
     const ValidRows& valid() const { return valid_; }
     void require_in_range(int num_threads) const {
         if (states_) scorefn::require_in_range("states", *states_, num_states, "states", num_threads, valid_);
-        scorefn::require_in_range("actions", actions_, num_actions, "actions", num_threads, valid_);
+        if (actions_)
+            scorefn::require_in_range("actions", *actions_, num_actions, "actions", num_threads, valid_);
     }
     [[noreturn]] void throw_out_of_range(int num_threads) const {
         require_in_range(num_threads);
         throw std::runtime_error("states or actions were changed during the call");
     }
-    [[noreturn]] void throw_impossible(std::int64_t i) const { throw_impossible_action(actions_, i); }
+    [[noreturn]] void throw_impossible(std::int64_t i) const { throw_impossible_action(*actions_, i); }
 
 private:
     template <bool HasFlags, class Visit>
@@ -94,7 +108,7 @@ private:
 
     const IndexVector* states_;
     const std::int64_t samples_per_state_;
-    const IndexVector& actions_;
+    const IndexVector* actions_;
     const ValidRows valid_;
 };
 

@@ -188,6 +188,11 @@ void sum_over_samples(const char* name, const Matrix<const T>& table, const Samp
     samples.set_sums(options.num_threads);
 }
 
+// Coefficients of the entropies that are one per sample: a number for all of them is the gradient's own.
+PerRow entropies_of_each(const PassOptions& options) {
+    return options.entropy_coef.each.data ? options.entropy_coef : PerRow();
+}
+
 template <class T>
 void tabular_gradient(const Matrix<const T>& table, const IndexVector& states, const IndexVector& actions,
                       const Objective& objective, const Matrix<T>& out, ObjectiveResults<T>& results,
@@ -195,10 +200,11 @@ void tabular_gradient(const Matrix<const T>& table, const IndexVector& states, c
     const StandardFloatEnvironment environment;
     const GradientOptions options = gradient_options(with_terms);
     const ObjectivePass<T> pass(objective, results, options.valid);
-    const TermPass<T> terms(with_terms, results.term);
+    const AllActionObjective<T>& term = with_terms.term;
+    const TermPass<T> terms(term, with_terms.entropy_coef, results.term);
     require_logits("table", table, options.where);
     require_shape("out", out, table.rows, table.cols);
-    if (terms.has_matrix()) require_shape("term_matrix", with_terms.term_matrix, table.rows, table.cols);
+    if (terms.has_matrix()) require_shape("term.matrix", term.matrix, table.rows, table.cols);
     require_view("states", states);
     require_size("actions", actions, states.size);
     pass.check(states.size, options.num_threads);
@@ -209,7 +215,10 @@ void tabular_gradient(const Matrix<const T>& table, const IndexVector& states, c
     distributions.require_allowed_actions("table", samples, options.num_threads);
     const RowsBefore<T> before(table, out, terms.is_given());
     std::optional<TableTerms<T>> of_states;  // with its checks before anything is written
-    if (terms.is_given()) of_states.emplace(before.rows(), samples, with_terms);
+    if (terms.is_given()) {
+        of_states.emplace(before.rows(), samples, term, entropies_of_each(with_terms), options);
+        of_states->check("table");
+    }
     sum_over_samples("table", table, samples, distributions, pass, out, options);
     if (!of_states) return;
     results.sums[0] += of_states->add_to(out);
@@ -226,10 +235,11 @@ void score_gradient(const Matrix<const T>& logits, std::int64_t samples_per_row,
     ObjectiveResults<T> of_samples = results;
     of_samples.entropy = of_samples.term = {};
     const ObjectivePass<T> pass(objective, of_samples, options.valid);
-    const TermPass<T> terms(with_terms, of_samples.term);
+    const AllActionObjective<T>& term = with_terms.term;
+    const TermPass<T> terms(term, with_terms.entropy_coef, of_samples.term);
     require_logits("logits", logits, options.where);
     require_shape("gradient", out, logits.rows, logits.cols);
-    if (terms.has_matrix()) require_shape("term_matrix", with_terms.term_matrix, logits.rows, logits.cols);
+    if (terms.has_matrix()) require_shape("term.matrix", term.matrix, logits.rows, logits.cols);
     require_size("actions", actions, logits.rows * samples_per_row);
     pass.check(actions.size, options.num_threads);
     terms.check(actions.size);
@@ -246,7 +256,10 @@ void score_gradient(const Matrix<const T>& logits, std::int64_t samples_per_row,
         distributions.require_allowed_actions("logits");
     const RowsBefore<T> before(logits, out, terms.is_given());
     std::optional<TableTerms<T>> of_rows;
-    if (terms.is_given()) of_rows.emplace(before.rows(), samples, with_terms);
+    if (terms.is_given()) {
+        of_rows.emplace(before.rows(), samples, term, entropies_of_each(with_terms), options);
+        of_rows->check("logits");
+    }
     sum_over_samples("logits", logits, samples, distributions, pass, out, options);
     std::copy_n(of_samples.sums, kMostTerms, results.sums);
     for (std::int64_t i = 0; i < results.entropy.size; ++i) results.entropy[i] = distributions.entropies()[i];

@@ -1,10 +1,11 @@
-// The terms of an objective over all actions of a row, on their way through the rows of a policy.
+// An objective over all actions of a row and the entropy bonus, on their way through the rows of a policy.
 #pragma once
 
 #include <limits>
 #include <scorefn/objectives.hpp>
 
 #include "policies/rows.hpp"
+#include "policies/targets.hpp"
 #include "runtime/memory.hpp"
 
 namespace scorefn {
@@ -36,8 +37,7 @@ LogitRows<T> from(LogitRows<T> rows, std::int64_t first, std::int64_t count) {
 }
 
 // The options that every gradient has.
-template <class T>
-GradientOptions gradient_options(const ObjectiveOptions<T>& options) {
+inline GradientOptions gradient_options(const PassOptions& options) {
     GradientOptions of_gradient;
     static_cast<Options&>(of_gradient) = options;
     of_gradient.entropy_coef = options.entropy_coef.number;
@@ -48,28 +48,51 @@ GradientOptions gradient_options(const ObjectiveOptions<T>& options) {
 template <class T>
 class TermPass {
 public:
-    TermPass(const ObjectiveOptions<T>& options, const Vector<T>& values)
-        : options_(options), values_(values) {}
+    TermPass(const AllActionObjective<T>& term, const PerRow& entropy_coef, const Vector<T>& values)
+        : term_(term), entropy_coef_(entropy_coef), values_(values) {}
 
-    bool has_matrix() const { return options_.term != AllActions::nothing; }
-    bool is_divergence() const { return scorefn::is_divergence(options_.term); }
-    bool is_given() const { return has_matrix() || options_.entropy_coef.each.data; }
+    bool has_matrix() const { return term_.kind != AllActions::nothing; }
+    bool is_divergence() const { return scorefn::is_divergence(term_.kind); }
+    bool is_given() const { return has_matrix() || entropy_coef_.each.data; }
 
     void check(std::int64_t samples) const {
-        if (options_.entropy_coef.each.data)
-            require_size("entropy_coef", options_.entropy_coef.each, samples);
-        if (options_.term_coef.each.data) require_size("term_coef", options_.term_coef.each, samples);
+        if (entropy_coef_.each.data) require_size("entropy_coef", entropy_coef_.each, samples);
+        if (term_.weights.each.data) require_size("term.weights", term_.weights.each, samples);
+        if (term_.kind == AllActions::neurd) require_option(terms::threshold, term_.threshold);
         if (scorefn::is_given(values_)) require_size("term", values_, samples);
     }
-    // For rows of logits: a matrix of their shape, whose rows have an allowed action.
-    void check_matrix(const Options& options, std::int64_t rows, std::int64_t cols) const {
+    // Without an objective of log pi(a).
+    void check_alone(const ObjectiveResults<T>& results, std::int64_t samples) const {
+        if (!has_matrix()) throw std::invalid_argument("objective.kind must be an objective, got nothing");
+        if (scorefn::is_given(results.entropy)) require_size("entropy", results.entropy, samples);
+        check(samples);
+    }
+    // For rows of logits, if they are known: a matrix of their shape, whose rows have an allowed action or, of targets, are
+    // distributions.
+    void check_matrix(const Options& options, std::int64_t rows, std::int64_t cols,
+                      const Matrix<const T>& logits = {}) const {
         if (!has_matrix()) return;
-        require_shape("term_matrix", options_.term_matrix, rows, cols);
-        if (is_divergence()) check_rows("reference", options_.term_matrix, nullptr, options);
+        require_shape("term.matrix", term_.matrix, rows, cols);
+        if (is_divergence()) check_rows("reference", term_.matrix, nullptr, options);
+        if (term_.kind == AllActions::cross_entropy) require_targets(term_.matrix, logits, options);
     }
     LogitRows<T> matrix_rows(std::int64_t first, std::int64_t count) const {
         if (!has_matrix()) return {};
-        return logit_rows(options_.term_matrix, Options{}, first, count);
+        return logit_rows(term_.matrix, Options{}, first, count);
+    }
+
+    // For rows of logits that are known only now: the first one with a target above 0 where the logit is -inf, or -1.
+    std::int64_t find_impossible_target(const LogitRows<T>& rows, const LogitRows<T>& matrix) const {
+        for (std::int64_t r = 0; r < rows.rows && term_.kind == AllActions::cross_entropy; ++r)
+            for (std::int64_t j = 0; j < rows.cols && is_valid(rows.valid, r); ++j) {
+                const bool is_masked =
+                    rows.where && !rows.where[r * rows.where_row_stride + j * rows.where_col_stride];
+                if (!is_masked && matrix.data[r * matrix.row_stride + j * matrix.col_stride] > 0 &&
+                    rows.data[r * rows.row_stride + j * rows.col_stride] ==
+                        -std::numeric_limits<T>::infinity())
+                    return r;
+            }
+        return -1;
     }
 
     // run(rows, their first, terms) for the rows, whose first is sample `first`, or for some of them after the other: the
@@ -81,17 +104,17 @@ public:
         if (!is_given()) return run(rows, first, nullptr);
         matrix.team = rows.team;
         const std::int64_t most = is_divergence() ? block_rows<T>(rows.cols) : rows.rows;
-        const Array<T> targets(options_.term == AllActions::forward_kl ? most * rows.cols : 0);
+        const Array<T> targets(term_.kind == AllActions::forward_kl ? most * rows.cols : 0);
         const Array<unsigned char> allowed(is_divergence() ? most * rows.cols : 0);
         for (std::int64_t i = 0; i < rows.rows; i += most) {
             const std::int64_t count = std::min(most, rows.rows - i);
             LogitRows<T> piece = from(rows, i, count);
-            RowTerms<T> terms{from(options_.entropy_coef, first + i), options_.term, from(matrix, i, count),
-                              from(options_.term_coef, first + i), from(values_, first + i)};
+            RowTerms<T> terms{from(entropy_coef_, first + i), term_.kind,      from(matrix, i, count),
+                              from(term_.weights, first + i), term_.threshold, from(values_, first + i)};
             if (is_divergence()) forbid(piece, allowed.data());
             take_mask(terms.matrix, piece);
             if (is_divergence()) add_divergences(piece, terms, objective, scratch);
-            if (options_.term == AllActions::forward_kl) normalise(terms.matrix, targets.data(), scratch);
+            if (term_.kind == AllActions::forward_kl) normalise(terms.matrix, targets.data(), scratch);
             const std::int64_t bad = run(piece, first + i, &terms);
             if (bad != -1) return bad < 0 ? bad : i + bad;
         }
@@ -134,7 +157,7 @@ private:
     void add_divergences(const LogitRows<T>& rows, const RowTerms<T>& terms, double* objective,
                          void* scratch) const {
         T values[kMostBlockRows], coefs[kMostBlockRows];
-        const bool is_reverse = options_.term == AllActions::reverse_kl;
+        const bool is_reverse = term_.kind == AllActions::reverse_kl;
         const LogitRows<T>&p = is_reverse ? rows : terms.matrix, &q = is_reverse ? terms.matrix : rows;
         for_each_good_row(rows.rows, [&](std::int64_t r, std::int64_t count) {
             return kernels().of<T>().kl_divergence(from(p, r, count), from(q, r, count), values + r, 1,
@@ -161,8 +184,9 @@ private:
         reference.where = nullptr;
     }
 
-    const ObjectiveOptions<T>& options_;
-    const Vector<T>& values_;
+    const AllActionObjective<T> term_;
+    const PerRow entropy_coef_;
+    const Vector<T> values_;
 };
 
 }  // namespace scorefn

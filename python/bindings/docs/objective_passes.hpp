@@ -46,9 +46,7 @@ Examples
 #define SCOREFN_DOC_PASS_OPTIONS                                 \
     "entropy_coef : float or array\n    Weight of the entropies, or of each.\n" \
     "term : tuple, optional\n"                                    \
-    "    A term over all actions: its kind, \"reverse_kl\", \"forward_kl\" or \"expected_value\"; its coefficient, a\n" \
-    "    float or an array; its matrix, shaped like the logits or the table; and whether that is instead the parameters\n" \
-    "    of a policy of the same kind.\n" \
+    "    An objective over all actions that is added, as `all_actions_of_logits` takes it.\n" \
     "statistics : bool\n    False: log_prob, entropy, term and rows are None or empty, and cost nothing.\n" \
     "where : bool array, optional\n    Allowed actions (True).\n" \
     "valid : bool array, optional\n    Samples that count (True).\n"

@@ -12,6 +12,7 @@ A row with a NaN or +inf in an allowed slot is NaN throughout, and `sample` refu
 `ulp_error` and `central_difference` help to test your own code.
 """
 
+from .all_actions import all_action_gradient
 from .checks import central_difference, ulp_error
 from .credit import discounted_returns, gae
 from .functions import entropy, kl_divergence, log_prob, log_softmax, logsumexp, softmax
@@ -20,6 +21,7 @@ from .objectives import clipped_surrogate, objective_gradient, policy_gradient
 from .random import philox4x32, philox_uniforms, sample
 
 __all__ = [
+    "all_action_gradient",
     "central_difference",
     "clipped_surrogate",
     "discounted_returns",

@@ -15,7 +15,7 @@ ValueAndGradient = tuple[Float64, Float64]
 
 def entropy_bonus(z: Float64, coef: ArrayLike) -> ValueAndGradient:
     """c H(pi). A coefficient of 0 adds 0, even to the entropy of a row of NaN."""
-    return _times(coef, rows.entropy(z), rows.entropy_gradient(z), z)
+    return weighted(coef, rows.entropy(z), rows.entropy_gradient(z), z)
 
 
 def reverse_kl(
@@ -27,7 +27,7 @@ def reverse_kl(
     with np.errstate(invalid="ignore"):
         d = rows.log_softmax(z) - rows.log_softmax(r)
         gradient = -p * rows.finite_where_positive(d - kl[..., np.newaxis], p)
-    return kl, *_times(coef, -kl, gradient, z)
+    return kl, *weighted(coef, -kl, gradient, z)
 
 
 def forward_kl(
@@ -37,7 +37,7 @@ def forward_kl(
     r = _reference(z, reference)
     kl = kl_divergence(r, z)
     gradient = np.where(z == -np.inf, 0.0, rows.softmax(r) - rows.softmax(z))
-    return kl, *_times(coef, -kl, gradient, z)
+    return kl, *weighted(coef, -kl, gradient, z)
 
 
 def expected_value(z: Float64, action_values: ArrayLike) -> tuple[Float64, Float64, Float64]:
@@ -56,7 +56,7 @@ def _reference(z: Float64, reference: ArrayLike) -> Float64:
     return np.where(z == -np.inf, -np.inf, r)
 
 
-def _times(coef: ArrayLike, value: Float64, gradient: Float64, z: Float64) -> ValueAndGradient:
+def weighted(coef: ArrayLike, value: Float64, gradient: Float64, z: Float64) -> ValueAndGradient:
     """Both times the coefficient: a number, or one per row. 0 times anything is 0."""
     c = np.broadcast_to(check_real("coef", coef), value.shape)
     with np.errstate(invalid="ignore"):

@@ -47,8 +47,8 @@ std::int64_t gradient_rows_with_entropies(const LogitRows<T>& in, KnownWeights<T
         const Lanes<T> w =
             objective ? call_objective(*objective, rows, log_p) : weights.coefficients(rows, log_p);
         if (given.terms) {
-            of_terms.add(gradient_with_terms(rows.results(), actions, exps, sums, h, w, *given.terms),
-                         rows.counted());
+            const TakenActions<T> taken{actions, exps, w};
+            of_terms.add(gradient_with_terms(rows.results(), &taken, sums, h, *given.terms), rows.counted());
             return;
         }
         if (c != 0) {
@@ -80,6 +80,23 @@ std::int64_t objective_gradient(const LogitRows<T>& in, const RowObjective<T>& o
                                 const GradientRows<T>& given, const OutRows<T>& out, bool accumulate,
                                 void* scratch) {
     return gradient_rows_with_entropies<T>(in, {}, &objective, given, out, accumulate, scratch);
+}
+
+// Of the terms alone: no action is taken.
+template <class T>
+std::int64_t all_action_gradient(const LogitRows<T>& in, const RowTerms<T>& terms, const Vector<T>& entropies,
+                                 double* objective, const OutRows<T>& out, bool accumulate, void* scratch) {
+    SumOfRows<T> of_terms;
+    const std::int64_t stopped_at =
+        for_each_tile(in, &out, accumulate, true, scratch, [&](auto& rows) SCOREFN_INLINE_LAMBDA {
+        const MaxAndRest<T> sums = rows.template max_and_rest<kWithDifferences>();
+        const Lanes<T> h = entropy(rows, sums);
+        if (entropies.data) store_rows(h, rows.first(), rows.count, entropies.data, entropies.stride);
+        const TakenActions<T>* const none = nullptr;
+        of_terms.add(gradient_with_terms(rows.results(), none, sums, h, terms), rows.counted());
+    });
+    of_terms.add_to(objective);
+    return stopped_at;
 }
 
 }  // namespace
