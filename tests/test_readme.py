@@ -1,4 +1,4 @@
-"""The README says what is true: its programs run and print what it shows."""
+"""The README and docs/objectives.md: their programs run and print what they show."""
 
 import re
 import subprocess
@@ -29,6 +29,20 @@ def test_python() -> None:
         assert result.stdout == output
 
 
+def test_objectives() -> None:
+    """Each program of the document goes on with what those before it have defined."""
+    text = (ROOT / "docs" / "objectives.md").read_text(encoding="utf-8")
+    programs = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
+    outputs = re.findall(r"^```text\n(.*?)^```$", text, re.M | re.S)
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", "\n".join(programs)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout == "".join(outputs)
+
+
 @pytest.mark.parametrize(
     "command",
     ["pip install '.[cli]' && scorefn train CartPole-v1", "pip install '.[test]' && pytest"],
@@ -47,7 +61,10 @@ def test_continuous_integration_tests_as_the_readme_says() -> None:
     )
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/objectives.md"]
+)
 def test_links(document: str) -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / document).read_text(encoding="utf-8")):
-        assert (ROOT / target).exists(), target
+    path = ROOT / document
+    for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
+        assert (path.parent / target).exists(), target
