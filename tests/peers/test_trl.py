@@ -1,0 +1,175 @@
+"""The losses of TRL's GRPO trainer, on padded sequences, against objectives and segments.
+
+pip install trl && pytest tests/peers
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import scorefn
+
+torch = pytest.importorskip("torch")
+trainer_module = pytest.importorskip("trl.trainer.grpo_trainer")
+
+PEER = "trl"
+Array = NDArray[Any]
+
+B, T, K = 6, 9, 11
+LENGTHS = np.array([9, 4, 1, 6, 3, 8])
+MASK = np.arange(T) < LENGTHS[:, None]
+
+
+class Batch:
+    """Logits of the tokens, what was drawn, and advantages."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(0)
+        self.logits = rng.normal(size=(B, T, K))
+        self.actions = rng.integers(K, size=(B, T))
+        log_prob = scorefn.log_prob(self.logits, self.actions)
+        self.old = log_prob + rng.normal(scale=0.3, size=(B, T))
+        self.reference = log_prob + rng.normal(scale=0.3, size=(B, T))
+        self.advantages = rng.normal(size=B)
+
+
+def trl_loss(batch: Batch, **options: Any) -> tuple[float, Array]:
+    """The loss that TRL computes, and its gradient with respect to the logits."""
+    args = {
+        "loss_type": "grpo",
+        "importance_sampling_level": "token",
+        "beta": 0.0,
+        "epsilon_low": 0.2,
+        "epsilon_high": 0.2,
+        "delta": None,
+        **options,
+    }
+    logits = torch.tensor(batch.logits, requires_grad=True)
+    log_probs = torch.log_softmax(logits, -1)
+    of_actions = log_probs.gather(-1, torch.tensor(batch.actions)[..., None])[..., 0]
+    entropies = -(log_probs.exp() * log_probs).sum(-1)
+    trainer = SimpleNamespace(
+        _get_per_token_logps_and_entropies=lambda *a, **k: (of_actions, entropies, None),
+        aux_loss_enabled=False,
+        top_entropy_quantile=1.0,
+        off_policy_mask_threshold=None,
+        use_vllm=False,
+        _entropy_bonus_enabled=False,
+        max_completion_length=T,
+        current_gradient_accumulation_steps=1,
+        model=SimpleNamespace(training=False),
+        _metrics=defaultdict(lambda: defaultdict(list)),
+        accelerator=SimpleNamespace(
+            num_processes=1, gather=lambda x: x, reduce=lambda x, reduction: x
+        ),
+        args=SimpleNamespace(
+            delta=args["delta"],
+            use_bias_correction_kl=False,
+            sapo_temperature_pos=1.0,
+            sapo_temperature_neg=1.05,
+        ),
+        **{k: v for k, v in args.items() if k != "delta"},
+    )
+    inputs = {
+        "prompt_ids": torch.zeros((B, 1), dtype=torch.long),
+        "prompt_mask": torch.ones((B, 1)),
+        "completion_ids": torch.tensor(batch.actions),
+        "completion_mask": torch.tensor(MASK, dtype=torch.float64),
+        "advantages": torch.tensor(batch.advantages),
+        "old_per_token_logps": torch.tensor(batch.old),
+        "ref_per_token_logps": torch.tensor(batch.reference),
+        "num_items_in_batch": torch.tensor(float(MASK.sum())),
+    }
+    loss = trainer_module.GRPOTrainer._compute_loss(trainer, None, inputs)
+    loss.backward()
+    return loss.item(), logits.grad.numpy()
+
+
+# Weights of tokens for each reduction.
+PER_SEQUENCE = np.broadcast_to(1.0 / (B * LENGTHS[:, None]), (B, T))
+PER_TOKEN = np.full((B, T), 1.0 / MASK.sum())
+CONSTANT = np.full((B, T), 1.0 / (B * T))
+
+CASES = {
+    "grpo": (scorefn.ClippedSurrogate(), PER_SEQUENCE, {"loss_type": "grpo"}),
+    "bnpo": (scorefn.ClippedSurrogate(), PER_TOKEN, {"loss_type": "bnpo"}),
+    "dr_grpo": (scorefn.ClippedSurrogate(), CONSTANT, {"loss_type": "dr_grpo"}),
+    "dapo": (
+        scorefn.ClippedSurrogate(clip_range=(0.2, 0.28)),
+        PER_TOKEN,
+        {"loss_type": "dapo", "epsilon_high": 0.28},
+    ),
+    "two-sided clip": (
+        scorefn.ClippedSurrogate(dual_clip=1.5),
+        PER_SEQUENCE,
+        {"loss_type": "grpo", "delta": 1.5},
+    ),
+    "cispo": (
+        scorefn.CISPO(clip_range=(np.inf, 0.3)),
+        PER_TOKEN,
+        {"loss_type": "cispo", "epsilon_high": 1.3},  # which is the largest ratio itself
+    ),
+    "sapo": (scorefn.SAPO(), PER_SEQUENCE, {"loss_type": "sapo"}),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_token_level(name: str, compare: Callable[..., None]) -> None:
+    batch = Batch()
+    objective, token_weights, options = CASES[name]
+    value, gradient = trl_loss(batch, **options)
+    step = objective.gradient(
+        batch.logits,
+        None,
+        batch.actions,
+        valid=MASK,
+        old_log_prob=batch.old,
+        advantages=batch.advantages[:, None] * token_weights,
+    )
+    # TRL rounds the temperatures of SAPO to float32.
+    rtol = 1e-6 if name == "sapo" else 1e-12
+    compare(name, step.objective, -value, rtol)
+    compare(name, step.gradient, -gradient, rtol)
+
+
+def test_gspo(compare: Callable[..., None]) -> None:
+    """importance_sampling_level="sequence" with loss_type="grpo"."""
+    batch = Batch()
+    value, gradient = trl_loss(
+        batch, importance_sampling_level="sequence", epsilon_low=3e-4, epsilon_high=4e-4
+    )
+    step = scorefn.ClippedSurrogate(clip_range=(3e-4, 4e-4)).gradient(
+        batch.logits,
+        None,
+        batch.actions,
+        valid=MASK,
+        segments=scorefn.Segments.of_rows((B, T), log_prob="mean"),
+        old_log_prob=batch.old,
+        advantages=batch.advantages / B,
+    )
+    compare("gspo", step.objective, -value, 1e-12)
+    compare("gspo", step.gradient, -gradient, 1e-12)
+
+
+def test_kl_penalty(compare: Callable[..., None]) -> None:
+    """beta times k3, with its own gradient."""
+    batch = Batch()
+    batch.advantages[:] = 0.0
+    value, gradient = trl_loss(batch, beta=0.04)
+    step = scorefn.KLPenalty(value="k3", derivative="k3").gradient(
+        batch.logits,
+        None,
+        batch.actions,
+        valid=MASK,
+        weights=0.04 * PER_SEQUENCE,
+        reference_log_prob=batch.reference,
+    )
+    compare("beta (k3)", step.objective, -value, 1e-12)
+    compare("beta (k3)", step.gradient, -gradient, 1e-12)
