@@ -10,7 +10,7 @@ namespace {
 // Entries of a row. Those of x are 0 where the action is forbidden.
 struct RowEntries {
     using D = Lanes<double>;
-    D p, below_max, x;  // below_max: z - max
+    D e, p, below_max, x;  // below_max: z - max
     Mask<double> is_allowed;
 
     SCOREFN_INLINE D p_times(D y) const { return select(p == 0.0, 0.0, p * y); }
@@ -26,7 +26,7 @@ struct DoubleRow {
     const T *z, *e, *x;
     std::int64_t cols;
     T max;
-    double total, log_total;  // of e; of exp(z - max)
+    double total, inverse, log_total;  // of e; of that; of exp(z - max)
 
     // visit(j, extent, entries)
     template <class Visit>
@@ -34,10 +34,9 @@ struct DoubleRow {
         for_each_vector<double, 1>(cols, [&](std::int64_t j, auto extent) SCOREFN_INLINE_LAMBDA {
             const auto z_j = load_doubles(z + j, extent);
             const auto is_allowed = is_within(extent) & (z_j != -kInfinity<double>);
-            const auto x_j = select(is_allowed, load_doubles(x + j, extent), 0.0);
-            visit(j, extent,
-                  RowEntries{load_doubles(e + j, extent) / total, z_j - static_cast<double>(max), x_j,
-                             is_allowed});
+            const auto x_j = select(is_allowed, load_doubles(x + j, extent), 0.0),
+                       e_j = load_doubles(e + j, extent);
+            visit(j, extent, RowEntries{e_j, e_j * inverse, z_j - static_cast<double>(max), x_j, is_allowed});
         });
     }
     // term(entries) over the allowed actions
@@ -59,6 +58,7 @@ struct DoubleRow {
     // x of a most likely action, if it is finite.
     SCOREFN_INLINE T pivot() const {
         std::int64_t j = 0;
+        for (; j + Lanes<T>::size <= cols && !any(Lanes<T>::load(z + j) == max); j += Lanes<T>::size) {}
         while (j < cols - 1 && !(z[j] == max)) ++j;
         return x[j] - x[j] == T(0) ? x[j] : T(0);
     }
@@ -73,7 +73,7 @@ SCOREFN_INLINE void for_each_row(const Tile<T>& rows, const MaxAndRest<T>& sums,
     const std::int64_t cols = rows.block.cols;
     for (int r = 0; r < rows.count; ++r)
         visit(r, DoubleRow<T>{rows.z() + r * cols, rows.e() + r * cols, x + r * cols, cols, max[r], totals[r],
-                              log_totals[r]});
+                              1.0 / totals[r], log_totals[r]});
 }
 
 // sum_j p_j x_j as x of a most likely action, and the mean difference from it. It is exact where all x are equal, and an
@@ -104,7 +104,8 @@ SCOREFN_NO_INLINE Means<T> means_of_rows(const Tile<T>& rows, const MaxAndRest<T
     return means;
 }
 
-// sum_j x_j log p_j, whose gradient x_j - p_j sum_k x_k goes to `out`.
+// sum_j x_j log p_j, whose gradient x_j - p_j sum_k x_k goes to `out`. It is exactly 0 where one action is allowed, as its
+// quotient e / total is exactly 1.
 template <class T>
 SCOREFN_NO_INLINE Widened<T> cross_entropy_of_rows(const Tile<T>& rows, const MaxAndRest<T>& sums, const T* x,
                                                    T* out) {
@@ -115,7 +116,7 @@ SCOREFN_NO_INLINE Widened<T> cross_entropy_of_rows(const Tile<T>& rows, const Ma
         });
         const double sum = row.sum([](const RowEntries& of) SCOREFN_INLINE_LAMBDA { return of.x; });
         row.set(out + r * row.cols,
-                [&](const RowEntries& of) SCOREFN_INLINE_LAMBDA { return of.x - of.p * sum; });
+                [&](const RowEntries& of) SCOREFN_INLINE_LAMBDA { return of.x - of.e / row.total * sum; });
     });
     return Widened<T>::load(values);
 }
