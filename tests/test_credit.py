@@ -1,5 +1,8 @@
 """Credit assignment against sums written out from the definitions, and its bad input."""
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -274,3 +277,53 @@ def test_floating_point_errors_are_never_raised():
 def test_bad_input(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("axis", [None, 0, -1])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_samples_that_do_not_count(dtype: Any, axis: int | None) -> None:
+    """Groups of several sizes, of which each is as it is alone."""
+    rng = np.random.default_rng(0)
+    x, values = rng.normal(size=(2, 5, 6)).astype(dtype)
+    valid = rng.random((5, 6)) < 0.7
+    valid[:2] = valid[:, :2] = True
+    spoilt, spoilt_values = (np.where(valid, y, dtype(np.nan)) for y in (x, values))
+    for result, of_group in [
+        (normalize(spoilt, axis=axis, valid=valid), normalize),
+        *(
+            (
+                advantages(spoilt, baseline, axis=axis, valid=valid),
+                partial(advantages, baseline=baseline),
+            )
+            for baseline in ("none", "mean", "leave_one_out")
+        ),
+    ]:
+        assert result.dtype == np.float64
+        assert not result[~valid].any()
+        groups = (
+            [(slice(None), slice(None))]
+            if axis is None
+            else [(slice(None), k) if axis == 0 else (k, slice(None)) for k in range(5)]
+        )
+        for group in groups:
+            counts = valid[group]
+            expected = of_group(x[group][counts])
+            assert result[group][counts].tobytes() == expected.tobytes()
+    over_values = advantages(spoilt, "values", values=spoilt_values, axis=axis, valid=valid)
+    expected = advantages(x, "values", values=values)
+    assert over_values.tobytes() == np.where(valid, expected, 0.0).tobytes()
+
+
+def test_groups_without_a_sample_that_counts() -> None:
+    valid = np.array([[False, False], [True, True]])
+    rewards = np.array([[np.nan, np.inf], [1.0, 3.0]])
+    assert normalize(rewards, axis=1, valid=valid).round(4).tolist() == [
+        [0.0, 0.0],
+        [-0.7071, 0.7071],
+    ]
+    with pytest.raises(ValueError, match=r"rewards\[1, 0\] must be finite, got nan"):
+        advantages(rewards * np.nan, "mean", axis=1, valid=valid)
+    with pytest.raises(ValueError, match=r"valid must have shape \(2, 2\), got \(2,\)"):
+        advantages(rewards, "mean", axis=1, valid=[True, False])
+    with pytest.raises(ValueError, match="at least"):
+        normalize(np.ones((2, 2)), axis=1, valid=[[True, False], [True, True]])

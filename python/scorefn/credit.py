@@ -39,7 +39,7 @@ from ._check import (
     check_real_array,
     type_name,
 )
-from ._moments import Moments
+from ._moments import Moments, of_valid
 
 __all__ = [
     "Baseline",
@@ -175,6 +175,7 @@ def advantages(
     *,
     values: ArrayLike | None = None,
     axis: int | None = None,
+    valid: ArrayLike | None = None,
 ) -> NDArray[np.float64]:
     """rewards - baseline.
 
@@ -197,6 +198,9 @@ def advantages(
         For ``baseline="values"``, and only for it.
     axis : int, optional
         The samples that are compared with each other lie along this axis; None: all of them.
+    valid : bool array shaped like rewards, optional
+        Samples that count (True); by default all do. The others, such as padding, may hold
+        anything, are in no group, and their result is 0.
 
     Returns
     -------
@@ -220,12 +224,36 @@ def advantages(
     array([-3. , -1.5,  4.5])
     """
     check_baseline(baseline)
+    if valid is not None:
+        return _advantages_of_valid(rewards, baseline, values, axis, valid)
     r = check_float("rewards", rewards)
     v = check_values(baseline, values, r.shape)
     check_axis(axis, r.shape)
     moments = Moments("rewards", r, axis) if r.size else None
     result = over_baseline(r, moments, baseline, v, axis)
     return result.astype(np.float64, copy=result is r)
+
+
+def _advantages_of_valid(
+    rewards: ArrayLike,
+    baseline: Baseline,
+    values: ArrayLike | None,
+    axis: int | None,
+    valid: ArrayLike,
+) -> NDArray[np.float64]:
+    given = check_real_array("rewards", rewards)
+    counts = check_bool("valid", valid, shape=given.shape)
+    r = check_float("rewards", np.where(counts, given, 0))
+    if values is not None:
+        values = np.where(counts, check_real("values", values, shape=r.shape), 0.0)
+    v = check_values(baseline, values, r.shape)
+    check_axis(axis, r.shape)
+    arrays = [check_finite("rewards", r)] if v is None else [check_finite("rewards", r), v]
+
+    def of_groups(r: NDArray[Any], v: ArrayLike | None = None) -> NDArray[np.float64]:
+        return advantages(r, baseline, values=v, axis=-1)
+
+    return of_valid(of_groups, counts, axis, *arrays)
 
 
 def check_baseline(baseline: str) -> None:
@@ -274,7 +302,11 @@ def over_baseline(
 
 
 def normalize(
-    advantages: ArrayLike, *, axis: int | None = None, eps: float = 1e-8
+    advantages: ArrayLike,
+    *,
+    axis: int | None = None,
+    eps: float = 1e-8,
+    valid: ArrayLike | None = None,
 ) -> NDArray[np.float64]:
     """(A - mean A) / (std A + eps), with the standard deviation of n - 1 (ddof = 1).
 
@@ -288,6 +320,9 @@ def normalize(
         The samples that are scaled together lie along this axis; None: all of them.
     eps : float
         At least 0. Keeps small differences small.
+    valid : bool array shaped like advantages, optional
+        Samples that count (True); by default all do. The others, such as padding, may hold
+        anything, are in no group, and their result is 0.
 
     Returns
     -------
@@ -318,10 +353,15 @@ def normalize(
     array([0., 0., 0.])
     """
     given = check_real_array("advantages", advantages)
-    a = check_float("advantages", given)
     eps = check_number("eps", eps)
     if eps < 0.0:
         raise ValueError(f"eps must be at least 0, got {eps}")
+    if valid is not None:
+        counts = check_bool("valid", valid, shape=given.shape)
+        check_axis(axis, given.shape)
+        a = check_finite("advantages", np.where(counts, given, given.dtype.type(0)))
+        return of_valid(lambda x: normalize(x, axis=-1, eps=eps), counts, axis, a)
+    a = check_float("advantages", given)
     check_axis(axis, a.shape)
     _group_size(a, axis, at_least=2)
     if a.size == 0:
