@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import scorefn
-from _objectives import EXAMPLES, Example
+from _objectives import EXAMPLES, ONE_OF_EACH, Example
 from scorefn import testing
 from test_joint import (
     KINDS,
