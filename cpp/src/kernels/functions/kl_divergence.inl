@@ -71,11 +71,10 @@ struct KlSums {
     Widened<T> terms, products;
 };
 
-template <class T, class Layout>
-SCOREFN_NO_INLINE KlSums<T> kl_sums(const LaidOutTile<T, Layout>& p, const LaidOutTile<T, Layout>& q,
-                                    const KlRows<T>& rows) {
-    constexpr int width = Layout::width;
-    const Layout& layout = p.layout;
+template <class T, class Columns>
+SCOREFN_NO_INLINE KlSums<T> kl_sums(const ShortTile<T>& p, const ShortTile<T>& q, const KlRows<T>& rows,
+                                    const Columns& layout) {
+    constexpr int width = Columns::width;
     Lanes<T> shift_p[width], shift_q[width], c[width], c_low[width], scale_p[width], scale_q[width];
     layout.broadcast(rows.shift_p, shift_p), layout.broadcast(rows.shift_q, shift_q);
     layout.broadcast(rows.c, c), layout.broadcast(rows.c_low, c_low);
@@ -90,6 +89,11 @@ SCOREFN_NO_INLINE KlSums<T> kl_sums(const LaidOutTile<T, Layout>& p, const LaidO
                 z_p[i], z_q[i], e_p[i], e_q[i], x[0][i], x[1][i]);
     });
     return {sums[0].total(), sums[1].total()};
+}
+template <class T>
+SCOREFN_INLINE KlSums<T> kl_sums(const ShortTile<T>& p, const ShortTile<T>& q, const KlRows<T>& rows) {
+    return p.layout.visit([&](const auto& layout)
+                              SCOREFN_INLINE_LAMBDA { return kl_sums(p, q, rows, layout); });
 }
 
 template <class T>

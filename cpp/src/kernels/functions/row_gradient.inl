@@ -19,7 +19,7 @@ std::int64_t gradient_rows(const LogitRows<T>& in, const KnownWeights<T>& weight
         Actions<T> actions;
         if (!rows.load(actions, given.actions)) return;
         const Lanes<T> w = weights.coefficients(rows);
-        weighted_scores(rows.results(), actions, rows.term_and_rest(actions), w);
+        weighted_scores(rows, actions, rows.term_and_rest(actions), w);
         rows.for_each_bad_row([&](int r) { rows.fill_row(r, lane(w, r) == 0 ? T(0) : kNaN<T>); });
     });
 }
@@ -48,14 +48,14 @@ std::int64_t gradient_rows_with_entropies(const LogitRows<T>& in, KnownWeights<T
             objective ? call_objective(*objective, rows, log_p) : weights.coefficients(rows, log_p);
         if (given.terms) {
             const TakenActions<T> taken{actions, exps, w};
-            of_terms.add(gradient_with_terms(rows.results(), &taken, sums, h, *given.terms), rows.counted());
+            of_terms.add(gradient_with_terms(rows, &taken, sums, h, *given.terms), rows.counted());
             return;
         }
         if (c != 0) {
             entropies.add(widen(h), rows.counted());
-            weighted_scores_and_entropy(rows.results(), actions, exps, sums, w, c);
+            weighted_scores_and_entropy(rows, actions, exps, sums, w, c);
         } else {
-            weighted_scores(rows.results(), actions, exps, w);
+            weighted_scores(rows, actions, exps, w);
         }
         rows.for_each_bad_row([&](int r) { rows.fill_row(r, c == 0 && lane(w, r) == 0 ? T(0) : kNaN<T>); });
     });
@@ -93,7 +93,7 @@ std::int64_t all_action_gradient(const LogitRows<T>& in, const RowTerms<T>& term
         const Lanes<T> h = entropy(rows, sums);
         if (entropies.data) store_rows(h, rows.first(), rows.count, entropies.data, entropies.stride);
         const TakenActions<T>* const none = nullptr;
-        of_terms.add(gradient_with_terms(rows.results(), none, sums, h, terms), rows.counted());
+        of_terms.add(gradient_with_terms(rows, none, sums, h, terms), rows.counted());
     });
     of_terms.add_to(objective);
     return stopped_at;

@@ -33,8 +33,8 @@ SCOREFN_INLINE void draw(const LongTile<T>& rows, const double* cdf, Widened<T>,
 }
 
 // In every lane, over the rows of a tile.
-template <class T, class Layout>
-SCOREFN_INLINE void draw(const LaidOutTile<T, Layout>& rows, const double*, Widened<T> total, Widened<T> u,
+template <class T>
+SCOREFN_INLINE void draw(const ShortTile<T>& rows, const double*, Widened<T> total, Widened<T> u,
                          std::int64_t* actions) {
     const Widened<T> threshold = u * total;
     const std::int64_t cols = rows.block.cols;
@@ -87,7 +87,11 @@ std::int64_t sample(const LogitRows<T>& in, const std::uint64_t (&key_words)[2],
             Actions<T> drawn;
             draw(rows, cdf, total, u, drawn.index);
             std::int64_t* const a = actions.data + rows.first() * actions.row_stride + d * actions.col_stride;
-            for (int r = 0; r < rows.count; ++r) a[r * actions.row_stride] = drawn.index[r];
+            if (actions.row_stride == 1 && rows.count == Lanes<T>::size)
+                for (int r = 0; r < Lanes<T>::size; r += Lanes<std::int64_t>::size)
+                    Lanes<std::int64_t>::load(drawn.index + r).store(a + r);
+            else
+                for (int r = 0; r < rows.count; ++r) a[r * actions.row_stride] = drawn.index[r];
             if (!log_probs.data) continue;
             const Lanes<T> log_p = log_prob(rows, drawn, rows.term_and_rest(drawn));
             store_rows(log_p, rows.first(), rows.count, log_probs.data + d * log_probs.col_stride,

@@ -45,7 +45,7 @@ SCOREFN_NO_INLINE void extreme_weighted_scores(Rows& rows, const Actions<T>& act
     const auto second = select(extreme, narrow(weight / root * inverse), scale);
     const T* const exps = rows.e();
     rows.map({first, second}, actions, at_action,
-             [&](std::int64_t i, auto extent, auto& v) SCOREFN_INLINE_LAMBDA {
+             [&](std::int64_t i, auto extent, auto& v) SCOREFN_NO_INLINE_LAMBDA {
         const auto e = load(exps + i, extent, T(0));
         return select(e == T(0), T(0), T(0) - e * v[0] * v[1]);  // 0 even times a weight that is not finite
     });

@@ -31,7 +31,7 @@ void linear_columns(const T* x, std::int64_t row_stride, std::int64_t col_stride
     const std::int64_t whole = is_contiguous ? rows / size * size : 0;
     const T* const ahead = x + rows * row_stride;
     if (whole > 0)
-        with_layout<T>(cols, [&](const auto& layout) SCOREFN_INLINE_LAMBDA {
+        Layout<T>(cols).visit([&](const auto& layout) SCOREFN_INLINE_LAMBDA {
             for (std::int64_t r = 0; r < whole; r += size) {
                 for (std::int64_t i = 0; i < cols; ++i) __builtin_prefetch(ahead + r * cols + i * size);
                 for (std::int64_t slice = 0; slice < layout.slices(); ++slice) {
@@ -56,7 +56,7 @@ void linear_columns(const T* x, std::int64_t row_stride, std::int64_t col_stride
 template <class T>
 void linear_logits_of_columns(const double* x, std::int64_t column_size, std::int64_t rows,
                               std::int64_t features, const double* coef, std::int64_t cols, T* logits) {
-    with_layout<T>(cols, [&](const auto& layout) SCOREFN_INLINE_LAMBDA {
+    Layout<T>(cols).visit([&](const auto& layout) SCOREFN_INLINE_LAMBDA {
         for (std::int64_t r = 0; r < rows; r += Lanes<T>::size)
             for (std::int64_t slice = 0; slice < layout.slices(); ++slice) {
                 constexpr int width = std::decay_t<decltype(layout)>::width;

@@ -1,8 +1,6 @@
 // How a kernel goes through its rows.
 #pragma once
 
-#include <type_traits>
-
 #include "kernels/rows/long_rows.inl"
 #include "kernels/rows/short_rows.inl"
 
@@ -14,11 +12,9 @@ template <class T, class Run>
 SCOREFN_INLINE std::int64_t with_tiles(std::int64_t cols, Run run) {
     if (!is_short(cols))
         return run([](Block<T>& block, int row) SCOREFN_INLINE_LAMBDA { return LongTile<T>(block, row); });
-    return with_layout<T>(cols, [&](const auto& layout) SCOREFN_INLINE_LAMBDA {
-        using Layout = std::decay_t<decltype(layout)>;
-        return run([&](Block<T>& block, int row)
-                       SCOREFN_INLINE_LAMBDA { return LaidOutTile<T, Layout>(block, row, layout); });
-    });
+    const Layout<T> layout(cols);
+    return run([&](Block<T>& block, int row)
+                   SCOREFN_INLINE_LAMBDA { return ShortTile<T>(block, row, layout); });
 }
 
 // kernel(tile) for the tiles of all rows. Its results go to `out`, if there is one. Stops at a row without an allowed

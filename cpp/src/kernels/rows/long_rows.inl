@@ -47,8 +47,6 @@ struct LongTile : Tile<T> {
     using Int = typename IntegerOf<T>::type;
     static constexpr int size = Lanes<T>::size;
 
-    SCOREFN_INLINE LongTile& results() { return *this; }
-
     SCOREFN_INLINE Total<T> sum() {
         return this->retry_shifted([&]() SCOREFN_INLINE_LAMBDA { return measure_sum(); });
     }

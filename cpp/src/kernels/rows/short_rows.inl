@@ -7,11 +7,39 @@
 namespace scorefn {
 namespace {
 
-// A tile of short rows, without a gap between them: what becomes of their entries.
+// A tile of short rows, without a gap between them.
 template <class T>
 struct ShortTile : Tile<T> {
-    using Tile<T>::Tile, Tile<T>::block, Tile<T>::row, Tile<T>::count;
+    using Tile<T>::block, Tile<T>::row, Tile<T>::count, Tile<T>::z, Tile<T>::e;
     using Int = typename IntegerOf<T>::type;
+    const Layout<T>& layout;
+
+    SCOREFN_INLINE ShortTile(Block<T>& block, int row, const Layout<T>& layout)
+        : Tile<T>(block, row), layout(layout) {}
+
+    SCOREFN_INLINE Total<T> sum() {
+        return measured([&](const auto& columns) SCOREFN_INLINE_LAMBDA { return measure_sum(columns); });
+    }
+    // For draws: one entry after the other, in double.
+    SCOREFN_INLINE Total<T> cumulative_sums(double*) {
+        return this->retry_shifted([&]() SCOREFN_INLINE_LAMBDA { return measure_cumulative_sums(); });
+    }
+    SCOREFN_INLINE TermAndRest<T> term_and_rest(const Actions<T>& actions) {
+        return measured([&](const auto& columns)
+                            SCOREFN_INLINE_LAMBDA { return measure_term_and_rest(columns, actions); });
+    }
+    template <bool Differences>
+    SCOREFN_INLINE MaxAndRest<T> max_and_rest() {
+        return measured([&](const auto& columns)
+                            SCOREFN_INLINE_LAMBDA { return measure_max_and_rest<Differences>(columns); });
+    }
+    // Whose entries are gone through in less time than the columns of a whole tile.
+    SCOREFN_INLINE bool is_one_row() const { return count == 1; }
+    // visit(its exponentials) for one column after the other.
+    template <class Visit>
+    SCOREFN_INLINE void for_each_column(Visit visit) const {
+        layout.visit([&](const auto& columns) SCOREFN_INLINE_LAMBDA { visit_columns(columns, visit); });
+    }
 
     // The results: entry(i, extent, v) for all entries i of the rows, v[k] the values[k] of their rows.
     template <int N, class Entry>
@@ -51,109 +79,85 @@ private:
             });
         block.nontemporal.put(start, n, value);
     }
-};
-
-// The same with its layout: what is to be known of each row.
-template <class T, class Layout>
-struct LaidOutTile : ShortTile<T> {
-    using Int = typename IntegerOf<T>::type;
-    static constexpr int width = Layout::width;
-    const Layout& layout;
-
-    SCOREFN_INLINE LaidOutTile(Block<T>& block, int row, const Layout& layout)
-        : ShortTile<T>(block, row), layout(layout) {}
-    // What sets the results is the same for every layout.
-    SCOREFN_INLINE ShortTile<T>& results() { return *this; }
-
-    SCOREFN_INLINE Total<T> sum() {
-        return this->retry_shifted([&]() SCOREFN_INLINE_LAMBDA { return measure_sum(); });
+    // measure(layout), as the layout of these rows has it.
+    template <class Measure>
+    SCOREFN_INLINE auto measured(Measure measure) {
+        return this->retry_shifted([&]() SCOREFN_INLINE_LAMBDA { return layout.visit(measure); });
     }
-    // For draws: one entry after the other, in double.
-    SCOREFN_INLINE Total<T> cumulative_sums(double*) {
-        return this->retry_shifted([&]() SCOREFN_INLINE_LAMBDA { return measure_cumulative_sums(); });
-    }
-    SCOREFN_INLINE TermAndRest<T> term_and_rest(const Actions<T>& actions) {
-        return this->retry_shifted([&]() SCOREFN_INLINE_LAMBDA { return measure_term_and_rest(actions); });
-    }
-    template <bool Differences>
-    SCOREFN_INLINE MaxAndRest<T> max_and_rest() {
-        return this->retry_shifted([&]()
-                                       SCOREFN_INLINE_LAMBDA { return measure_max_and_rest<Differences>(); });
-    }
-    // Whose entries are gone through in less time than the columns of a whole tile.
-    SCOREFN_INLINE bool is_one_row() const { return this->count == 1; }
-    // visit(its exponentials) for one column after the other.
-    template <class Visit>
-    SCOREFN_INLINE void for_each_column(Visit visit) const {
-        for (std::int64_t slice = 0; slice < layout.slices(); ++slice) {
-            Lanes<T> column[width];
-            layout.load(this->e(), slice, T(0), column);
-            layout.transpose(column);
-            const std::int64_t shared = layout.shared(slice);
+    template <class Columns, class Visit>
+    SCOREFN_INLINE void visit_columns(const Columns& columns, Visit visit) const {
+        for (std::int64_t slice = 0; slice < columns.slices(); ++slice) {
+            Lanes<T> column[Columns::width];
+            columns.load(e(), slice, T(0), column);
+            columns.transpose(column);
+            const std::int64_t shared = columns.shared(slice);
 #pragma GCC unroll 4
-            for (int k = 0; k < width; ++k)  // of known k, so that the columns stay in registers
+            for (int k = 0; k < Columns::width; ++k)  // of known k, so that the columns stay in registers
                 if (k >= shared) visit(widen(column[k]));
         }
     }
-
-private:
     SCOREFN_OFTEN_INLINE Total<T> measure_cumulative_sums() const {
-        Widened<T> sum = Widened<T>::splat(0);
-        if (this->is_one_row()) {  // the same sum
+        if (is_one_row()) {  // the same sum
             double total = 0;
-            for (std::int64_t j = 0; j < this->block.cols; ++j) total += static_cast<double>(this->e()[j]);
-            sum = Widened<T>::splat(1);
+            for (std::int64_t j = 0; j < block.cols; ++j) total += static_cast<double>(e()[j]);
+            Widened<T> sum = Widened<T>::splat(1);
             sum.lanes[0].reg[0][0] = total;
             return {sum};
         }
-        for_each_column([&](Widened<T> e) SCOREFN_INLINE_LAMBDA { sum = sum + e; });
+        Widened<T> sum = Widened<T>::splat(0);
+        for_each_column([&](Widened<T> x) SCOREFN_INLINE_LAMBDA { sum = sum + x; });
         return {sum};
     }
-    SCOREFN_OFTEN_INLINE Total<T> measure_sum() const {
+    template <class Columns>
+    SCOREFN_OFTEN_INLINE Total<T> measure_sum(const Columns& columns) const {
         Sum<T> sums[1];
-        sum_slices<T>(layout, sums, [&](std::int64_t slice, auto& x) SCOREFN_INLINE_LAMBDA {
-            layout.load(this->e(), slice, T(0), x[0]);
+        sum_slices<T>(columns, sums, [&](std::int64_t slice, auto& x) SCOREFN_INLINE_LAMBDA {
+            columns.load(e(), slice, T(0), x[0]);
         });
         return {sums[0].total()};
     }
-    SCOREFN_OFTEN_INLINE TermAndRest<T> measure_term_and_rest(const Actions<T>& actions) const {
+    template <class Columns>
+    SCOREFN_OFTEN_INLINE TermAndRest<T> measure_term_and_rest(const Columns& columns,
+                                                              const Actions<T>& actions) const {
+        constexpr int width = Columns::width;
         Mask<T> action[width];
         Lanes<T> of_action[width];
-        layout.broadcast(actions.lanes(), action);
+        columns.broadcast(actions.lanes(), action);
         for (int i = 0; i < width; ++i) {
-            action[i] = action[i] - layout.further_columns(i);
+            action[i] = action[i] - columns.further_columns(i);
             of_action[i] = Lanes<T>::splat(0);
         }
         Sum<T> sums[1];
-        sum_slices<T>(layout, sums, [&](std::int64_t slice, auto& x) SCOREFN_INLINE_LAMBDA {
-            layout.load(this->e(), slice, T(0), x[0]);
+        sum_slices<T>(columns, sums, [&](std::int64_t slice, auto& x) SCOREFN_INLINE_LAMBDA {
+            columns.load(e(), slice, T(0), x[0]);
             for (int i = 0; i < width; ++i) {
                 const auto is_action =
-                    action[i] == Mask<T>::splat(static_cast<Int>(layout.first_column(slice)));
+                    action[i] == Mask<T>::splat(static_cast<Int>(columns.first_column(slice)));
                 of_action[i] = select(is_action, of_action[i] + x[0][i], of_action[i]);
                 x[0][i] = select(is_action, T(0), x[0][i]);
             }
         });
-        return {layout.fold(of_action, added), sums[0].total()};
+        return {columns.fold(of_action, added), sums[0].total()};
     }
-    template <bool Differences>
-    SCOREFN_OFTEN_INLINE MaxAndRest<T> measure_max_and_rest() const {
+    template <bool Differences, class Columns>
+    SCOREFN_OFTEN_INLINE MaxAndRest<T> measure_max_and_rest(const Columns& columns) const {
+        constexpr int width = Columns::width;
         Lanes<T> x[width], largest[width], e_largest[width];
         for (auto& m : largest) m = Lanes<T>::splat(-kInfinity<T>);
-        for (std::int64_t slice = 0; slice < layout.slices(); ++slice) {
-            layout.load(this->z(), slice, -kInfinity<T>, x);
+        for (std::int64_t slice = 0; slice < columns.slices(); ++slice) {
+            columns.load(z(), slice, -kInfinity<T>, x);
             for (int i = 0; i < width; ++i) largest[i] = max(x[i], largest[i]);
         }
         const auto larger = [](Lanes<T> a, Lanes<T> b) SCOREFN_INLINE_LAMBDA { return max(b, a); };
-        const Lanes<T> z_max = layout.fold(largest, larger), e_max = this->exps_of(z_max);
-        layout.broadcast(z_max, largest), layout.broadcast(e_max, e_largest);
+        const Lanes<T> z_max = columns.fold(largest, larger), e_max = this->exps_of(z_max);
+        columns.broadcast(z_max, largest), columns.broadcast(e_max, e_largest);
         Lanes<T> below[width];  // how many terms are not e_max
         for (auto& n : below) n = Lanes<T>::splat(0);
         Sum<T> sums[Differences ? 2 : 1];
-        sum_slices<T>(layout, sums, [&](std::int64_t slice, auto& terms) SCOREFN_INLINE_LAMBDA {
-            layout.load(this->e(), slice, T(0), terms[0]);
+        sum_slices<T>(columns, sums, [&](std::int64_t slice, auto& terms) SCOREFN_INLINE_LAMBDA {
+            columns.load(e(), slice, T(0), terms[0]);
             if constexpr (Differences) {
-                layout.load(this->z(), slice, T(0), x);
+                columns.load(z(), slice, T(0), x);
                 for (int i = 0; i < width; ++i) terms[1][i] = terms[0][i] * difference(x[i], largest[i]);
             }
             for (int i = 0; i < width; ++i) {
@@ -162,7 +166,7 @@ private:
                 terms[0][i] = select(is_below, terms[0][i], T(0));
             }
         });
-        const auto num_largest = T(layout.slices() * width) - layout.fold(below, added);
+        const auto num_largest = T(columns.slices() * width) - columns.fold(below, added);
         return {z_max, e_max, sums[0].total() + widen(num_largest - T(1)) * widen(e_max),
                 Differences ? sums[Differences ? 1 : 0].total() : Widened<T>::splat(0)};
     }

@@ -151,7 +151,6 @@ struct QuarterLayout {
 template <class T, int Cols>
 struct ColumnLayout {
     static constexpr int width = Cols;
-    SCOREFN_INLINE explicit ColumnLayout(std::int64_t) {}
     SCOREFN_INLINE static constexpr std::int64_t slices() { return 1; }
     SCOREFN_INLINE static constexpr std::int64_t shared(std::int64_t) { return 0; }
 
@@ -229,23 +228,33 @@ private:
     }
 };
 
-// visit(layout) with the layout of rows of this length.
-template <class T, class Visit>
-SCOREFN_INLINE auto with_layout(std::int64_t cols, Visit visit) {
-    if (cols == 1) return visit(ColumnLayout<T, 1>(cols));
-    if constexpr (kQuarter<T> == 4) {
-        if (cols == 2) return visit(ColumnLayout<T, 2>(cols));
-        if (cols == 3) return visit(ColumnLayout<T, 3>(cols));
+// The layout of short rows of a length that is known at run time.
+template <class T>
+class Layout {
+public:
+    SCOREFN_INLINE explicit Layout(std::int64_t cols) : quarters_(cols) {}
+
+    // f(layout) with the one of these that it is.
+    template <class F>
+    SCOREFN_INLINE auto visit(F f) const {
+        if (quarters_.cols == 1) return f(ColumnLayout<T, 1>());
+        if constexpr (kQuarter<T> == 4) {
+            if (quarters_.cols == 2) return f(ColumnLayout<T, 2>());
+            if (quarters_.cols == 3) return f(ColumnLayout<T, 3>());
+        }
+        return f(quarters_);
     }
-    return visit(QuarterLayout<T>(cols));
-}
+
+private:
+    const QuarterLayout<T> quarters_;
+};
 
 // As sum_vectors, over the slices of a layout, for all its rows at once: term(slice, x) sets x[s] to the slice's terms
 // of sum s.
-template <class T, int S, class Layout, class Term>
-SCOREFN_INLINE void sum_slices(const Layout& layout, Sum<T> (&sums)[S], Term term) {
+template <class T, int S, class OfRows, class Term>
+SCOREFN_INLINE void sum_slices(const OfRows& layout, Sum<T> (&sums)[S], Term term) {
     for (std::int64_t slice = 0; slice < layout.slices(); ++slice) {
-        Lanes<T> x[S][Layout::width];
+        Lanes<T> x[S][OfRows::width];
         term(slice, x);
         for (int s = 0; s < S; ++s) layout.add_to(sums[s], x[s]);
     }
