@@ -115,6 +115,7 @@ private:
 // Samples with weights that the caller gives.
 class WeightedSamples {
 public:
+    static constexpr bool may_have_statistics = true;
     const SampleIndices& indices;
 
     WeightedSamples(const SampleIndices& indices, const RealVector& weights)

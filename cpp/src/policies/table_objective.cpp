@@ -98,6 +98,7 @@ private:
 template <class T>
 class ObjectiveSamples {
 public:
+    static constexpr bool may_have_statistics = false;
     const SampleIndices& indices;
 
     ObjectiveSamples(const SampleIndices& indices, const StateDistributions<T>& distributions,

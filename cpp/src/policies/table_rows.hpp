@@ -2,7 +2,7 @@
 // summed for each (state, action) first, and each visited row is then worked on once. Cost: samples + states * actions.
 //
 // `Samples` has their SampleIndices, and for_each(first, end, visit(state, action, weight)), which is called once for each
-// range and is false if an index is out of range.
+// range and is false if an index is out of range. Where `may_have_statistics`, a call can ask for them.
 #pragma once
 
 #include <algorithm>
@@ -59,7 +59,7 @@ public:
                     const Matrix<T>& out, const GradientOptions& options, const StatisticsScale& scale = {})
         : name(name), table(table), samples(samples), out(out), options(options), scale(scale) {}
 
-    bool has_statistics() const { return options.statistics != nullptr; }
+    bool has_statistics() const { return Samples::may_have_statistics && options.statistics; }
     SumPlaces places(std::int64_t states) const { return {tile_rows, table.cols, states, has_statistics()}; }
 
     // f(what adds a sample to the sums): with or without statistics, which is not asked for each sample.
@@ -69,19 +69,21 @@ public:
         double* const visits = sums + places.visits(0);
         // Added without a branch: which samples PPO clips, a CPU cannot guess.
         const int all_are_visits = options.entropy_coef != 0;
-        if (!has_statistics())
-            return f([=](std::int64_t state, std::int64_t action, double weight) {
-                sums[state * cols + action] += weight;
-                visits[state] += (weight != 0) | all_are_visits;
-            });
-        const double unit = scale.scale;
+        if constexpr (Samples::may_have_statistics)
+            if (has_statistics()) {
+                const double unit = scale.scale;
+                return f([=](std::int64_t state, std::int64_t action, double weight) {
+                    const double scaled = weight * unit;
+                    double* const weights = sums + (state * cols + action) * 2;
+                    weights[0] += weight;
+                    weights[1] += scaled * scaled;
+                    visits[2 * state] += (weight != 0) | all_are_visits;
+                    visits[2 * state + 1] += 1.0;
+                });
+            }
         return f([=](std::int64_t state, std::int64_t action, double weight) {
-            const double scaled = weight * unit;
-            double* const weights = sums + (state * cols + action) * 2;
-            weights[0] += weight;
-            weights[1] += scaled * scaled;
-            visits[2 * state] += (weight != 0) | all_are_visits;
-            visits[2 * state + 1] += 1.0;
+            sums[state * cols + action] += weight;
+            visits[state] += (weight != 0) | all_are_visits;
         });
     }
 
