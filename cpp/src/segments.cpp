@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <scorefn/segments.hpp>
+#include <string_view>
 
 #include "policies/objective_pass.hpp"
 #include "runtime/memory.hpp"
@@ -38,7 +39,8 @@ int place_of_log_prob(const ObjectiveDeclaration& declared) {
 }
 int place_of_advantages(const ObjectiveDeclaration& declared) {
     for (int i = 0; i < kMostTerms; ++i)
-        if (declared.reads[i].name == terms::advantages.name) return i;
+        if (declared.reads[i].name && std::string_view(declared.reads[i].name) == terms::advantages.name)
+            return i;
     return -1;
 }
 
@@ -77,7 +79,7 @@ private:
     Array<std::int64_t> at_;
 };
 
-// What rows make of a decision, and what its derivative makes of rows.
+// From the log-probabilities of rows to those of decisions, and from the derivatives of decisions back to rows.
 template <class T>
 class Decisions {
 public:
@@ -99,7 +101,7 @@ public:
         return !(clip.low == Domain::kInfinity && clip.high == Domain::kInfinity);
     }
 
-    // Whether it counts. Its log-probabilities differ by its log-ratio.
+    // Whether the decision counts. log_prob - old_log_prob is its log-ratio.
     bool load(std::int64_t segment, double& log_prob, double& old_log_prob) const {
         double sum = 0, log_ratio = 0;
         const double advantage = are_clipped() ? element(*advantages_, segment) : 0.0;
@@ -112,7 +114,7 @@ public:
             segments_.log_prob == SegmentLogProb::mean && rows > 0 ? static_cast<double>(rows) : 1.0;
         log_prob = sum / n, log_ratio /= n;
         old_log_prob = log_prob - log_ratio;
-        // Of a log-probability of -inf the ratio alone is left.
+        // -inf minus something has no digits: then the ratio alone is kept, beside an old probability of 1.
         if (old_log_prob_ && !std::isfinite(log_prob)) log_prob = log_ratio, old_log_prob = 0;
         return rows > 0;
     }
@@ -138,7 +140,7 @@ private:
             require_size("advantages", *advantages_, offsets_.size());
         }
     }
-    bool counts(std::int64_t row) const { return !segments_.valid.data || segments_.valid[row]; }
+    bool counts(std::int64_t row) const { return is_valid(valid_rows(segments_.valid), row); }
     // How many rows that count there are.
     template <class Visit>
     std::int64_t for_each_row(std::int64_t segment, Visit visit) const {
@@ -165,7 +167,7 @@ private:
     const RealVector *old_log_prob_ = nullptr, *advantages_ = nullptr;
 };
 
-// Results of segments in double, for those that are wanted.
+// The results that the caller wants, in double.
 template <class T>
 class SegmentResults {
 public:
