@@ -59,4 +59,19 @@ py::object call_python(py::handle f, std::initializer_list<py::object> arguments
     return py::reinterpret_steal<py::object>(result);
 }
 
+py::object named_tuple(py::handle cls, std::initializer_list<py::object> fields) {
+    py::tuple values(fields.size());
+    py::ssize_t i = 0;
+    for (const py::object& field : fields) {
+        PyTuple_SET_ITEM(values.ptr(), i++, py::object(field).release().ptr());
+    }
+    const py::tuple arguments = py::make_tuple(values);
+    auto* const type = reinterpret_cast<PyTypeObject*>(cls.ptr());
+    PyObject* const result = PyTuple_Type.tp_new(type, arguments.ptr(), nullptr);
+    if (result == nullptr) {
+        throw py::error_already_set();
+    }
+    return py::reinterpret_steal<py::object>(result);
+}
+
 }  // namespace scorefn::python

@@ -74,4 +74,8 @@ void compute(const RealMatrix& logits, const Indices& actions, const Function& f
 // down.
 py::object call_python(py::handle f, std::initializer_list<py::object> arguments);
 
+// A typing.NamedTuple of this class, which must have as many fields. Its own constructor is a Python function, which would take
+// longer than the call of the core for a few rows.
+py::object named_tuple(py::handle cls, std::initializer_list<py::object> fields);
+
 }  // namespace scorefn::python

@@ -12,14 +12,16 @@ namespace scorefn::python {
 namespace {
 
 // typing.NamedTuples, from Python: classes of their own would not be tuples.
-py::object result_class(const char* name) {
-    PYBIND11_CONSTINIT static py::gil_safe_call_once_and_store<py::module_> objectives;
-    const py::module_& module =
-        objectives.call_once_and_store_result([] {
-        return py::module_::import("scorefn.objectives");
+template <const char* const& name>
+py::handle step_class() {
+    PYBIND11_CONSTINIT static py::gil_safe_call_once_and_store<py::object> cache;
+    return cache
+        .call_once_and_store_result([] {
+        return py::module_::import("scorefn.objectives").attr(name);
     }).get_stored();
-    return module.attr(name);
 }
+constexpr const char* weighted_log_prob_step = "WeightedLogProbStep";
+constexpr const char* clipped_surrogate_step = "ClippedSurrogateStep";
 
 // The arrays that every objective reads and writes, and its options.
 class Pass {
@@ -86,8 +88,9 @@ py::object policy_gradient(py::handle logits, py::handle actions, py::handle wei
         };
         objective = pass.actions.have_sample_axis() ? gradient(pass.actions.samples_per_row()) : gradient();
     });
-    return call_python(result_class("WeightedLogProbStep"),
-                       {py::float_(objective), pass.gradient(), pass.log_prob(), pass.entropy()});
+    return named_tuple(
+        step_class<weighted_log_prob_step>(),
+        {py::float_(objective), pass.gradient(), pass.log_prob(), pass.entropy(), py::none(), py::none()});
 }
 
 py::object clipped_surrogate(py::handle logits, py::handle actions, py::handle old_log_prob_,
@@ -116,9 +119,10 @@ py::object clipped_surrogate(py::handle logits, py::handle actions, py::handle o
         };
         sums = pass.actions.have_sample_axis() ? surrogate(pass.actions.samples_per_row()) : surrogate();
     });
-    return call_python(result_class("ClippedSurrogateStep"),
-                       {py::float_(sums.objective), pass.gradient(), pass.log_prob(), pass.entropy(),
-                        ratio.result(), py::float_(sums.approx_kl), py::float_(sums.clip_fraction)});
+    return named_tuple(
+        step_class<clipped_surrogate_step>(),
+        {py::float_(sums.objective), pass.gradient(), pass.log_prob(), pass.entropy(), ratio.result(),
+         py::float_(sums.approx_kl), py::float_(sums.clip_fraction), py::none(), py::none()});
 }
 
 }  // namespace

@@ -92,9 +92,9 @@ py::object sample(py::handle logits_, py::handle rng, py::handle num_samples, py
                         with_entropy ? entropy->vector<T>() : Vector<T>{}, options);
     });
     if (with_entropy) {
-        return call_python(sample_class<true>(), {actions.result(), log_probs.result(), entropy->result()});
+        return named_tuple(sample_class<true>(), {actions.result(), log_probs.result(), entropy->result()});
     }
-    return call_python(sample_class<false>(), {actions.result(), log_probs.result()});
+    return named_tuple(sample_class<false>(), {actions.result(), log_probs.result()});
 }
 
 }  // namespace
