@@ -1,6 +1,6 @@
 #include <scorefn/categorical.hpp>
 
-#include "policies/rows.hpp"
+#include "policies/sample.hpp"
 
 namespace scorefn {
 namespace {
@@ -91,9 +91,12 @@ void kl_divergence(const Matrix<const T>& logits_p, const Matrix<const T>& logit
     throw std::runtime_error("logits were changed during the call");
 }
 
+}  // namespace
+
 template <class T>
-void sample(const Matrix<const T>& logits, const RandomKey& key, const Matrix<std::int64_t>& actions,
-            const Matrix<T>& log_probs, const Vector<T>& entropies, const Options& options) {
+void sample_rows(const Matrix<const T>& logits, const RandomKey& key, const RowNumbers& numbers,
+                 const Matrix<std::int64_t>& actions, const Matrix<T>& log_probs, const Vector<T>& entropies,
+                 const Options& options) {
     const StandardFloatEnvironment environment;
     require_logits("logits", logits, options.where);
     require_shape("actions", actions, logits.rows, actions.cols);
@@ -101,17 +104,21 @@ void sample(const Matrix<const T>& logits, const RandomKey& key, const Matrix<st
     if (is_given(entropies)) require_size("entropies", entropies, logits.rows);
     const Kernels<T>& table = kernels().of<T>();
     run_rows(logits, nullptr, options, [&](const LogitRows<T>& rows, std::int64_t first, void* scratch) {
-        const std::int64_t bad =
-            table.sample(rows, key.words, first, out_rows(actions, first), out_rows(log_probs, first),
-                         entropies.data ? &entropies[first] : nullptr, entropies.stride, scratch);
+        const std::int64_t bad = table.sample(
+            rows, key.words, from(numbers, first), out_rows(actions, first), out_rows(log_probs, first),
+            entropies.data ? &entropies[first] : nullptr, entropies.stride, scratch);
         clear_invalid(rows.valid, first, rows.rows, actions);
         clear_invalid(rows.valid, first, rows.rows, log_probs);
         clear_invalid(rows.valid, first, rows.rows, entropies);
         return bad;
     }, false, Needs::numbers);
 }
-
-}  // namespace
+template void sample_rows(const Matrix<const float>&, const RandomKey&, const RowNumbers&,
+                          const Matrix<std::int64_t>&, const Matrix<float>&, const Vector<float>&,
+                          const Options&);
+template void sample_rows(const Matrix<const double>&, const RandomKey&, const RowNumbers&,
+                          const Matrix<std::int64_t>&, const Matrix<double>&, const Vector<double>&,
+                          const Options&);
 
 #define SCOREFN_DEFINE(T)                                                                                 \
     void log_prob(Matrix<const T> logits, IndexVector actions, Vector<T> out, const Options& options) {   \
@@ -129,7 +136,7 @@ void sample(const Matrix<const T>& logits, const RandomKey& key, const Matrix<st
     }                                                                                                     \
     void sample(Matrix<const T> logits, RandomKey key, Matrix<std::int64_t> actions, Matrix<T> log_probs, \
                 Vector<T> entropies, const Options& options) {                                            \
-        sample<T>(logits, key, actions, log_probs, entropies, options);                                   \
+        sample_rows<T>(logits, key, {}, actions, log_probs, entropies, options);                          \
     }
 SCOREFN_DEFINE(float)
 SCOREFN_DEFINE(double)

@@ -110,14 +110,17 @@ void require_in_range(const char* name, const IndexVector& indices, std::int64_t
         }
         lower(first_bad, first);
     });
-    if (first_bad == indices.size) return;
+    if (first_bad != indices.size) throw_out_of_range(name, indices, first_bad, bound, what);
+}
+
+void throw_out_of_range(const char* name, const IndexVector& indices, std::int64_t i, std::int64_t bound,
+                        const char* what) {
     std::int64_t value;
-    kernels().load_indices(indices, first_bad, 1, bound, &value);
+    kernels().load_indices(indices, i, 1, bound, &value);
     const std::string text = indices.type == IntegerType::u64
                                  ? std::to_string(static_cast<std::uint64_t>(value))
                                  : std::to_string(value);
-    throw IndexError(
-        {name, first_bad, " = " + text + " is out of range for " + std::to_string(bound) + " " + what});
+    throw IndexError({name, i, " = " + text + " is out of range for " + std::to_string(bound) + " " + what});
 }
 
 template <class T>

@@ -61,7 +61,10 @@ void require_logits(const char* name, const Matrix<const T>& logits, const Matri
 template <class T>
 void load(const RealVector& values, std::int64_t first, std::int64_t count, T* out);
 
-// Throws IndexError at the first index of a row that counts outside [0, bound): "<name>[3] = 7 is out of range for 5 <what>".
+// IndexError for index i: "<name>[3] = 7 is out of range for 5 <what>".
+[[noreturn]] void throw_out_of_range(const char* name, const IndexVector& indices, std::int64_t i,
+                                     std::int64_t bound, const char* what);
+// Throws it at the first index of a row that counts outside [0, bound).
 void require_in_range(const char* name, const IndexVector& indices, std::int64_t bound, const char* what,
                       int num_threads, const ValidRows& valid = {});
 

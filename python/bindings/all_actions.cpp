@@ -1,5 +1,5 @@
 // The passes of an objective over all actions: no action is drawn.
-#include <scorefn/objectives.hpp>
+#include <scorefn/ragged.hpp>
 
 #include <optional>
 
@@ -47,6 +47,7 @@ public:
         });
     }
 
+    const Output& gradient() const { return gradient_; }
     // As the passes of objectives with actions give it.
     py::object result() const {
         const py::object none = py::none();
@@ -62,9 +63,10 @@ private:
     double objective_ = 0;
 };
 
-py::object rows_pass_of_all_actions(py::handle term_, py::handle logits_, py::handle entropy_coef,
-                                    py::handle statistics, py::handle where_, py::handle valid_) {
-    RealMatrix logits(logits_, "logits", logits_axes);
+py::object rows_pass_of_all_actions(py::handle term_, py::handle logits_, py::handle offsets,
+                                    py::handle entropy_coef, py::handle statistics, py::handle where_,
+                                    py::handle valid_) {
+    Logits logits(logits_, offsets);
     Where where(where_, logits);
     Valid valid(valid_, logits.leading());
     const Term term(term_, logits.leading(), logits, logits.shape());
@@ -72,7 +74,9 @@ py::object rows_pass_of_all_actions(py::handle term_, py::handle logits_, py::ha
     call.run(logits.dtype(), {logits.leading(), logits.leading()}, where, valid,
              [&](const auto& objective, const auto& gradient, auto& results, const PassOptions& options) {
         using T = std::decay_t<decltype(*gradient.data)>;
-        scorefn::score_gradient(logits.matrix<T>(), objective, gradient, results, options);
+        logits.visit<T>([&](const auto& rows) {
+            scorefn::score_gradient(rows, objective, call.gradient().like(rows), results, options);
+        });
     });
     return call.result();
 }

@@ -1,4 +1,4 @@
-#include <scorefn/categorical.hpp>
+#include <scorefn/ragged.hpp>
 
 #include "call.hpp"
 #include "docs/categorical.hpp"
@@ -10,9 +10,9 @@ namespace scorefn::python {
 namespace {
 
 py::object log_prob(py::handle logits_, py::handle actions_, py::handle where_, py::handle valid_,
-                    py::handle out_, py::handle num_threads) {
-    RealMatrix logits(logits_, "logits", logits_axes);
-    Actions actions(actions_, logits.leading());
+                    py::handle offsets, py::handle out_, py::handle num_threads) {
+    Logits logits(logits_, offsets);
+    Actions actions(actions_, logits);
     Where where(where_, logits);
     Valid valid(valid_, actions.shape());
     const Form form = actions.have_sample_axis() ? Form::matrix : Form::vector;
@@ -25,15 +25,17 @@ py::object log_prob(py::handle logits_, py::handle actions_, py::handle where_, 
         if (actions.have_sample_axis()) {
             scorefn::log_prob(logits.matrix<T>(), actions.vector(), out.matrix<T>(), options);
         } else {
-            scorefn::log_prob(logits.matrix<T>(), actions.vector(), out.vector<T>(), options);
+            logits.visit<T>([&](const auto& rows) {
+                scorefn::log_prob(rows, actions.vector(), out.vector<T>(), options);
+            });
         }
     });
     return out.result();
 }
 
-py::object entropy(py::handle logits_, py::handle where_, py::handle valid_, py::handle out_,
-                   py::handle num_threads) {
-    RealMatrix logits(logits_, "logits", logits_axes);
+py::object entropy(py::handle logits_, py::handle where_, py::handle valid_, py::handle offsets,
+                   py::handle out_, py::handle num_threads) {
+    Logits logits(logits_, offsets);
     Where where(where_, logits);
     Valid valid(valid_, logits.leading());
     const Output out(out_, logits.leading(), logits.result_type(), Form::vector);
@@ -42,15 +44,15 @@ py::object entropy(py::handle logits_, py::handle where_, py::handle valid_, py:
     const Options options = to_options(where, valid, num_threads, out);
     compute(logits, [&](auto zero) {
         using T = decltype(zero);
-        scorefn::entropy(logits.matrix<T>(), out.vector<T>(), options);
+        logits.visit<T>([&](const auto& rows) { scorefn::entropy(rows, out.vector<T>(), options); });
     });
     return out.result();
 }
 
 py::object kl_divergence(py::handle logits_p_, py::handle logits_q_, py::handle where_, py::handle valid_,
-                         py::handle out_, py::handle num_threads) {
-    RealMatrix logits_p(logits_p_, "logits_p", logits_axes);
-    RealMatrix logits_q(logits_q_, "logits_q", logits_axes);
+                         py::handle offsets, py::handle out_, py::handle num_threads) {
+    Logits logits_p(logits_p_, offsets, "logits_p");
+    Logits logits_q(logits_q_, offsets, "logits_q");
     logits_q.check_dtype_of(logits_p);
     logits_q.check_shape(logits_p.shape());
     Where where(where_, logits_p);
@@ -61,7 +63,9 @@ py::object kl_divergence(py::handle logits_p_, py::handle logits_q_, py::handle 
     const Options options = to_options(where, valid, num_threads, out);
     compute(logits_p, [&](auto zero) {
         using T = decltype(zero);
-        scorefn::kl_divergence(logits_p.matrix<T>(), logits_q.matrix<T>(), out.vector<T>(), options);
+        logits_p.visit<T>([&](const auto& rows) {
+            scorefn::kl_divergence(rows, logits_q.like(rows), out.vector<T>(), options);
+        });
     });
     return out.result();
 }

@@ -1,4 +1,4 @@
-#include <scorefn/gradient.hpp>
+#include <scorefn/ragged.hpp>
 
 #include "call.hpp"
 #include "docs/gradient.hpp"
@@ -11,9 +11,9 @@ namespace scorefn::python {
 namespace {
 
 py::object score(py::handle logits_, py::handle actions_, py::handle where_, py::handle valid_,
-                 py::handle out_, py::handle num_threads) {
-    RealMatrix logits(logits_, "logits", logits_axes);
-    Actions actions(actions_, logits.leading());
+                 py::handle offsets, py::handle out_, py::handle num_threads) {
+    Logits logits(logits_, offsets);
+    Actions actions(actions_, logits);
     Where where(where_, logits);
     Valid valid(valid_, actions.shape());
     Shape shape_with_samples;
@@ -31,16 +31,17 @@ py::object score(py::handle logits_, py::handle actions_, py::handle where_, py:
     const Options options = to_options(where, valid, num_threads, out);
     compute(logits.dtype(), {actions.shape(), logits.leading(), logits.copies()}, [&](auto zero) {
         using T = decltype(zero);
-        scorefn::score(logits.matrix<T>(), actions.vector(), out.matrix<T>(), options);
+        logits.visit<T>(
+            [&](const auto& rows) { scorefn::score(rows, actions.vector(), out.like(rows), options); });
     });
     return out.result();
 }
 
 // A row of logits for each sample, or for the samples along the last axis of the actions.
-py::object row_gradients(RealMatrix& logits, py::handle actions_, py::handle weights_,
-                         py::handle entropy_coef, py::handle accumulate, py::handle where_, py::handle valid_,
-                         py::handle out_, py::handle num_threads) {
-    Actions actions(actions_, logits.leading());
+py::object row_gradients(Logits& logits, py::handle actions_, py::handle weights_, py::handle entropy_coef,
+                         py::handle accumulate, py::handle where_, py::handle valid_, py::handle out_,
+                         py::handle num_threads) {
+    Actions actions(actions_, logits);
     Weights weights(weights_, actions.shape());
     Where where(where_, logits);
     Valid valid(valid_, actions.shape());
@@ -60,8 +61,9 @@ py::object row_gradients(RealMatrix& logits, py::handle actions_, py::handle wei
             scorefn::score_gradient(logits.matrix<T>(), actions.samples_per_row(), actions.vector(),
                                     weights.vector(), out.matrix<T>(), options);
         } else {
-            scorefn::score_gradient(logits.matrix<T>(), actions.vector(), weights.vector(), out.matrix<T>(),
-                                    options);
+            logits.visit<T>([&](const auto& rows) {
+                scorefn::score_gradient(rows, actions.vector(), weights.vector(), out.like(rows), options);
+            });
         }
     });
     return out.result();
@@ -98,9 +100,9 @@ py::object shared_gradient(RealMatrix& logits, py::handle actions_, py::handle w
 }
 
 py::object score_gradient(py::handle logits_, py::handle actions, py::handle weights, py::handle entropy_coef,
-                          py::handle accumulate, py::handle where, py::handle valid, py::handle out,
-                          py::handle num_threads) {
-    RealMatrix logits(logits_, "logits", logits_axes);
+                          py::handle accumulate, py::handle where, py::handle valid, py::handle offsets,
+                          py::handle out, py::handle num_threads) {
+    Logits logits(logits_, offsets);
     if (logits.leading().empty()) {
         return shared_gradient(logits, actions, weights, entropy_coef, accumulate, where, valid, out,
                                num_threads, nullptr);

@@ -165,7 +165,8 @@ void Input::keep_apart_unless_same(const Rows& written) {
     }
 }
 
-RealMatrix::RealMatrix(py::handle x, const char* name, const Axes& axes, py::handle axis) : name_(name) {
+RealMatrix::RealMatrix(py::handle x, const char* name, const Axes& axes, py::handle axis)
+    : name_(name), axes_(axes) {
     py::array array = as_array(x, name);
     if (is_half(array)) {
         half_ = native(array.dtype());
@@ -201,6 +202,25 @@ void RealMatrix::check_dtype_of(const RealMatrix& other) const {
     }
 }
 
+Logits::Logits(py::handle x, py::handle offsets, const char* name, py::handle axis)
+    : RealMatrix(x, name, is_given(offsets) ? ragged_axes : logits_axes,
+                 is_given(offsets) ? py::handle() : axis) {
+    if (!is_given(offsets)) {
+        return;
+    }
+    if (shape().size() != 1) {
+        throw_wrong_shape(name, std::string(ragged_axes.text) + " with offsets", shape());
+    }
+    if (is_given(axis)) {
+        throw py::value_error("axis must be left out with offsets, got " + text_of(axis));
+    }
+    offsets_.emplace(offsets, "offsets");
+    if (offsets_->shape().size() != 1 || offsets_->shape()[0] == 0) {
+        throw_wrong_shape("offsets", "(num_rows + 1,)", offsets_->shape());
+    }
+    leading_ = {offsets_->shape()[0] - 1};
+}
+
 Indices::Indices(py::handle x, const char* name) {
     py::array array = index_array(x, name);
     shape_ = shape_of(array);
@@ -224,6 +244,12 @@ Actions::Actions(py::handle x, const Shape& rows)
         }
         with_samples += rows.empty() ? "num_samples,)" : "num_samples)";
         throw_wrong_shape("actions", to_string(rows) + " or " + with_samples, shape());
+    }
+}
+
+Actions::Actions(py::handle x, const Logits& logits) : Actions(x, logits.leading()) {
+    if (logits.are_ragged() && have_sample_axis_) {
+        throw_wrong_shape("actions", to_string(logits.leading()) + " with offsets", shape());
     }
 }
 

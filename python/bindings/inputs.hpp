@@ -2,7 +2,7 @@
 // ValueError with its name, what was expected and what was got.
 #pragma once
 
-#include <scorefn/options.hpp>
+#include <scorefn/ragged.hpp>
 
 #include "arrays.hpp"
 
@@ -40,6 +40,7 @@ struct Axes {
 };
 
 inline constexpr Axes logits_axes{"(..., num_actions)", false, true};
+inline constexpr Axes ragged_axes{"(num_logits,)", false, false};
 inline constexpr Axes table_axes{"(num_states, num_actions)", true, true};
 inline constexpr Axes features_axes{"(..., num_features)", false, false};
 inline constexpr Axes coef_axes{"(num_features, num_actions)", true, true};
@@ -66,6 +67,7 @@ public:
     const Shape& shape() const { return shape_; }
     // Without `axis`.
     const Shape& leading() const { return leading_; }
+    const Axes& axes() const { return axes_; }
 
     void check_shape(const Shape& expected) const;
     void check_dtype_of(const RealMatrix& other) const;
@@ -81,13 +83,16 @@ public:
         return {static_cast<const T*>(rows_.data), rows_.cols, rows_.col_stride};
     }
 
+protected:
+    Shape leading_;
+
 private:
     const char* name_;
+    const Axes& axes_;
     DType dtype_;
     py::object half_;
     py::ssize_t axis_;
     Shape shape_;
-    Shape leading_;
 };
 
 // Actions or states: integers of any width.
@@ -105,11 +110,48 @@ private:
     IntegerType type_ = IntegerType::i64;
 };
 
+// Logits, or with offsets the flat logits of ragged rows, which have one leading axis.
+class Logits : public RealMatrix {
+public:
+    Logits(py::handle x, py::handle offsets, const char* name = "logits", py::handle axis = {});
+
+    bool are_ragged() const { return offsets_.has_value(); }
+
+    template <class T>
+    RaggedRows<const T> ragged() const {
+        return {row<T>(), offsets_->vector()};
+    }
+    // visit(rows of the core), a Matrix or RaggedRows.
+    template <class T, class Visit>
+    void visit(Visit visit) const {
+        if (are_ragged()) {
+            visit(ragged<T>());
+        } else {
+            visit(matrix<T>());
+        }
+    }
+
+    // Beside such rows.
+    template <class T>
+    Matrix<const T> like(const Matrix<const T>&) const {
+        return matrix<T>();
+    }
+    template <class T>
+    Vector<const T> like(const RaggedRows<const T>&) const {
+        return row<T>();
+    }
+
+private:
+    std::optional<Indices> offsets_;
+};
+
 // The actions of rows of this leading shape: one per row, or several on one more axis, as `sample` draws them. The number of
 // axes says which it is.
 class Actions : public Indices {
 public:
     Actions(py::handle x, const Shape& rows);
+    // Of ragged rows, one per row.
+    Actions(py::handle x, const Logits& logits);
 
     bool have_sample_axis() const { return have_sample_axis_; }
     py::ssize_t samples_per_row() const { return have_sample_axis_ ? shape().back() : 1; }

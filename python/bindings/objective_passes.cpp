@@ -1,5 +1,5 @@
 // The passes of a declared objective, by its name: what the objectives of scorefn.objectives are made of.
-#include <scorefn/objectives.hpp>
+#include <scorefn/ragged.hpp>
 
 #include <optional>
 #include <vector>
@@ -126,8 +126,8 @@ py::object declarations() {
 
 py::object rows_pass(py::handle objective, py::handle logits_, py::handle actions_, py::handle numbers,
                      py::handle options_, py::handle entropy_coef, py::handle term_, py::handle statistics,
-                     py::handle where_, py::handle valid_) {
-    RealMatrix logits(logits_, "logits", logits_axes);
+                     py::handle where_, py::handle valid_, py::handle offsets) {
+    Logits logits(logits_, offsets);
     Indices actions(actions_, "actions", logits.leading());
     Where where(where_, logits);
     Valid valid(valid_, actions.shape());
@@ -140,8 +140,9 @@ py::object rows_pass(py::handle objective, py::handle logits_, py::handle action
         using T = decltype(zero);
         call.run<T>(options, [&](const Objective& of, ObjectiveResults<T>& results,
                                  const ObjectiveOptions<T>& with_terms) {
-            scorefn::score_gradient(logits.matrix<T>(), actions.vector(), of, out.matrix<T>(), results,
-                                    with_terms);
+            logits.visit<T>([&](const auto& rows) {
+                scorefn::score_gradient(rows, actions.vector(), of, out.like(rows), results, with_terms);
+            });
         });
     });
     return call.result(out);

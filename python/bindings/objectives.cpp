@@ -1,4 +1,4 @@
-#include <scorefn/objectives.hpp>
+#include <scorefn/ragged.hpp>
 
 #include <pybind11/gil_safe_call_once.h>
 
@@ -26,12 +26,13 @@ constexpr const char* clipped_surrogate_step = "ClippedSurrogateStep";
 // The arrays that every objective reads and writes, and its options.
 class Pass {
 public:
-    RealMatrix logits;
+    Logits logits;
     Actions actions;
 
-    Pass(py::handle logits_, py::handle actions_, py::handle where, py::handle valid, py::handle out)
-        : logits(logits_, "logits", logits_axes),
-          actions(actions_, logits.leading()),
+    Pass(py::handle logits_, py::handle actions_, py::handle where, py::handle valid, py::handle offsets,
+         py::handle out)
+        : logits(logits_, offsets),
+          actions(actions_, logits),
           where_(where, logits),
           valid_(valid, actions.shape()),
           gradient_(out, logits.shape(), logits.result_type(), Form::matrix),
@@ -63,6 +64,28 @@ public:
         return {gradient_.matrix<T>(), log_prob_.vector<T>(), entropy_.vector<T>()};
     }
 
+    // Of ragged rows.
+    template <class T>
+    void run(const Objective& objective, ObjectiveResults<T>& results, const GradientOptions& options) {
+        results.log_prob = log_prob_.vector<T>();
+        results.entropy = entropy_.vector<T>();
+        scorefn::score_gradient(logits.ragged<T>(), actions.vector(), objective, gradient_.row<T>(), results,
+                                options);
+    }
+
+    // NaN if there are none.
+    double num_valid() const {
+        const Vector<const bool> valid = valid_.vector();
+        py::ssize_t count = 1;
+        for (const py::ssize_t n : actions.shape()) {
+            count *= n;
+        }
+        for (std::int64_t i = 0; i < valid.size; ++i) {
+            count -= valid[i] ? 0 : 1;
+        }
+        return count > 0 ? static_cast<double>(count) : std::numeric_limits<double>::quiet_NaN();
+    }
+
     py::object gradient() const { return gradient_.result(); }
     py::object log_prob() const { return log_prob_.result(); }
     py::object entropy() const { return entropy_.result(); }
@@ -75,13 +98,19 @@ private:
 
 py::object policy_gradient(py::handle logits, py::handle actions, py::handle weights_,
                            py::handle entropy_coef, py::handle accumulate, py::handle where, py::handle valid,
-                           py::handle out, py::handle num_threads) {
-    Pass pass(logits, actions, where, valid, out);
+                           py::handle offsets, py::handle out, py::handle num_threads) {
+    Pass pass(logits, actions, where, valid, offsets, out);
     Weights weights(weights_, pass.actions.shape());
     const GradientOptions options = pass.options(entropy_coef, accumulate, num_threads, weights);
     double objective = 0;
     compute(pass.logits, pass.actions, [&](auto zero) {
         using T = decltype(zero);
+        if (pass.logits.are_ragged()) {
+            ObjectiveResults<T> results;
+            pass.run(WeightedLogProb{weights.vector()}, results, options);
+            objective = results.sums[0];
+            return;
+        }
         const auto gradient = [&](auto... samples_per_row) {
             return scorefn::policy_gradient(pass.logits.matrix<T>(), samples_per_row...,
                                             pass.actions.vector(), weights.vector(), pass.rows<T>(), options);
@@ -95,9 +124,9 @@ py::object policy_gradient(py::handle logits, py::handle actions, py::handle wei
 
 py::object clipped_surrogate(py::handle logits, py::handle actions, py::handle old_log_prob_,
                              py::handle advantages_, py::handle clip_range, py::handle entropy_coef,
-                             py::handle accumulate, py::handle where, py::handle valid, py::handle out,
-                             py::handle num_threads) {
-    Pass pass(logits, actions, where, valid, out);
+                             py::handle accumulate, py::handle where, py::handle valid, py::handle offsets,
+                             py::handle out, py::handle num_threads) {
+    Pass pass(logits, actions, where, valid, offsets, out);
     Weights old_log_prob(old_log_prob_, pass.actions.shape(), "old_log_prob");
     Weights advantages(advantages_, pass.actions.shape(), "advantages");
     const ObjectiveOption& declared = terms::clip_range;
@@ -112,6 +141,14 @@ py::object clipped_surrogate(py::handle logits, py::handle actions, py::handle o
     ClippedSurrogateSums sums{};
     compute(pass.logits, pass.actions, [&](auto zero) {
         using T = decltype(zero);
+        if (pass.logits.are_ragged()) {
+            ObjectiveResults<T> results;
+            results.writes[0] = ratio.vector<T>();
+            pass.run(ClippedSurrogate{old_log_prob.vector(), advantages.vector(), range}, results, options);
+            const double n = pass.num_valid();
+            sums = {results.sums[0], results.sums[1] / n, results.sums[2] / n};
+            return;
+        }
         const auto surrogate = [&](auto... samples_per_row) {
             return scorefn::clipped_surrogate(
                 pass.logits.matrix<T>(), samples_per_row..., pass.actions.vector(), old_log_prob.vector(),

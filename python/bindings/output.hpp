@@ -51,6 +51,16 @@ public:
         return {static_cast<T*>(rows_.data), rows_.cols, rows_.col_stride};
     }
 
+    // As rows of logits are.
+    template <class T>
+    Matrix<T> like(const Matrix<const T>&) const {
+        return matrix<T>();
+    }
+    template <class T>
+    Vector<T> like(const RaggedRows<const T>&) const {
+        return row<T>();
+    }
+
     // `out` itself, or the fresh array: a NumPy scalar if it has no axes.
     py::object result() const;
 

@@ -1,4 +1,4 @@
-#include <scorefn/categorical.hpp>
+#include <scorefn/ragged.hpp>
 
 #include <pybind11/gil_safe_call_once.h>
 
@@ -62,8 +62,12 @@ py::ssize_t to_num_samples(py::handle x, const Shape& rows) {
 }
 
 py::object sample(py::handle logits_, py::handle rng, py::handle num_samples, py::handle entropy_,
-                  py::handle where_, py::handle valid_, py::handle out, py::handle num_threads) {
-    RealMatrix logits(logits_, "logits", logits_axes);
+                  py::handle where_, py::handle valid_, py::handle offsets, py::handle out,
+                  py::handle num_threads) {
+    Logits logits(logits_, offsets);
+    if (logits.are_ragged() && is_given(num_samples)) {
+        throw py::value_error("num_samples must be None with offsets, got " + text_of(num_samples));
+    }
     Where where(where_, logits);
     Valid valid(valid_, logits.leading());
     Shape shape = logits.leading();
@@ -88,8 +92,14 @@ py::object sample(py::handle logits_, py::handle rng, py::handle num_samples, py
     const RandomKey key = draw_key(rng);
     compute(logits, [&](auto zero) {
         using T = decltype(zero);
-        scorefn::sample(logits.matrix<T>(), key, actions.matrix<std::int64_t>(), log_probs.matrix<T>(),
-                        with_entropy ? entropy->vector<T>() : Vector<T>{}, options);
+        const Vector<T> entropies = with_entropy ? entropy->vector<T>() : Vector<T>{};
+        if (logits.are_ragged()) {
+            scorefn::sample(logits.ragged<T>(), key, actions.vector<std::int64_t>(), log_probs.vector<T>(),
+                            entropies, options);
+        } else {
+            scorefn::sample(logits.matrix<T>(), key, actions.matrix<std::int64_t>(), log_probs.matrix<T>(),
+                            entropies, options);
+        }
     });
     if (with_entropy) {
         return named_tuple(sample_class<true>(), {actions.result(), log_probs.result(), entropy->result()});

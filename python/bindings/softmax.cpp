@@ -1,4 +1,4 @@
-#include <scorefn/softmax.hpp>
+#include <scorefn/ragged.hpp>
 
 #include "call.hpp"
 #include "docs/softmax.hpp"
@@ -12,8 +12,8 @@ namespace {
 // From logits to an array like them, in which the core may work in place.
 template <class Core>
 py::object normalize(py::handle logits_, py::handle axis, py::handle where_, py::handle valid_,
-                     py::handle out_, py::handle num_threads, const Core& core) {
-    RealMatrix logits(logits_, "logits", logits_axes, axis);
+                     py::handle offsets, py::handle out_, py::handle num_threads, const Core& core) {
+    Logits logits(logits_, offsets, "logits", axis);
     Where where(where_, logits);
     Valid valid(valid_, logits.leading());
     const Output out(out_, logits.shape(), logits.result_type(), Form::matrix, logits.axis());
@@ -22,26 +22,26 @@ py::object normalize(py::handle logits_, py::handle axis, py::handle where_, py:
     const Options options = to_options(where, valid, num_threads, out);
     compute(logits, [&](auto zero) {
         using T = decltype(zero);
-        core(logits.matrix<T>(), out.matrix<T>(), options);
+        logits.visit<T>([&](const auto& rows) { core(rows, out.like(rows), options); });
     });
     return out.result();
 }
 
-py::object log_softmax(py::handle logits, py::handle axis, py::handle where, py::handle valid, py::handle out,
-                       py::handle num_threads) {
-    return normalize(logits, axis, where, valid, out, num_threads,
+py::object log_softmax(py::handle logits, py::handle axis, py::handle where, py::handle valid,
+                       py::handle offsets, py::handle out, py::handle num_threads) {
+    return normalize(logits, axis, where, valid, offsets, out, num_threads,
                      [](auto... arguments) { scorefn::log_softmax(arguments...); });
 }
 
-py::object softmax(py::handle logits, py::handle axis, py::handle where, py::handle valid, py::handle out,
-                   py::handle num_threads) {
-    return normalize(logits, axis, where, valid, out, num_threads,
+py::object softmax(py::handle logits, py::handle axis, py::handle where, py::handle valid, py::handle offsets,
+                   py::handle out, py::handle num_threads) {
+    return normalize(logits, axis, where, valid, offsets, out, num_threads,
                      [](auto... arguments) { scorefn::softmax(arguments...); });
 }
 
 py::object logsumexp(py::handle logits_, py::handle axis, py::handle where_, py::handle valid_,
-                     py::handle out_, py::handle num_threads) {
-    RealMatrix logits(logits_, "logits", logits_axes, axis);
+                     py::handle offsets, py::handle out_, py::handle num_threads) {
+    Logits logits(logits_, offsets, "logits", axis);
     Where where(where_, logits);
     Valid valid(valid_, logits.leading());
     const Output out(out_, logits.leading(), logits.result_type(), Form::vector);
@@ -50,7 +50,7 @@ py::object logsumexp(py::handle logits_, py::handle axis, py::handle where_, py:
     const Options options = to_options(where, valid, num_threads, out);
     compute(logits, [&](auto zero) {
         using T = decltype(zero);
-        scorefn::logsumexp(logits.matrix<T>(), out.vector<T>(), options);
+        logits.visit<T>([&](const auto& rows) { scorefn::logsumexp(rows, out.vector<T>(), options); });
     });
     return out.result();
 }

@@ -65,7 +65,7 @@ public:
         declared_ = &declaration_of(parts[0]);
         coef_.emplace(parts[2], py::cast<std::string>(parts[1]).c_str(), samples);
         const char* const name = declared_->matrix.name;
-        matrix_.emplace(of_dtype(parts[3], name, rows.dtype()), name, logits_axes);
+        matrix_.emplace(of_dtype(parts[3], name, rows.dtype()), name, rows.axes());
         is_of_policy_ = py::cast<bool>(parts[4]);
         option_ = to_low_high(parts[5], "option").low;
         matrix_->check_dtype_of(rows);

@@ -32,6 +32,7 @@ from ._core import (
     version,
 )
 from ._sample import Sample, SampleWithEntropy
+from ._segments import offsets_from_lengths
 from ._threads import threads
 from .config import Config, show_config
 from .credit import discounted_returns, gae
@@ -66,6 +67,7 @@ __all__ = [
     "log_softmax",
     "logsumexp",
     "objectives",
+    "offsets_from_lengths",
     "policies",
     "policy_gradient",
     "sample",

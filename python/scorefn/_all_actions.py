@@ -96,6 +96,7 @@ class AllActionObjective:
         weights: ArrayLike | None,
         where: ArrayLike | None,
         valid: ArrayLike | None,
+        offsets: ArrayLike | None,
         reference: Any,
         per_sample: bool,
         statistics: bool,
@@ -109,7 +110,7 @@ class AllActionObjective:
             raise ValueError("reference must be given, as kl_coef is not 0, got None")
 
         def run(term: Term, entropy_coef: Any) -> Any:
-            call = AllActionCall(term, entropy_coef, statistics, per_sample, valid)
+            call = AllActionCall(term, entropy_coef, statistics, per_sample, valid, offsets)
             return objective_pass(policy, call, observations, where)
 
         w = 1.0 if weights is None else number_or_array(weights)
@@ -138,6 +139,7 @@ ARGUMENTS = {
         "Observations that count (True); by default all do. The others, such as padding, may hold "
         "anything. They add exactly 0 to every sum, and their results are 0.",
     ),
+    "offsets": COMMON_ARGUMENTS["offsets"],
     "reference": (
         COMMON_ARGUMENTS["reference"][0],
         f"{COMMON_ARGUMENTS['reference'][1]} Its penalty is a second pass, whose gradient is added "
@@ -190,6 +192,7 @@ def _gradient_method(declared: AllActionDeclaration) -> Any:
         weights: ArrayLike | None = None,
         where: ArrayLike | None = None,
         valid: ArrayLike | None = None,
+        offsets: ArrayLike | None = None,
         reference: Any = None,
         per_sample: bool = False,
         statistics: bool = True,
@@ -207,6 +210,7 @@ def _gradient_method(declared: AllActionDeclaration) -> Any:
             weights,
             where,
             valid,
+            offsets,
             reference,
             per_sample,
             statistics,

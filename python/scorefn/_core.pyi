@@ -32,6 +32,7 @@ def log_softmax(
     axis: SupportsIndex = -1,
     where: ArrayLike | None = None,
     valid: ArrayLike | None = None,
+    offsets: ArrayLike | None = None,
     out: NDArray[_Float] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[_Float]: ...
@@ -42,6 +43,7 @@ def log_softmax(
     axis: SupportsIndex = -1,
     where: ArrayLike | None = None,
     valid: ArrayLike | None = None,
+    offsets: ArrayLike | None = None,
     out: NDArray[Any] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[Any]: ...
@@ -52,6 +54,7 @@ def softmax(
     axis: SupportsIndex = -1,
     where: ArrayLike | None = None,
     valid: ArrayLike | None = None,
+    offsets: ArrayLike | None = None,
     out: NDArray[_Float] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[_Float]: ...
@@ -62,6 +65,7 @@ def softmax(
     axis: SupportsIndex = -1,
     where: ArrayLike | None = None,
     valid: ArrayLike | None = None,
+    offsets: ArrayLike | None = None,
     out: NDArray[Any] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[Any]: ...
@@ -72,6 +76,7 @@ def logsumexp(
     axis: SupportsIndex = -1,
     where: ArrayLike | None = None,
     valid: ArrayLike | None = None,
+    offsets: ArrayLike | None = None,
     out: NDArray[_Float] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[_Float]: ...
@@ -82,6 +87,7 @@ def logsumexp(
     axis: SupportsIndex = -1,
     where: ArrayLike | None = None,
     valid: ArrayLike | None = None,
+    offsets: ArrayLike | None = None,
     out: NDArray[Any] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[Any]: ...
@@ -92,6 +98,7 @@ def log_prob(
     *,
     where: ArrayLike | None = None,
     valid: ArrayLike | None = None,
+    offsets: ArrayLike | None = None,
     out: NDArray[_Float] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[_Float]: ...
@@ -102,6 +109,7 @@ def log_prob(
     *,
     where: ArrayLike | None = None,
     valid: ArrayLike | None = None,
+    offsets: ArrayLike | None = None,
     out: NDArray[Any] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[Any]: ...
@@ -111,6 +119,7 @@ def entropy(
     *,
     where: ArrayLike | None = None,
     valid: ArrayLike | None = None,
+    offsets: ArrayLike | None = None,
     out: NDArray[_Float] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[_Float]: ...
@@ -120,6 +129,7 @@ def entropy(
     *,
     where: ArrayLike | None = None,
     valid: ArrayLike | None = None,
+    offsets: ArrayLike | None = None,
     out: NDArray[Any] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[Any]: ...
@@ -130,6 +140,7 @@ def kl_divergence(
     *,
     where: ArrayLike | None = None,
     valid: ArrayLike | None = None,
+    offsets: ArrayLike | None = None,
     out: NDArray[_Float] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[_Float]: ...
@@ -140,6 +151,7 @@ def kl_divergence(
     *,
     where: ArrayLike | None = None,
     valid: ArrayLike | None = None,
+    offsets: ArrayLike | None = None,
     out: NDArray[Any] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[Any]: ...
@@ -152,6 +164,7 @@ def sample(
     entropy: Literal[False] = False,
     where: ArrayLike | None = None,
     valid: ArrayLike | None = None,
+    offsets: ArrayLike | None = None,
     out: tuple[NDArray[np.int64], NDArray[Any]] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> Sample: ...
@@ -164,6 +177,7 @@ def sample(
     entropy: Literal[True],
     where: ArrayLike | None = None,
     valid: ArrayLike | None = None,
+    offsets: ArrayLike | None = None,
     out: tuple[NDArray[np.int64], NDArray[Any]] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> SampleWithEntropy: ...
@@ -176,6 +190,7 @@ def sample(
     entropy: bool = False,
     where: ArrayLike | None = None,
     valid: ArrayLike | None = None,
+    offsets: ArrayLike | None = None,
     out: tuple[NDArray[np.int64], NDArray[Any]] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> Sample | SampleWithEntropy: ...
@@ -186,6 +201,7 @@ def score(
     *,
     where: ArrayLike | None = None,
     valid: ArrayLike | None = None,
+    offsets: ArrayLike | None = None,
     out: NDArray[_Float] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[_Float]: ...
@@ -196,6 +212,7 @@ def score(
     *,
     where: ArrayLike | None = None,
     valid: ArrayLike | None = None,
+    offsets: ArrayLike | None = None,
     out: NDArray[Any] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[Any]: ...
@@ -209,6 +226,7 @@ def score_gradient(
     accumulate: bool = False,
     where: ArrayLike | None = None,
     valid: ArrayLike | None = None,
+    offsets: ArrayLike | None = None,
     out: NDArray[_Float] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[_Float]: ...
@@ -222,6 +240,7 @@ def score_gradient(
     accumulate: bool = False,
     where: ArrayLike | None = None,
     valid: ArrayLike | None = None,
+    offsets: ArrayLike | None = None,
     out: NDArray[Any] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> NDArray[Any]: ...
@@ -290,6 +309,7 @@ def policy_gradient(
     accumulate: bool = False,
     where: ArrayLike | None = None,
     valid: ArrayLike | None = None,
+    offsets: ArrayLike | None = None,
     out: NDArray[Any] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> WeightedLogProbStep: ...
@@ -304,6 +324,7 @@ def clipped_surrogate(
     accumulate: bool = False,
     where: ArrayLike | None = None,
     valid: ArrayLike | None = None,
+    offsets: ArrayLike | None = None,
     out: NDArray[Any] | None = None,
     num_threads: SupportsIndex | None = None,
 ) -> ClippedSurrogateStep: ...
@@ -320,6 +341,7 @@ def objective_of_logits(
     statistics: bool = True,
     where: ArrayLike | None = None,
     valid: ArrayLike | None = None,
+    offsets: ArrayLike | None = None,
 ) -> _Pass: ...
 def objective_of_table(
     objective: str,
@@ -354,6 +376,7 @@ def all_actions_of_logits(
     term: _Term,
     logits: ArrayLike,
     *,
+    offsets: ArrayLike | None = None,
     entropy_coef: _Number | NDArray[Any] = 0.0,
     statistics: bool = True,
     where: ArrayLike | None = None,

@@ -83,6 +83,7 @@ class CustomObjective:
         *,
         where: ArrayLike | None = None,
         valid: ArrayLike | None = None,
+        offsets: ArrayLike | None = None,
         segments: Any = None,
         reference: Any = None,
         action_values: ArrayLike | None = None,
@@ -91,7 +92,7 @@ class CustomObjective:
     ) -> CustomStep:
         """The objective's value and its gradient; see `WeightedLogProb.gradient`."""
         weighted_log_prob = self._weighted_log_prob()
-        log_prob = log_probs(policy, observations, actions, where, valid)
+        log_prob = log_probs(policy, observations, actions, where, valid, offsets)
         if segments is None:
             value, w = self._values(log_prob, numbers)
             counts = None if valid is None else np.asarray(valid, bool)
@@ -116,6 +117,7 @@ class CustomObjective:
             weights=w,
             where=where,
             valid=valid,
+            offsets=offsets,
             reference=reference,
             action_values=action_values,
         )

@@ -40,6 +40,12 @@ COMMON_ARGUMENTS = {
         "Samples that count (True); by default all do. The others, such as padding, may hold "
         "anything. They add exactly 0 to every sum, are in no mean, and their results are 0.",
     ),
+    "offsets": (
+        "(num_rows + 1,) integer array, optional",
+        "Rows with different numbers of actions: row i has the logits offsets[i], ..., "
+        "offsets[i + 1] - 1 of flat ones. What has an entry for each logit is then flat, too. For "
+        "logits, or a policy of your own whose logits are flat.",
+    ),
     "segments": (
         "Segments or integer array of offsets, optional",
         "Samples that are one decision, such as the tokens of a sequence or the heads of an "
@@ -145,6 +151,7 @@ class DeclaredObjective:
         numbers: dict[str, ArrayLike],
         where: ArrayLike | None,
         valid: ArrayLike | None,
+        offsets: ArrayLike | None,
         term: Term | None,
         statistics: bool,
     ) -> Any:
@@ -158,6 +165,7 @@ class DeclaredObjective:
             term,
             statistics,
             valid,
+            offsets,
         )
         done: Pass = objective_pass(policy, call, observations, where)
         objective, *sums = done.sums
@@ -180,6 +188,7 @@ class DeclaredObjective:
         segments: Segments,
         where: ArrayLike | None,
         valid: ArrayLike | None,
+        offsets: ArrayLike | None,
         matrix: dict[str, Any],
         statistics: bool,
     ) -> Any:
@@ -187,7 +196,7 @@ class DeclaredObjective:
         declared = self.declaration
         derivatives, _, writes, (objective, *sums) = _core.segment_derivatives(
             declared.name,
-            log_probs(policy, observations, actions, where, valid),
+            log_probs(policy, observations, actions, where, valid, offsets),
             tuple(numbers[n.name] for n in declared.reads),
             tuple(o.to_core(getattr(self, o.name)) for o in declared.options),
             segments.offsets,
@@ -198,7 +207,14 @@ class DeclaredObjective:
         weighted_log_prob: Any = CLASSES["WeightedLogProb"]
         terms = weighted_log_prob(self.entropy_coef, self.kl_coef, self.kl_direction)
         step = terms.gradient(
-            policy, observations, actions, weights=derivatives, where=where, valid=valid, **matrix
+            policy,
+            observations,
+            actions,
+            weights=derivatives,
+            where=where,
+            valid=valid,
+            offsets=offsets,
+            **matrix,
         )
         objective += value_of_terms(self, step, valid)
         n = int(np.count_nonzero(segments.on(derivatives.size, valid).num_rows))
@@ -282,6 +298,7 @@ def _gradient_method(declared: Declaration) -> Any:
         *,
         where: ArrayLike | None = None,
         valid: ArrayLike | None = None,
+        offsets: ArrayLike | None = None,
         segments: Any = None,
         reference: Any = None,
         action_values: ArrayLike | None = None,
@@ -300,11 +317,14 @@ def _gradient_method(declared: Declaration) -> Any:
                 to_segments(segments),
                 where,
                 valid,
+                offsets,
                 {"reference": reference, "action_values": action_values},
                 statistics,
             )
         term = self._term(reference, action_values)
-        return self._run(policy, observations, actions, numbers, where, valid, term, statistics)
+        return self._run(
+            policy, observations, actions, numbers, where, valid, offsets, term, statistics
+        )
 
     gradient.__qualname__ = f"{declared.name}.gradient"
     gradient.__module__ = "scorefn.objectives"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -84,10 +85,12 @@ class AllActionCall(NamedTuple):
     statistics: bool = True  # False: the gradient and the objective alone
     per_sample: bool = False  # a table's matrix is not like the table, but has a row per sample
     valid: ArrayLike | None = None  # samples that count
+    offsets: ArrayLike | None = None  # of ragged rows of logits
 
     def of_logits(self, logits: Any, where: ArrayLike | None) -> Pass:
         """With respect to the logits of each sample."""
-        return self._pass(_core.all_actions_of_logits, logits, where=where)
+        core = functools.partial(_core.all_actions_of_logits, offsets=self.offsets)
+        return self._pass(core, logits, where=where)
 
     def of_table(self, table: Any, states: Any, where: ArrayLike | None) -> Pass:
         """With respect to a table of logits."""
@@ -122,6 +125,7 @@ class ObjectiveCall(NamedTuple):
     term: Term | None = None
     statistics: bool = True  # False: the gradient and the sums alone
     valid: ArrayLike | None = None  # samples that count
+    offsets: ArrayLike | None = None  # of ragged rows of logits
 
     def _pass(self, core: Callable[..., Any], *arrays: Any, where: ArrayLike | None) -> Pass:
         """By a function of the core, of its arrays."""
@@ -142,9 +146,10 @@ class ObjectiveCall(NamedTuple):
 
     def of_logits(self, logits: Any, where: ArrayLike | None) -> Pass:
         """With respect to the logits of each sample, or of each row of several samples."""
-        if np.ndim(self.actions) == np.ndim(logits):
+        if self.offsets is None and np.ndim(self.actions) == np.ndim(logits):
             return self._of_rows_with_samples(to_array("logits", logits), where)
-        return self._pass(_core.objective_of_logits, logits, where=where)
+        core = functools.partial(_core.objective_of_logits, offsets=self.offsets)
+        return self._pass(core, logits, where=where)
 
     def _of_rows_with_samples(self, logits: FloatArray, where: ArrayLike | None) -> Pass:
         """Each row of logits is a state of its own, which its samples visit."""
@@ -177,12 +182,22 @@ class ObjectiveCall(NamedTuple):
 Call = ObjectiveCall | AllActionCall
 
 
+def check_not_ragged(policy: Any, offsets: ArrayLike | None) -> None:
+    """For a policy whose rows of logits all have one length."""
+    if offsets is not None:
+        raise TypeError(
+            "policy must be flat logits, or a policy of your own whose logits are flat, as there "
+            f"are offsets, got {type_name(policy)}"
+        )
+
+
 def objective_pass(policy: Any, call: Call, observations: Any, where: ArrayLike | None) -> Pass:
     """By the policy's own pass if it has one, else by its logits and their adjoint."""
     if policy is None or isinstance(policy, type | str):
         got = policy.__name__ if isinstance(policy, type) else type_name(policy)
         raise TypeError(f"policy must be a policy or an array of logits, got {got}")
     if hasattr(policy, "objective_pass"):
+        check_not_ragged(policy, call.offsets)
         done: Pass = policy.objective_pass(call, observations, where)
         return done
     if call.term is not None:

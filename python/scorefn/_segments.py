@@ -11,6 +11,61 @@ from numpy.typing import ArrayLike, NDArray
 from ._check import check_indices, to_array
 
 
+def offsets_from_lengths(lengths: ArrayLike) -> NDArray[np.int64]:
+    """Where rows or segments of these lengths begin, and where the last one ends.
+
+    Parameters
+    ----------
+    lengths : (count,) integer array
+
+    Returns
+    -------
+    (count + 1,) int64 array
+        For ``offsets=`` of ragged rows, or for `Segments`.
+
+    Raises
+    ------
+    TypeError, ValueError, IndexError
+        Lengths of the wrong kind or shape; a negative one.
+
+    Examples
+    --------
+    An action of three heads with 2, 3 and 4 choices (`nvec` of a MultiDiscrete space), whose logits
+    a network gives as 9 numbers. The heads are rows of different lengths, and one decision: it has
+    one ratio, which is clipped as a whole. Its entropy is the sum over its heads, and is exact.
+
+    >>> import numpy as np, scorefn
+    >>> nvec, num_decisions = [2, 3, 4], 5
+    >>> logits = np.zeros((num_decisions, sum(nvec)))
+    >>> offsets = scorefn.offsets_from_lengths(np.tile(nvec, num_decisions))
+    >>> heads = scorefn.Segments.of_rows((num_decisions, len(nvec)))
+    >>> allowed = np.ones(logits.shape, dtype=bool)
+    >>> allowed[:, -1] = False  # the last choice of the last head
+    >>> where = allowed.ravel()
+    >>> drawn = scorefn.sample(logits.ravel(), rng=0, where=where, offsets=offsets)
+    >>> drawn.actions.reshape(num_decisions, len(nvec)).shape
+    (5, 3)
+    >>> step = scorefn.ClippedSurrogate(entropy_coef=0.01).gradient(
+    ...     logits.ravel(),
+    ...     None,
+    ...     drawn.actions,
+    ...     old_log_prob=drawn.log_probs,
+    ...     advantages=np.ones(num_decisions),
+    ...     where=where,
+    ...     offsets=offsets,
+    ...     segments=heads,
+    ... )
+    >>> step.ratio
+    array([1., 1., 1., 1., 1.])
+    >>> step.gradient.reshape(logits.shape).shape
+    (5, 9)
+    """
+    sizes = check_indices("lengths", lengths, np.iinfo(np.intp).max, "entries")
+    if sizes.ndim != 1:
+        raise ValueError(f"lengths must have shape (count,), got {sizes.shape}")
+    return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+
+
 @dataclass(frozen=True)
 class Segments:
     """Which rows are one decision, with one ratio.
@@ -77,11 +132,7 @@ class Segments:
         -------
         Segments
         """
-        sizes = check_indices("lengths", lengths, np.iinfo(np.intp).max, "rows")
-        if sizes.ndim != 1:
-            raise ValueError(f"lengths must have shape (num_segments,), got {sizes.shape}")
-        offsets = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
-        return cls(offsets, log_prob, row_clip)
+        return cls(offsets_from_lengths(lengths), log_prob, row_clip)
 
     @classmethod
     def of_rows(

@@ -43,6 +43,7 @@ class {name}:
 {numbers}
         where: ArrayLike | None = None,
         valid: ArrayLike | None = None,
+        offsets: ArrayLike | None = None,
         segments: Segments | ArrayLike | None = None,
         reference: Any = None,
         action_values: ArrayLike | None = None,
@@ -122,6 +123,7 @@ def _all_action_class(declared: AllActionDeclaration) -> str:
     arguments = [f"{name}: {'Any' if declared.is_penalty else 'ArrayLike'}"]
     arguments += ["weights: ArrayLike | None = None", "where: ArrayLike | None = None"]
     arguments.append("valid: ArrayLike | None = None")
+    arguments.append("offsets: ArrayLike | None = None")
     if not declared.is_penalty:
         fields += _KL_FIELDS
         arguments.append("reference: Any = None")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
+from ._objective_pass import check_not_ragged
 from ._row_policy import RowPolicy
 
 
@@ -17,12 +18,14 @@ def log_probs(
     actions: ArrayLike,
     where: ArrayLike | None,
     valid: ArrayLike | None,
+    offsets: ArrayLike | None,
 ) -> NDArray[Any]:
     """log pi(a_i | x_i), a block of samples at a time where the policy is linear."""
     if isinstance(policy, RowPolicy):
+        check_not_ragged(policy, offsets)
         return np.asarray(policy.log_prob(observations, actions, where=where, valid=valid))
     logits = policy.logits(observations) if hasattr(policy, "logits") else policy
-    return np.asarray(_core.log_prob(logits, actions, where=where, valid=valid))
+    return np.asarray(_core.log_prob(logits, actions, where=where, valid=valid, offsets=offsets))
 
 
 def value_of_terms(objective: Any, step: Any, valid: ArrayLike | None) -> float:

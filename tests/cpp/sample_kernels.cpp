@@ -47,7 +47,7 @@ void eight_uniforms(const std::uint64_t (&mixed)[2], std::uint64_t first, std::u
                     double (&u)[8]) {
     DrawKey key({0, 0});
     key.key = mixed[0], key.offset = mixed[1];
-    uniforms(key, first, draw).store(u);
+    uniforms(key, load_row_numbers({}, static_cast<std::int64_t>(first)), draw).store(u);
 }
 
 }  // namespace

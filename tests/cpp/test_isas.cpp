@@ -73,7 +73,7 @@ std::vector<T> all_results(const KernelTable& table, std::int64_t num_rows, std:
     CHECK(kernels.kl_divergence(rows, other, vector.data(), 1, scratch) == -1), keep(vector);
     std::vector<T> entropies(n);
     const auto sample = [&](const LogitRows<T>& from) {
-        return kernels.sample(from, {1, 2}, 0, {drawn.data(), 1, 1, 1}, {vector.data(), 1, 1, 1},
+        return kernels.sample(from, {1, 2}, {}, {drawn.data(), 1, 1, 1}, {vector.data(), 1, 1, 1},
                               entropies.data(), 1, scratch);
     };
     CHECK(sample(rows) == 0);  // no action can be drawn from NaN

@@ -8,6 +8,7 @@
 #include <scorefn/gradient.hpp>
 #include <scorefn/interrupt.hpp>
 #include <scorefn/objectives.hpp>
+#include <scorefn/ragged.hpp>
 #include <scorefn/segments.hpp>
 #include <scorefn/softmax.hpp>
 #include <scorefn/threads.hpp>

@@ -33,6 +33,12 @@ struct LogitRows {
     ValidRows valid = {};
 };
 
+// By which numbers a call knows its rows: from `first` on or, if there is an array, the numbers in it, of whole tiles.
+struct RowNumbers {
+    std::int64_t first = 0;
+    const std::int64_t* each = nullptr;
+};
+
 template <class T>
 struct OutRows {
     T* data;
@@ -180,7 +186,7 @@ struct Kernels {
     std::int64_t (*entropy)(const LogitRows<T>&, T* out, std::int64_t stride, void* scratch);
     std::int64_t (*kl_divergence)(const LogitRows<T>& p, const LogitRows<T>& q, T* out, std::int64_t stride,
                                   void* scratch);
-    std::int64_t (*sample)(const LogitRows<T>&, const std::uint64_t (&key)[2], std::int64_t row_offset,
+    std::int64_t (*sample)(const LogitRows<T>&, const std::uint64_t (&key)[2], const RowNumbers& numbers,
                            const OutRows<std::int64_t>& actions, const OutRows<T>& log_probs, T* entropies,
                            std::int64_t entropy_stride, void* scratch);  // without data: not wanted
     // weights null: all are 1

@@ -46,7 +46,7 @@ Examples
     "    option, or 0.\n"
 
 inline constexpr const char* rows_pass_of_all_actions =
-    R"(all_actions_of_logits(term, logits, *, entropy_coef=0.0, statistics=True, where=None, valid=None)
+    R"(all_actions_of_logits(term, logits, *, offsets=None, entropy_coef=0.0, statistics=True, where=None, valid=None)
 --
 
 One pass of an objective over all actions of rows of logits.
@@ -54,6 +54,8 @@ One pass of an objective over all actions of rows of logits.
 Parameters
 ----------
 )" SCOREFN_DOC_TERM R"(logits : (..., num_actions) array
+offsets : (num_rows + 1,) integer array, optional
+    Of ragged rows, whose logits are flat.
 )" SCOREFN_DOC_ALL_ACTIONS R"(
 Examples
 --------

@@ -5,7 +5,7 @@
 namespace scorefn::python::docs {
 
 inline constexpr const char* log_prob =
-R"(log_prob(logits, actions, *, where=None, valid=None, out=None, num_threads=None)
+R"(log_prob(logits, actions, *, where=None, valid=None, offsets=None, out=None, num_threads=None)
 --
 
 Log-probabilities of actions: one per row, or several.
@@ -13,7 +13,7 @@ Log-probabilities of actions: one per row, or several.
 Parameters
 ----------
 )" SCOREFN_DOC_LOGITS
-SCOREFN_DOC_ACTIONS SCOREFN_DOC_WHERE SCOREFN_DOC_VALID
+SCOREFN_DOC_ACTIONS SCOREFN_DOC_WHERE SCOREFN_DOC_VALID SCOREFN_DOC_OFFSETS
 R"(out : array of the shape of `actions` and the dtype of `logits`, or float32 for half precision, optional
     Where to write the result. Left as it was if the call fails; Ctrl-C may leave it written in part.
 )" SCOREFN_DOC_NUM_THREADS
@@ -44,14 +44,14 @@ True
 )";
 
 inline constexpr const char* entropy =
-R"(entropy(logits, *, where=None, valid=None, out=None, num_threads=None)
+R"(entropy(logits, *, where=None, valid=None, offsets=None, out=None, num_threads=None)
 --
 
 Entropy of each row, in nats.
 
 Parameters
 ----------
-)" SCOREFN_DOC_LOGITS SCOREFN_DOC_WHERE SCOREFN_DOC_VALID SCOREFN_DOC_OUT_ROWS SCOREFN_DOC_NUM_THREADS
+)" SCOREFN_DOC_LOGITS SCOREFN_DOC_WHERE SCOREFN_DOC_VALID SCOREFN_DOC_OFFSETS SCOREFN_DOC_OUT_ROWS SCOREFN_DOC_NUM_THREADS
 R"(
 Returns
 -------
@@ -79,7 +79,7 @@ array([0.6931, 0.    ])
 )";
 
 inline constexpr const char* kl_divergence =
-R"(kl_divergence(logits_p, logits_q, *, where=None, valid=None, out=None, num_threads=None)
+R"(kl_divergence(logits_p, logits_q, *, where=None, valid=None, offsets=None, out=None, num_threads=None)
 --
 
 Kullback-Leibler divergence KL(p || q) of each row, in nats.
@@ -90,7 +90,7 @@ logits_p : (..., num_actions) array of float16, bfloat16, float32 or float64
     Unnormalised log-probabilities, any number of leading axes. -inf forbids an action.
 )" SCOREFN_DOC_HALF
 R"(logits_q : array of the shape and dtype of `logits_p`
-)" SCOREFN_DOC_WHERE SCOREFN_DOC_VALID SCOREFN_DOC_OUT_ROWS SCOREFN_DOC_NUM_THREADS
+)" SCOREFN_DOC_WHERE SCOREFN_DOC_VALID SCOREFN_DOC_OFFSETS SCOREFN_DOC_OUT_ROWS SCOREFN_DOC_NUM_THREADS
 R"(
 Returns
 -------

@@ -25,6 +25,13 @@
     "    actions, for each row. The other samples, such as padding, may hold anything. They add\n"   \
     "    exactly 0 to every sum, and their results are 0.\n"
 
+#define SCOREFN_DOC_OFFSETS                                                                          \
+    "offsets : (num_rows + 1,) integer array, optional\n"                                             \
+    "    Rows with different numbers of actions: row i has the logits offsets[i], ...,\n"             \
+    "    offsets[i + 1] - 1 of flat ones. The offsets rise from 0 to the number of logits, and each\n" \
+    "    row has an action. What has an entry for each logit is then flat, too. Rows have the bits\n"  \
+    "    that they have without it, in an array of rows of their length.\n"
+
 // Of the functions that take several samples per row.
 #define SCOREFN_DOC_ACTIONS                                                                       \
     "actions : (...) or (..., num_samples) array of any integer dtype\n"                          \

@@ -5,7 +5,7 @@
 namespace scorefn::python::docs {
 
 inline constexpr const char* score =
-R"(score(logits, actions, *, where=None, valid=None, out=None, num_threads=None)
+R"(score(logits, actions, *, where=None, valid=None, offsets=None, out=None, num_threads=None)
 --
 
 Score function: the gradient of log pi(action) with respect to the logits.
@@ -13,7 +13,7 @@ Score function: the gradient of log pi(action) with respect to the logits.
 Parameters
 ----------
 )" SCOREFN_DOC_LOGITS
-SCOREFN_DOC_ACTIONS SCOREFN_DOC_WHERE SCOREFN_DOC_VALID
+SCOREFN_DOC_ACTIONS SCOREFN_DOC_WHERE SCOREFN_DOC_VALID SCOREFN_DOC_OFFSETS
 R"(out : array of the shape of the result and the dtype of `logits`, or float32 for half precision, optional
     Where to write the result; may be `logits` itself if it has its shape. Left as it was if the call fails;
     Ctrl-C may leave it written in part.
@@ -45,7 +45,7 @@ array([ 0.5, -0.5])
 )";
 
 inline constexpr const char* score_gradient =
-R"(score_gradient(logits, actions, weights, *, entropy_coef=0.0, accumulate=False, where=None, valid=None, out=None, num_threads=None)
+R"(score_gradient(logits, actions, weights, *, entropy_coef=0.0, accumulate=False, where=None, valid=None, offsets=None, out=None, num_threads=None)
 --
 
 Score-function (REINFORCE) gradient with respect to the logits.
@@ -61,7 +61,7 @@ R"(actions : (...) or (..., num_samples) array of any integer dtype
     them. If `logits` is a single row, `actions` may have any shape.
 weights : array of the shape of `actions`, )" SCOREFN_DOC_WEIGHTS_DTYPE R"(
     Cast to the dtype of `logits`; accumulated in float64 if samples share a row.
-)" SCOREFN_DOC_WEIGHT_FACTOR SCOREFN_DOC_GRADIENT_OPTIONS SCOREFN_DOC_WHERE SCOREFN_DOC_VALID
+)" SCOREFN_DOC_WEIGHT_FACTOR SCOREFN_DOC_GRADIENT_OPTIONS SCOREFN_DOC_WHERE SCOREFN_DOC_VALID SCOREFN_DOC_OFFSETS
 SCOREFN_DOC_OUT_LIKE("logits") SCOREFN_DOC_NUM_THREADS
 R"(
 Returns

@@ -52,7 +52,7 @@ Examples
     "valid : bool array, optional\n    Samples that count (True).\n"
 
 inline constexpr const char* rows_pass =
-    R"(objective_of_logits(objective, logits, actions, numbers, options, *, entropy_coef=0.0, term=None, statistics=True, where=None, valid=None)
+    R"(objective_of_logits(objective, logits, actions, numbers, options, *, entropy_coef=0.0, term=None, statistics=True, where=None, valid=None, offsets=None)
 --
 
 One pass of an objective over rows of logits.
@@ -62,7 +62,9 @@ Parameters
 objective : str
 logits : (..., num_actions) array
 actions : (...) integer array
-)" SCOREFN_DOC_TERMS SCOREFN_DOC_PASS_OPTIONS SCOREFN_DOC_PASS R"(
+)" SCOREFN_DOC_TERMS SCOREFN_DOC_PASS_OPTIONS R"(offsets : (num_rows + 1,) integer array, optional
+    Of ragged rows, whose logits are flat.
+)" SCOREFN_DOC_PASS R"(
 Examples
 --------
 >>> import numpy as np

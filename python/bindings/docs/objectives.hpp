@@ -5,7 +5,7 @@
 namespace scorefn::python::docs {
 
 inline constexpr const char* policy_gradient =
-R"(policy_gradient(logits, actions, weights, *, entropy_coef=0.0, accumulate=False, where=None, valid=None, out=None, num_threads=None)
+R"(policy_gradient(logits, actions, weights, *, entropy_coef=0.0, accumulate=False, where=None, valid=None, offsets=None, out=None, num_threads=None)
 --
 
 Policy-gradient objective, its gradient, and the log-probabilities and entropies, in one pass over the logits.
@@ -16,7 +16,7 @@ Parameters
 SCOREFN_DOC_ACTIONS
 R"(weights : array of the shape of `actions`, )" SCOREFN_DOC_WEIGHTS_DTYPE R"(
     Cast to the dtype of `logits`.
-)" SCOREFN_DOC_WEIGHT_FACTOR SCOREFN_DOC_GRADIENT_OPTIONS SCOREFN_DOC_WHERE SCOREFN_DOC_VALID
+)" SCOREFN_DOC_WEIGHT_FACTOR SCOREFN_DOC_GRADIENT_OPTIONS SCOREFN_DOC_WHERE SCOREFN_DOC_VALID SCOREFN_DOC_OFFSETS
 SCOREFN_DOC_OUT_LIKE("logits") SCOREFN_DOC_NUM_THREADS
 R"(
 Returns
@@ -55,7 +55,7 @@ array([[ 1., -1.],
 )";
 
 inline constexpr const char* clipped_surrogate =
-R"(clipped_surrogate(logits, actions, old_log_prob, advantages, *, clip_range=0.2, entropy_coef=0.0, accumulate=False, where=None, valid=None, out=None, num_threads=None)
+R"(clipped_surrogate(logits, actions, old_log_prob, advantages, *, clip_range=0.2, entropy_coef=0.0, accumulate=False, where=None, valid=None, offsets=None, out=None, num_threads=None)
 --
 
 Clipped surrogate objective of PPO, its gradient, and the statistics, in one pass over the logits.
@@ -71,7 +71,7 @@ advantages : array of the shape of `actions`, )" SCOREFN_DOC_WEIGHTS_DTYPE R"(
     Cast to the dtype of `logits`. An advantage of 0 adds exactly 0.
 clip_range : float or (low, high), default 0.2
     Ratios are clipped to [1 - low, 1 + high]; a number is both. At least 0; inf: not clipped on that side.
-)" SCOREFN_DOC_GRADIENT_OPTIONS SCOREFN_DOC_WHERE SCOREFN_DOC_VALID
+)" SCOREFN_DOC_GRADIENT_OPTIONS SCOREFN_DOC_WHERE SCOREFN_DOC_VALID SCOREFN_DOC_OFFSETS
 SCOREFN_DOC_OUT_LIKE("logits") SCOREFN_DOC_NUM_THREADS
 R"(
 Returns

@@ -5,7 +5,7 @@
 namespace scorefn::python::docs {
 
 inline constexpr const char* sample =
-R"(sample(logits, *, rng=None, num_samples=None, entropy=False, where=None, valid=None, out=None, num_threads=None)
+R"(sample(logits, *, rng=None, num_samples=None, entropy=False, where=None, valid=None, offsets=None, out=None, num_threads=None)
 --
 
 Draw actions and return them with their log-probabilities, in one pass.
@@ -21,7 +21,7 @@ num_samples : int, optional
     Number of independent draws from each row. By default there is one draw, and no axis for it.
 entropy : bool, default False
     Whether to return the entropies of the rows too, computed in the same pass.
-)" SCOREFN_DOC_WHERE SCOREFN_DOC_VALID
+)" SCOREFN_DOC_WHERE SCOREFN_DOC_VALID SCOREFN_DOC_OFFSETS
 R"(out : tuple (actions, log_probs), optional
     An int64 array and one of the dtype of `logits`, or float32 for half precision. Both have the shape of the
     result. Left as they were if the call fails.

@@ -5,14 +5,14 @@
 namespace scorefn::python::docs {
 
 inline constexpr const char* log_softmax =
-R"(log_softmax(logits, *, axis=-1, where=None, valid=None, out=None, num_threads=None)
+R"(log_softmax(logits, *, axis=-1, where=None, valid=None, offsets=None, out=None, num_threads=None)
 --
 
 Logarithm of the softmax.
 
 Parameters
 ----------
-)" SCOREFN_DOC_LOGITS SCOREFN_DOC_AXIS SCOREFN_DOC_WHERE SCOREFN_DOC_VALID
+)" SCOREFN_DOC_LOGITS SCOREFN_DOC_AXIS SCOREFN_DOC_WHERE SCOREFN_DOC_VALID SCOREFN_DOC_OFFSETS
 SCOREFN_DOC_OUT_LIKE("logits") SCOREFN_DOC_NUM_THREADS
 R"(
 Returns
@@ -42,14 +42,14 @@ array([-0.6931, -0.6931])
 )";
 
 inline constexpr const char* softmax =
-R"(softmax(logits, *, axis=-1, where=None, valid=None, out=None, num_threads=None)
+R"(softmax(logits, *, axis=-1, where=None, valid=None, offsets=None, out=None, num_threads=None)
 --
 
 Probabilities of the actions.
 
 Parameters
 ----------
-)" SCOREFN_DOC_LOGITS SCOREFN_DOC_AXIS SCOREFN_DOC_WHERE SCOREFN_DOC_VALID
+)" SCOREFN_DOC_LOGITS SCOREFN_DOC_AXIS SCOREFN_DOC_WHERE SCOREFN_DOC_VALID SCOREFN_DOC_OFFSETS
 SCOREFN_DOC_OUT_LIKE("logits") SCOREFN_DOC_NUM_THREADS
 R"(
 Returns
@@ -79,14 +79,14 @@ array([0.5, 0.5, 0. ])
 )";
 
 inline constexpr const char* logsumexp =
-R"(logsumexp(logits, *, axis=-1, where=None, valid=None, out=None, num_threads=None)
+R"(logsumexp(logits, *, axis=-1, where=None, valid=None, offsets=None, out=None, num_threads=None)
 --
 
 Logarithm of the sum of the exponentials, the normaliser of the softmax.
 
 Parameters
 ----------
-)" SCOREFN_DOC_LOGITS SCOREFN_DOC_AXIS SCOREFN_DOC_WHERE SCOREFN_DOC_VALID
+)" SCOREFN_DOC_LOGITS SCOREFN_DOC_AXIS SCOREFN_DOC_WHERE SCOREFN_DOC_VALID SCOREFN_DOC_OFFSETS
 R"(out : array of the dtype of `logits`, or float32 for half precision, and of their shape without `axis`, optional
     Where to write the result. Left as it was if the call fails; Ctrl-C may leave it written in part.
 )" SCOREFN_DOC_NUM_THREADS

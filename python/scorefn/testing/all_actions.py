@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._all_actions import AllActionStep
 from .._check import check_shape, to_array
 from . import rows
+from .ragged import takes_offsets
 from .terms import entropy_bonus, forward_kl, reverse_kl, weighted
 
 Float64 = NDArray[np.float64]
@@ -83,6 +84,7 @@ FORMULAS: dict[str, Callable[..., Row]] = {
 PENALTIES = {"ReverseKL": reverse_kl, "ForwardKL": forward_kl}
 
 
+@takes_offsets("logits", "reference", "action_values", "targets")
 def all_action_gradient(
     objective: Any,
     logits: ArrayLike,

@@ -9,22 +9,26 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._check import check_shape
 from . import rows
+from .ragged import takes_offsets
 
 Float64 = NDArray[np.float64]
 
 
+@takes_offsets("logits")
 def log_softmax(logits: ArrayLike, *, axis: int = -1, where: ArrayLike | None = None) -> Float64:
     """log pi_j = z_j - log sum_k exp z_k."""
     z, mask = _axis_last(logits, axis, where)
     return np.moveaxis(rows.log_softmax(rows.allowed(z, mask)), -1, axis)
 
 
+@takes_offsets("logits")
 def softmax(logits: ArrayLike, *, axis: int = -1, where: ArrayLike | None = None) -> Float64:
     """pi_j = exp z_j / sum_k exp z_k."""
     z, mask = _axis_last(logits, axis, where)
     return np.moveaxis(rows.softmax(rows.allowed(z, mask)), -1, axis)
 
 
+@takes_offsets("logits")
 def logsumexp(logits: ArrayLike, *, axis: int = -1, where: ArrayLike | None = None) -> Float64:
     """log sum_k exp z_k = max z + log1p(the other terms)."""
     z = rows.allowed(*_axis_last(logits, axis, where))
@@ -42,17 +46,20 @@ def _axis_last(
     return np.moveaxis(z, axis, -1), np.moveaxis(mask, axis, -1) if mask.ndim == z.ndim else mask
 
 
+@takes_offsets("logits")
 def log_prob(logits: ArrayLike, actions: ArrayLike, *, where: ArrayLike | None = None) -> Float64:
     """log pi_i(a_i)."""
     z = rows.allowed(logits, where)
     return rows.log_prob(z, rows.check_actions(actions, z))
 
 
+@takes_offsets("logits")
 def entropy(logits: ArrayLike, *, where: ArrayLike | None = None) -> Float64:
     """H(pi) = -sum_j pi_j log pi_j, with 0 log 0 = 0."""
     return rows.entropy(rows.allowed(logits, where))
 
 
+@takes_offsets("logits_p", "logits_q")
 def kl_divergence(
     logits_p: ArrayLike, logits_q: ArrayLike, *, where: ArrayLike | None = None
 ) -> Float64:

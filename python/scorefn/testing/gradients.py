@@ -7,16 +7,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._check import check_indices, check_real
 from . import rows
+from .ragged import takes_offsets
 
 Float64 = NDArray[np.float64]
 
 
+@takes_offsets("logits")
 def score(logits: ArrayLike, actions: ArrayLike, *, where: ArrayLike | None = None) -> Float64:
     """d log pi(a) / dz = onehot(a) - pi, where 1 - pi_a is summed as the other probabilities."""
     z = rows.allowed(logits, where)
     return rows.score(z, rows.check_actions(actions, z))
 
 
+@takes_offsets("logits")
 def score_gradient(
     logits: ArrayLike,
     actions: ArrayLike,

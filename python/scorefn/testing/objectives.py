@@ -16,6 +16,7 @@ from ..objectives import (
     WeightedLogProbStep,
 )
 from . import rows
+from .ragged import takes_offsets
 from .segments import LOG_PROBS, of_decisions
 from .terms import entropy_bonus, expected_value, forward_kl, reverse_kl
 
@@ -178,6 +179,7 @@ FORMULAS: dict[str, Callable[..., Values]] = {
 }
 
 
+@takes_offsets("logits", "reference", "action_values")
 def objective_gradient(
     objective: Any,
     logits: ArrayLike,
@@ -226,6 +228,7 @@ def objective_gradient(
     return objective.step(total, gradient, log_p, h, *values.writes, *means, **results)
 
 
+@takes_offsets("logits")
 def policy_gradient(
     logits: ArrayLike,
     actions: ArrayLike,
@@ -241,6 +244,7 @@ def policy_gradient(
     return step
 
 
+@takes_offsets("logits")
 def clipped_surrogate(
     logits: ArrayLike,
     actions: ArrayLike,

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._check import subscript
 from .._sample import Sample, SampleWithEntropy
 from . import rows
+from .ragged import takes_offsets
 
 Float64 = NDArray[np.float64]
 
@@ -71,6 +72,7 @@ def sample(
     entropy: Literal[True],
     where: ArrayLike | None = None,
 ) -> SampleWithEntropy: ...
+@takes_offsets("logits")
 def sample(
     logits: ArrayLike,
     *,

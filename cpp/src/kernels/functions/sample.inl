@@ -64,9 +64,16 @@ SCOREFN_INLINE void draw(const ShortTile<T>& rows, const double*, Widened<T> tot
     });
 }
 
+// The numbers of eight rows from `row` on.
+SCOREFN_INLINE Words load_row_numbers(const RowNumbers& numbers, std::int64_t row) {
+    constexpr std::uint64_t index[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+    if (numbers.each) return Words::load(reinterpret_cast<const std::uint64_t*>(numbers.each) + row);
+    return Words::splat(static_cast<std::uint64_t>(numbers.first + row)) + Words::load(index);
+}
+
 // A row with NaN or +inf has no distribution to draw from: it stops the call, as one without an allowed action does.
 template <class T>
-std::int64_t sample(const LogitRows<T>& in, const std::uint64_t (&key_words)[2], std::int64_t row_offset,
+std::int64_t sample(const LogitRows<T>& in, const std::uint64_t (&key_words)[2], const RowNumbers& numbers,
                     const OutRows<std::int64_t>& actions, const OutRows<T>& log_probs, T* entropies,
                     std::int64_t entropy_stride, void* scratch) {
     const DrawKey key(key_words);
@@ -82,7 +89,7 @@ std::int64_t sample(const LogitRows<T>& in, const std::uint64_t (&key_words)[2],
         for (std::int64_t d = 0; d < actions.cols; ++d) {
             Widened<T> u = Widened<T>::splat(0);
             for (int p = 0; p < u.count && 8 * p < rows.count; ++p)
-                u.lanes[p] = uniforms(key, static_cast<std::uint64_t>(row_offset + rows.first() + 8 * p),
+                u.lanes[p] = uniforms(key, load_row_numbers(numbers, rows.first() + 8 * p),
                                       static_cast<std::uint64_t>(d));
             Actions<T> drawn;
             draw(rows, cdf, total, u, drawn.index);

@@ -40,10 +40,9 @@ struct DrawKey {
     }
 };
 
-// For eight rows from `first` on: in [0, 1), multiples of 2^-53. The counter is the row and the draw, 64 bits each.
-SCOREFN_OFTEN_INLINE Lanes<double> uniforms(const DrawKey& key, std::uint64_t first, std::uint64_t draw) {
-    constexpr std::uint64_t index[8] = {0, 1, 2, 3, 4, 5, 6, 7};
-    const Words row = Words::splat(first) + Words::load(index), column = Words::splat(draw ^ key.offset);
+// For eight rows, by their numbers: in [0, 1), multiples of 2^-53. The counter is the row and the draw, 64 bits each.
+SCOREFN_OFTEN_INLINE Lanes<double> uniforms(const DrawKey& key, Words row, std::uint64_t draw) {
+    const Words column = Words::splat(draw ^ key.offset);
     const std::uint64_t half = 32;
     const Philox random(row, row >> half, column, column >> half, key.key);
     // The first word is the lower half of 64 bits, of which the upper 53 are used: 32 of the second and 21 of the first.
