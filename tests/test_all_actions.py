@@ -304,3 +304,25 @@ def test_declared_names_are_the_signature(example: AllActionExample) -> None:
     for name in example.objective.__dataclass_fields__:
         assert f"{name} : " in inspect.getdoc(type(example.objective))
     assert example.objective == pickle.loads(pickle.dumps(example.objective))
+
+
+@pytest.mark.parametrize("direction", ["reverse", "forward"])
+def test_a_shared_row_of_logits_is_that_of_each_observation(direction: Any) -> None:
+    """The penalty has as many rows as the matrix, the weights or the flags say."""
+    policy = scorefn.LogitsPolicy(np.array([0.0, 1.0, 2.0]))
+    other = scorefn.LogitsPolicy(np.array([0.3, 0.0, -0.2]))
+    q, valid = np.arange(12.0).reshape(4, 3), np.array([True, False, True, True])
+    rows, references = np.tile(policy.parameters, (4, 1)), np.tile(other.parameters, (4, 1))
+    for kl_coef in (1.0, np.array([1.0, 2.0, 0.5, 0.0])):
+        for options in ({}, {"valid": valid}, {"weights": np.arange(4.0)}):
+            objective = scorefn.ExpectedReward(kl_coef=kl_coef, kl_direction=direction)
+            step = objective.gradient(policy, None, action_values=q, reference=other, **options)
+            each = objective.gradient(rows, None, action_values=q, reference=references, **options)
+            # Sums of four rows, in another order.
+            np.testing.assert_allclose(step.gradient, each.gradient.sum(axis=0), atol=1e-13)
+            np.testing.assert_allclose(step.kl_divergence, each.kl_divergence, rtol=1e-13)
+            assert step.objective == pytest.approx(each.objective, rel=1e-13)
+    penalty = scorefn.ReverseKL() if direction == "reverse" else scorefn.ForwardKL()
+    step = penalty.gradient(policy, None, reference=other, weights=np.ones(4))
+    each = penalty.gradient(rows, None, reference=references)
+    np.testing.assert_allclose(step.gradient, each.gradient.sum(axis=0), atol=1e-13)

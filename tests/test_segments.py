@@ -47,6 +47,12 @@ def near(numbers: dict[str, Array], log_prob: Array, dtype: Any) -> dict[str, Ar
     }
 
 
+def takes(example: Example, log_prob: str) -> bool:
+    """Propensities are of whole decisions."""
+    reads = [n.name for n in example.objective.declaration.reads]
+    return log_prob == "sum" or "propensities" not in reads
+
+
 def clips(example: Example) -> list[Any]:
     names = {n.name for n in example.objective.declaration.reads}
     return [np.inf, (0.02, 0.03)] if {"advantages", "old_log_prob"} <= names else [np.inf]
@@ -66,7 +72,7 @@ def clips(example: Example) -> list[Any]:
 def test_step_is_that_of_the_reference(
     kind: str, dtype: Any, log_prob: Any, example: Example
 ) -> None:
-    for entropy_coef in (0.0, 0.3):
+    for entropy_coef in (0.0, 0.3) if takes(example, log_prob) else ():
         assert_is_reference(make(kind, 6, dtype), dtype, entropy_coef, log_prob, example)
 
 
@@ -127,6 +133,8 @@ def test_segments_of_single_rows_are_the_rows(kind: str, dtype: Any, example: Ex
 @every_objective
 @with_kinds
 def test_padding_is_what_is_not_there(log_prob: Any, example: Example) -> None:
+    if not takes(example, log_prob):
+        return
     rng = np.random.default_rng(3)
     lengths = np.array([3, 0, 7, 1])
     valid = np.arange(7) < lengths[:, None]
@@ -245,7 +253,6 @@ def test_heads_of_an_action_by_enumeration() -> None:
     z, old_z = rng.normal(size=(2, 2, 3))
     where = np.array([[True, True, False], [True, True, True]])  # heads of two and of three
     reward = rng.normal(size=(3, 3))
-    heads = scorefn.Segments.of_rows((1, 2))
     surrogate = scorefn.ClippedSurrogate(clip_range=np.inf)
 
     def expected_reward(logits: Array) -> float:
@@ -262,7 +269,7 @@ def test_heads_of_an_action_by_enumeration() -> None:
             None,
             np.array(joint),
             where=where,
-            segments=heads,
+            segments=scorefn.Segments.of_rows((2,)),
             old_log_prob=old,
             advantages=[reward[joint]],
         )
@@ -328,30 +335,89 @@ def test_wrong_segments() -> None:
         return objective.gradient(z, None, actions, segments=segments, weights=np.ones(count))
 
     for offsets, message in [
-        ([1, 2, 4], r"segments\[0\] = 1 must be 0"),
-        ([0, 3, 2], r"segments\[2\] = 2 is less than segments\[1\] = 3"),
+        ([1, 2, 4], r"segments\[0\] must be 0, got 1"),
+        ([0, 3, 2], r"segments\[2\] must be at least segments\[1\] = 3, got 2"),
         ([0, 2, 3], r"segments\[2\] = 3 must be the number of rows, 4"),
         ([0, 2, 5], r"segments\[2\] = 5 must be the number of rows, 4"),
         (np.zeros((2, 2), int), r"segments must have shape \(num_segments \+ 1,\), got \(2, 2\)"),
     ]:
         with pytest.raises(ValueError, match=message):
             gradient(offsets)
-    with pytest.raises(ValueError, match="segments must have at least one offset, got none"):
+    with pytest.raises(ValueError, match=r"shape \(num_segments \+ 1,\), got \(0,\)"):
         gradient(np.zeros(0, int), 0)
+    own = scorefn.CustomObjective(lambda log_prob: (log_prob, np.ones_like(log_prob)))
+    with pytest.raises(ValueError, match=r"segments\[2\] = 3 must be the number of rows, 4"):
+        own.gradient(z, None, actions, segments=[0, 2, 3])
+    with pytest.raises(TypeError, match="segments must be integers, got float64"):
+        own.gradient(z, None, actions, segments=[0.0, 1.5, 4.0])
+    with pytest.raises(ValueError, match=r"segments\[2\] must be at least segments\[1\]"):
+        scorefn.Segments.from_lengths([2**62, 2**62])
     with pytest.raises(TypeError, match="segments must be integers, got float64"):
         gradient([0.0, 4.0], 1)
     with pytest.raises(ValueError, match=r"weights must have shape \(2,\), got \(4,\)"):
         gradient([0, 2, 4], 4)
-    with pytest.raises(ValueError, match="log_prob must be 'sum' or 'mean', got 'max'"):
-        scorefn.Segments([0, 4], "max")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="row_clip must be at least 0"):
-        scorefn.ClippedSurrogate().gradient(
+    with pytest.raises(ValueError, match="log_prob must be 'sum' for propensities"):
+        scorefn.ImportanceSampling().gradient(
             z,
             None,
             actions,
-            segments=scorefn.Segments([0, 4], row_clip=-1.0),
-            old_log_prob=np.zeros(4),
+            segments=scorefn.Segments([0, 4], "mean"),
+            propensities=[0.5],
             advantages=[1.0],
         )
+    with pytest.raises(ValueError, match=r"actions must have shape \(2, 2\) as segments has"):
+        gradient(scorefn.Segments.of_rows((2, 2)))
+    with pytest.raises(ValueError, match=r"lengths\[1\] must be at least 0, got -1"):
+        scorefn.Segments.from_lengths([2, -1])
+    with pytest.raises(TypeError, match="shape must be a tuple of int"):
+        scorefn.Segments.of_rows(4)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="log_prob must be 'sum' or 'mean', got 'max'"):
+        scorefn.Segments([0, 4], "max")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"row_clip must be at least 0, got -1\.0"):
+        scorefn.Segments([0, 4], row_clip=-1.0)
     with pytest.raises(ValueError, match="needs an objective with old_log_prob and advantages"):
         gradient(scorefn.Segments([0, 2, 4], row_clip=0.1))
+
+
+@one_of_each_objective
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_bits_of_a_segment_depend_on_its_own_rows(dtype: Any, example: Example) -> None:
+    """Single rows, and decisions beside them, are what they are alone."""
+    case = make("array", 6, dtype)
+    actions, numbers = samples(case, example, 6, dtype)
+    together = np.array([0, 1, 4, 5, 6, 9, N])
+    numbers = of_segments(numbers, together)
+
+    def step(first: int, last: int, offsets: Array) -> Any:
+        rows = slice(together[first], together[last])
+        return example.objective.gradient(
+            case.policy[rows],
+            None,
+            actions[rows],
+            segments=offsets,
+            **{
+                name: x[rows] if name in LOG_PROBS else x[first:last] for name, x in numbers.items()
+            },
+        )
+
+    all_of_them = step(0, 6, together)
+    for k in range(5):
+        alone = step(k, k + 1, together[k : k + 2] - together[k])
+        rows = slice(together[k], together[k + 1])
+        assert all_of_them.gradient[rows].tobytes() == alone.gradient.tobytes()
+        for declared in example.objective.declaration.writes:
+            name = declared.name
+            assert getattr(all_of_them, name)[k] == getattr(alone, name)[0]
+
+
+def test_statistics_of_segments_that_nobody_asks_for() -> None:
+    rng = np.random.default_rng(0)
+    z, actions = rng.normal(size=(6, 3)), rng.integers(3, size=6)
+    for entropy_coef in (0.0, 0.1):
+        objective = scorefn.WeightedLogProb(entropy_coef=entropy_coef)
+        arguments: dict[str, Any] = {"segments": [0, 2, 6], "weights": np.array([1.0, -2.0])}
+        step = objective.gradient(z, None, actions, **arguments)
+        bare = objective.gradient(z, None, actions, **arguments, statistics=False)
+        assert bare.gradient.tobytes() == step.gradient.tobytes()
+        assert bare.objective == step.objective
+        assert bare.log_prob is None

@@ -37,10 +37,9 @@ int place_of_log_prob(const ObjectiveDeclaration& declared) {
         if (declared.reads[i].name && declared.reads[i].is_log_prob) return i;
     return -1;
 }
-int place_of_advantages(const ObjectiveDeclaration& declared) {
+int place_of(const SampleNumber& number, const ObjectiveDeclaration& declared) {
     for (int i = 0; i < kMostTerms; ++i)
-        if (declared.reads[i].name && std::string_view(declared.reads[i].name) == terms::advantages.name)
-            return i;
+        if (declared.reads[i].name && std::string_view(declared.reads[i].name) == number.name) return i;
     return -1;
 }
 
@@ -68,11 +67,6 @@ public:
     std::int64_t size() const { return size_; }
     std::int64_t begin(std::int64_t segment) const { return at_[segment]; }
     std::int64_t end(std::int64_t segment) const { return at_[segment + 1]; }
-    bool are_of_single_rows() const {
-        bool all = true;
-        for (std::int64_t k = 0; k < size_; ++k) all &= at_[k + 1] - at_[k] == 1;
-        return all;
-    }
 
 private:
     std::int64_t size_;
@@ -101,22 +95,33 @@ public:
         return !(clip.low == Domain::kInfinity && clip.high == Domain::kInfinity);
     }
 
-    // Whether the decision counts. log_prob - old_log_prob is its log-ratio.
-    bool load(std::int64_t segment, double& log_prob, double& old_log_prob) const {
-        double sum = 0, log_ratio = 0;
+    // What a segment is: without a row that counts, a row that stands for itself, or a decision of several.
+    enum class Kind : unsigned char { nothing, row, decision };
+
+    // log_prob - old_log_prob is the log-ratio.
+    Kind load(std::int64_t segment, double& log_prob, double& old_log_prob) const {
+        double sum = 0, log_ratio = 0, old = 0;
+        bool is_clipped = false;
         const double advantage = are_clipped() ? element(*advantages_, segment) : 0.0;
         const std::int64_t rows = for_each_row(segment, [&](std::int64_t i) {
-            const double of_row = static_cast<double>(log_prob_[i]);
-            sum += of_row;
-            if (old_log_prob_) log_ratio += clip(log_ratio_of_row(i), advantage);
+            sum += static_cast<double>(log_prob_[i]);
+            if (!old_log_prob_) return;
+            old = element(*old_log_prob_, i);
+            const double of_row = static_cast<double>(log_prob_[i]) - old;
+            log_ratio += clip(of_row, advantage);
+            is_clipped |= is_outside(of_row, advantage);
         });
+        if (rows == 1 && !is_clipped) {
+            log_prob = sum, old_log_prob = old;
+            return Kind::row;
+        }
         const double n =
             segments_.log_prob == SegmentLogProb::mean && rows > 0 ? static_cast<double>(rows) : 1.0;
         log_prob = sum / n, log_ratio /= n;
         old_log_prob = log_prob - log_ratio;
         // -inf minus something has no digits: then the ratio alone is kept, beside an old probability of 1.
         if (old_log_prob_ && !std::isfinite(log_prob)) log_prob = log_ratio, old_log_prob = 0;
-        return rows > 0;
+        return rows > 0 ? Kind::decision : Kind::nothing;
     }
     void store(std::int64_t segment, double derivative, const Vector<T>& out) const {
         const double advantage = are_clipped() ? element(*advantages_, segment) : 0.0;
@@ -135,7 +140,10 @@ private:
             old_log_prob_ = &objective.reads[place];
             require_size(declared.reads[place].name, *old_log_prob_, log_prob_.size);
         }
-        if (const int place = place_of_advantages(declared); place >= 0) {
+        if (segments_.log_prob == SegmentLogProb::mean && place_of(terms::propensities, declared) >= 0)
+            throw std::invalid_argument(
+                "segments.log_prob must be 'sum' for propensities, which are of whole decisions, got 'mean'");
+        if (const int place = place_of(terms::advantages, declared); place >= 0) {
             advantages_ = &objective.reads[place];
             require_size("advantages", *advantages_, offsets_.size());
         }
@@ -167,40 +175,40 @@ private:
     const RealVector *old_log_prob_ = nullptr, *advantages_ = nullptr;
 };
 
-// The results that the caller wants, in double.
-template <class T>
-class SegmentResults {
-public:
-    ObjectiveResults<double> results;
-
-    SegmentResults(const ObjectiveResults<T>& wanted, std::int64_t segments)
-        : memory_(kMostTerms * segments) {
+// The derivatives of the segments that count, computed in U, and what the objective gives beside them.
+template <class U, class T>
+void differentiate_in(const Objective& objective, const Vector<const bool>& counts, const double* log_probs,
+                      double* of_segments, ObjectiveResults<T>& results, int num_threads) {
+    const std::int64_t size = counts.size;
+    const Array<U> log_prob(size), derivative(size), writes(kMostTerms * size);
+    std::copy_n(log_probs, size, log_prob.data());
+    ObjectiveResults<U> of_pass;
+    for (int i = 0; i < kMostTerms; ++i)
+        if (results.writes[i].data) of_pass.writes[i] = {writes.data() + i * size, size};
+    derivatives_of_rows<U>(ObjectivePass<U>(objective, of_pass, counts), {log_prob.data(), size},
+                           {derivative.data(), size}, num_threads);
+    for (int i = 0; i < kMostTerms; ++i) results.sums[i] += of_pass.sums[i];
+    for (std::int64_t k = 0; k < size; ++k) {
+        if (!counts[k]) continue;
+        of_segments[k] = static_cast<double>(derivative[k]);
         for (int i = 0; i < kMostTerms; ++i)
-            if (is_given(wanted.writes[i])) {
-                require_size("a result", wanted.writes[i], segments);
-                results.writes[i] = {memory_.data() + i * segments, segments};
-            }
+            if (results.writes[i].data) results.writes[i][k] = static_cast<T>(of_pass.writes[i][k]);
     }
-    void store(ObjectiveResults<T>& to) const {
-        std::copy_n(results.sums, kMostTerms, to.sums);
-        for (int i = 0; i < kMostTerms; ++i)
-            for (std::int64_t k = 0; k < results.writes[i].size; ++k)
-                to.writes[i][k] = static_cast<T>(results.writes[i][k]);
-    }
+}
 
-private:
-    const Array<double> memory_;
-};
-
+// A row that stands for itself has the bits that it has without segments; others are computed in double. So the bits of a
+// segment depend on its own rows alone.
 template <class T>
 void derivatives_of_segments(const Objective& objective, const Segments& segments, const Offsets& offsets,
                              const Vector<const T>& log_prob, const Vector<T>& out,
                              ObjectiveResults<T>& results, int num_threads) {
+    using Kind = typename Decisions<T>::Kind;
     const Decisions<T> decisions(objective, segments, offsets, log_prob);
     const std::int64_t size = offsets.size();
     if (is_given(results.log_prob)) require_size("log_prob", results.log_prob, size);
-    const Array<double> log_probs(size), old_log_probs(size), of_segments(size);
-    const Array<bool> count(size);
+    const Array<double> log_probs(size), old_log_probs(size);
+    const Zeros<double> of_segments(size);
+    const Array<bool> are_rows(size), are_decisions(size), count(size);
     // Of segments, by tasks of some thousand rows.
     const std::int64_t mean_rows = std::max<std::int64_t>(1, log_prob.size / std::max<std::int64_t>(1, size));
     const auto for_each_segment = [&](auto visit) {
@@ -209,23 +217,29 @@ void derivatives_of_segments(const Objective& objective, const Segments& segment
             return true;
         });
     };
-
+    for_each_segment([&](std::int64_t k) {
+        const Kind kind = decisions.load(k, log_probs[k], old_log_probs[k]);
+        are_rows[k] = kind == Kind::row, are_decisions[k] = kind == Kind::decision;
+        count[k] = kind != Kind::nothing;
+    });
     Objective of_decisions = objective;
     if (decisions.have_old_log_prob()) {
         const int place = place_of_log_prob(DeclaredObjectives::declarations[objective.place]);
         of_decisions.reads[place] = RealVector(old_log_probs.data(), size);
     }
-    SegmentResults<T> of_results(results, size);
-    const ObjectivePass<double> pass(of_decisions, of_results.results, {count.data(), size});
-    for_each_segment([&](std::int64_t k) { count[k] = decisions.load(k, log_probs[k], old_log_probs[k]); });
-    pass.check(size, num_threads);
+    ObjectivePass<T>(of_decisions, results, {count.data(), size}).check(size, num_threads);
 
-    derivatives_of_rows<double>(pass, {log_probs.data(), size}, {of_segments.data(), size}, num_threads);
+    std::fill_n(results.sums, kMostTerms, 0.0);
+    for (const Vector<T>& writes : results.writes)
+        for (std::int64_t k = 0; k < writes.size; ++k) writes[k] = 0;
+    differentiate_in<T>(of_decisions, {are_rows.data(), size}, log_probs.data(), of_segments.data(), results,
+                        num_threads);
+    differentiate_in<double>(of_decisions, {are_decisions.data(), size}, log_probs.data(), of_segments.data(),
+                             results, num_threads);
     for_each_segment([&](std::int64_t k) {
         decisions.store(k, of_segments[k], out);
         if (results.log_prob.data) results.log_prob[k] = count[k] ? static_cast<T>(log_probs[k]) : T(0);
     });
-    of_results.store(results);
 }
 
 template <class T>
@@ -237,9 +251,7 @@ void derivatives(const Objective& objective, const Vector<const T>& log_prob, co
     require_valid(segments.valid, log_prob.size);
     if (is_given(segments.offsets)) {
         const Offsets offsets(segments.offsets, log_prob.size);
-        if (!offsets.are_of_single_rows() ||
-            Decisions<T>(objective, segments, offsets, log_prob).are_clipped())
-            return derivatives_of_segments(objective, segments, offsets, log_prob, out, results, num_threads);
+        return derivatives_of_segments(objective, segments, offsets, log_prob, out, results, num_threads);
     }
     const ObjectivePass<T> pass(objective, results, segments.valid);
     pass.check(log_prob.size, num_threads);

@@ -109,8 +109,10 @@ class AllActionObjective:
         if reference is None and has_kl_coef:
             raise ValueError("reference must be given, as kl_coef is not 0, got None")
 
+        rows = _rows(matrix, reference, weights, valid, self.entropy_coef, self.kl_coef)
+
         def run(term: Term, entropy_coef: Any) -> Any:
-            call = AllActionCall(term, entropy_coef, statistics, per_sample, valid, offsets)
+            call = AllActionCall(term, entropy_coef, statistics, per_sample, valid, rows, offsets)
             return objective_pass(policy, call, observations, where)
 
         w = 1.0 if weights is None else number_or_array(weights)
@@ -129,6 +131,13 @@ class AllActionObjective:
             gradient=step.gradient + penalty.gradient,
             kl_divergence=penalty.term,
         )
+
+
+def _rows(matrix: Any, reference: Any, *one_per_row: Any) -> tuple[int, ...]:
+    """The shape of the rows, as the arrays have it; () if each is one row or one number."""
+    arrays = [x for x in (matrix, reference) if not hasattr(x, "logits")]
+    shapes = [np.shape(x)[:-1] for x in arrays] + [np.shape(x) for x in one_per_row]
+    return next((shape for shape in shapes if shape), ())
 
 
 ARGUMENTS = {
@@ -247,7 +256,7 @@ def _class_doc(declared: AllActionDeclaration) -> str:
 MATRIX_KINDS = {
     "action_values": "array",
     "targets": "array",
-    "reference": COMMON_ARGUMENTS["reference"][0],
+    "reference": "policy or array",
 }
 
 

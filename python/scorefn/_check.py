@@ -71,11 +71,7 @@ def check_indices(
     name: str, values: ArrayLike, size: int, noun: str, *, shape: tuple[int, ...] | None = None
 ) -> NDArray[np.integer[Any]]:
     """An integer array with 0 <= values < size."""
-    array = to_array(name, values)
-    if array.size == 0 and isinstance(values, list | tuple):  # NumPy makes it float64
-        array = array.astype(np.int64)
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"{name} must be integers, got {array.dtype}")
+    array = check_integers(name, values)
     if shape is not None:
         check_shape(name, array, shape)
     if array.size and (array.min() < 0 or array.max() >= size):
@@ -83,6 +79,15 @@ def check_indices(
         raise IndexError(
             f"{subscript(name, index)} = {array[tuple(index)]} is out of range for {size} {noun}"
         )
+    return array
+
+
+def check_integers(name: str, values: ArrayLike) -> NDArray[np.integer[Any]]:
+    array = to_array(name, values)
+    if array.size == 0 and isinstance(values, list | tuple):  # NumPy makes it float64
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be integers, got {array.dtype}")
     return array
 
 

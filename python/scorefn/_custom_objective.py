@@ -13,7 +13,7 @@ from ._check import check_real, check_shape, to_array, type_name
 from ._objective import CLASSES
 from ._objective_pass import FloatArray
 from ._segments import to_segments
-from ._two_passes import log_probs, value_of_terms
+from ._two_passes import have_terms, log_probs, value_of_terms
 
 
 class CustomStep(NamedTuple):
@@ -98,6 +98,7 @@ class CustomObjective:
             counts = None if valid is None else np.asarray(valid, bool)
         else:
             how = to_segments(segments)
+            how.check_shape(actions)
             if not np.all(np.isinf(how.row_clip)):
                 raise ValueError(
                     "segments.row_clip must be inf, as an objective of your own has no log-ratios, "
@@ -110,6 +111,8 @@ class CustomObjective:
             value, w = np.where(counts, value, 0.0), np.where(counts, w, w.dtype.type(0))
         if segments is not None:
             w = decisions.derivative_of_rows(w).reshape(log_prob.shape)
+        matrix = {"reference": reference, "action_values": action_values}
+        has_terms = have_terms(self, matrix)
         step = weighted_log_prob.gradient(
             policy,
             observations,
@@ -118,10 +121,12 @@ class CustomObjective:
             where=where,
             valid=valid,
             offsets=offsets,
-            reference=reference,
-            action_values=action_values,
+            statistics=statistics or has_terms,
+            **matrix,
         )
-        objective = float(value.sum()) + value_of_terms(self, step, valid)
+        objective = float(value.sum())
+        if has_terms:
+            objective += value_of_terms(self, step, valid)
         if not statistics:
             return CustomStep(objective, step.gradient, None, None)
         return CustomStep(objective, *step[1:])

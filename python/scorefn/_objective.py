@@ -16,7 +16,7 @@ from ._check import check_number, type_name
 from ._declarations import DECLARATIONS, Declaration, Option
 from ._objective_pass import ObjectiveCall, Pass, Term, objective_pass
 from ._segments import Segments, to_segments
-from ._two_passes import log_probs, value_of_terms
+from ._two_passes import have_terms, log_probs, value_of_terms
 
 # The options and arguments that all objectives have beside their own.
 COMMON_OPTIONS = {
@@ -206,6 +206,7 @@ class DeclaredObjective:
         )
         weighted_log_prob: Any = CLASSES["WeightedLogProb"]
         terms = weighted_log_prob(self.entropy_coef, self.kl_coef, self.kl_direction)
+        has_terms = have_terms(self, matrix)
         step = terms.gradient(
             policy,
             observations,
@@ -214,9 +215,11 @@ class DeclaredObjective:
             where=where,
             valid=valid,
             offsets=offsets,
+            statistics=statistics or has_terms,
             **matrix,
         )
-        objective += value_of_terms(self, step, valid)
+        if has_terms:
+            objective += value_of_terms(self, step, valid)
         n = int(np.count_nonzero(segments.on(derivatives.size, valid).num_rows))
         means = (s / n if n else float("nan") for s in sums)
         if not statistics:
@@ -309,6 +312,7 @@ def _gradient_method(declared: Declaration) -> Any:
             expected, got = " and ".join(names), ", ".join(numbers) or "none of them"
             raise TypeError(f"{declared.name}.gradient() must be given {expected}, got {got}")
         if segments is not None:
+            to_segments(segments).check_shape(actions)
             return self._of_segments(
                 policy,
                 observations,

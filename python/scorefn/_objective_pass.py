@@ -85,6 +85,7 @@ class AllActionCall(NamedTuple):
     statistics: bool = True  # False: the gradient and the objective alone
     per_sample: bool = False  # a table's matrix is not like the table, but has a row per sample
     valid: ArrayLike | None = None  # samples that count
+    rows: tuple[int, ...] = ()  # their shape, for a policy that has no observations
     offsets: ArrayLike | None = None  # of ragged rows of logits
 
     def of_logits(self, logits: Any, where: ArrayLike | None) -> Pass:

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._check import check_indices, to_array
+from ._check import check_integers
 
 
 def offsets_from_lengths(lengths: ArrayLike) -> NDArray[np.int64]:
@@ -25,7 +25,7 @@ def offsets_from_lengths(lengths: ArrayLike) -> NDArray[np.int64]:
 
     Raises
     ------
-    TypeError, ValueError, IndexError
+    TypeError, ValueError
         Lengths of the wrong kind or shape; a negative one.
 
     Examples
@@ -60,13 +60,16 @@ def offsets_from_lengths(lengths: ArrayLike) -> NDArray[np.int64]:
     >>> step.gradient.reshape(logits.shape).shape
     (5, 9)
     """
-    sizes = check_indices("lengths", lengths, np.iinfo(np.intp).max, "entries")
+    sizes = check_integers("lengths", lengths)
     if sizes.ndim != 1:
         raise ValueError(f"lengths must have shape (count,), got {sizes.shape}")
+    if np.any(sizes < 0):
+        at = int(np.argmax(sizes < 0))
+        raise ValueError(f"lengths[{at}] must be at least 0, got {sizes[at]}")
     return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Segments:
     """Which rows are one decision, with one ratio.
 
@@ -89,6 +92,8 @@ class Segments:
         at least where it is negative; where that changes it, the row has no gradient. With
         ``log_prob="mean"`` and ``ClippedSurrogate(clip_range=inf)`` that is GMPO (Zhao et al. 2025,
         "Geometric-mean policy optimization", where it is 0.4).
+    shape : tuple of int, optional
+        That of the actions, which is checked.
 
     Examples
     --------
@@ -107,10 +112,26 @@ class Segments:
     offsets: Any
     log_prob: Literal["sum", "mean"] = "sum"
     row_clip: Any = float("inf")
+    shape: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.log_prob not in ("sum", "mean"):
             raise ValueError(f"log_prob must be 'sum' or 'mean', got {self.log_prob!r}")
+        if not np.all(np.greater_equal(self.row_clip, 0.0)):
+            raise ValueError(f"row_clip must be at least 0, got {self.row_clip!r}")
+        offsets = check_integers("segments", self.offsets)
+        if offsets.ndim != 1 or offsets.size == 0:
+            raise ValueError(f"segments must have shape (num_segments + 1,), got {offsets.shape}")
+        if offsets[0] != 0:
+            raise ValueError(f"segments[0] must be 0, got {offsets[0]}")
+        falls = np.flatnonzero(offsets[1:] < offsets[:-1])
+        if falls.size:
+            k = int(falls[0])
+            raise ValueError(
+                f"segments[{k + 1}] must be at least segments[{k}] = {offsets[k]}, "
+                f"got {offsets[k + 1]}"
+            )
+        object.__setattr__(self, "offsets", offsets)  # the dataclass is frozen
 
     @classmethod
     def from_lengths(
@@ -148,7 +169,8 @@ class Segments:
         ----------
         shape : tuple of int
             That of the actions: (num_sequences, most_tokens) with ``valid=`` for the padding, or
-            (num_decisions, num_heads).
+            (num_decisions, num_heads). Tokens and heads are on the last axis. Numbers of segments
+            are flat all the same, of shape (num_segments,).
         log_prob, row_clip
             As for `Segments`.
 
@@ -156,20 +178,28 @@ class Segments:
         -------
         Segments
         """
+        if not isinstance(shape, tuple) or not shape:
+            raise TypeError(f"shape must be a tuple of int, that of the actions, got {shape!r}")
         *leading, rows = shape
         count = int(np.prod(leading, dtype=np.int64))
-        return cls(np.arange(count + 1, dtype=np.int64) * rows, log_prob, row_clip)
+        return cls(np.arange(count + 1, dtype=np.int64) * rows, log_prob, row_clip, shape)
+
+    def check_shape(self, actions: ArrayLike) -> None:
+        """Of actions, which may be flat."""
+        if self.shape is None or np.shape(actions) in (self.shape, (self.offsets[-1],)):
+            return
+        raise ValueError(
+            f"actions must have shape {self.shape} as segments has, got {np.shape(actions)}"
+        )
 
     def on(self, rows: int, valid: ArrayLike | None) -> Decisions:
         """The decisions of so many rows. The core does the same for the declared objectives."""
-        offsets = to_array("segments", self.offsets)
-        if offsets.ndim != 1 or offsets.size == 0:
-            raise ValueError(f"segments must have shape (num_segments + 1,), got {offsets.shape}")
-        lengths: NDArray[np.int64] = np.diff(offsets.astype(np.int64)).astype(np.int64)
-        if offsets[0] != 0 or offsets[-1] != rows or np.any(lengths < 0):
+        last = len(self.offsets) - 1
+        if self.offsets[last] != rows:
             raise ValueError(
-                f"segments must rise from 0 to the number of rows, {rows}, got {offsets}"
+                f"segments[{last}] = {self.offsets[last]} must be the number of rows, {rows}"
             )
+        lengths: NDArray[np.int64] = np.diff(self.offsets.astype(np.int64)).astype(np.int64)
         segment_of_row = np.repeat(np.arange(lengths.size), lengths)
         counts = np.ones(rows, bool) if valid is None else np.asarray(valid, bool).reshape(-1)
         num_rows = np.bincount(segment_of_row[counts], minlength=lengths.size)

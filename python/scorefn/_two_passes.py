@@ -28,6 +28,12 @@ def log_probs(
     return np.asarray(_core.log_prob(logits, actions, where=where, valid=valid, offsets=offsets))
 
 
+def have_terms(objective: Any, matrix: dict[str, Any]) -> bool:
+    """Whether there is something to be added over all actions."""
+    has_bonus = bool(np.any(np.not_equal(objective.entropy_coef, 0)))
+    return has_bonus or any(x is not None for x in matrix.values())
+
+
 def value_of_terms(objective: Any, step: Any, valid: ArrayLike | None) -> float:
     """What the terms over all actions add to the objective whose step this is."""
     shape = step.log_prob.shape

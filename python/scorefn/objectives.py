@@ -13,7 +13,8 @@ array([[ 0.667, -0.333, -0.333],
 The policy is a `LogitsPolicy`, `TabularPolicy` or `LinearPolicy`, an array of logits with a row for
 each sample, or any object with two methods: ``logits(observations)``, shape (..., num_actions), and
 ``adjoint(observations, logits_gradient)``, which takes the gradient with respect to these logits to
-the one with respect to the policy's parameters.
+the one with respect to the policy's parameters. The gradient of a sample that does not count is 0,
+so its observation must be finite for such a policy: 0 times NaN is NaN.
 """
 
 from __future__ import annotations

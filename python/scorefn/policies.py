@@ -186,12 +186,15 @@ class LogitsPolicy(RowPolicy):
         return done._replace(entropy=entropy, term=value)
 
     def _pass_of_all_actions(self, call: AllActionCall, where: ArrayLike | None) -> Pass:
-        """That of a linear policy with one feature, always 1, for each row of the matrix."""
+        """That of a linear policy with one feature, always 1, for each row."""
         term = call.term.on(None)
         shape = np.shape(term.matrix)
         if shape[-1:] != self.parameters.shape:
             raise ValueError(f"{term.name} must have shape (..., {self.num_actions}), got {shape}")
-        features = np.ones((*shape[:-1], 1), self.parameters.dtype)
+        if len(shape) == 1:  # shared by all rows
+            matrix = np.broadcast_to(term.matrix, (*call.rows, self.num_actions))
+            term = term._replace(matrix=matrix)
+        features = np.ones((*np.shape(term.matrix)[:-1], 1), self.parameters.dtype)
         done = call._replace(term=term).of_features(features, self.parameters[np.newaxis], where)
         return done._replace(gradient=done.gradient[0])
 

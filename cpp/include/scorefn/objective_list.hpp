@@ -91,8 +91,8 @@ inline constexpr SampleNumber weights{
         "reference_log_prob", "The log-probability of each action under the reference policy.", {}, true},
     propensities{
         "propensities",
-        "The probability with which each action was drawn. It is rounded to the dtype of the policy, "
-        "and must be in (0, 1].",
+        "The probability with which each action was drawn; with segments, that of the whole decision. It is "
+        "rounded to the dtype of the policy, and must be in (0, 1].",
         {0.0, 1.0, true}},
     advantages{"advantages", "The advantage of each action. One of 0 adds exactly 0."},
     ratio{"ratio", "r_i = pi(a_i | x_i) divided by the probability of a_i when it was drawn."};

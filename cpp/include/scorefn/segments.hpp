@@ -26,7 +26,8 @@ struct Segments {
 // weights, the gradient of REINFORCE is the gradient of the objective, for every policy.
 //
 // Of the numbers that the objective reads, log-probabilities (old_log_prob, reference_log_prob) have one entry per row, the
-// others one per segment, as the results have. A segment is computed in double.
+// others one per segment, as the results have. A segment of one row has the bits of that row; one of several is computed in
+// double.
 void derivatives(const Objective& objective, Vector<const float> log_prob, Vector<float> derivatives,
                  ObjectiveResults<float>& results, const Segments& segments = {}, int num_threads = 0);
 void derivatives(const Objective& objective, Vector<const double> log_prob, Vector<double> derivatives,

@@ -87,14 +87,16 @@ public:
     // The same for each sample.
     void store_values(const Vector<T>& to) const { store_values(values_.data(), to); }
     void store_values(const T* of_states, const Vector<T>& to) const {
-        for_each_task(samples_.size, 1, options_.num_threads, [&](std::int64_t first, std::int64_t count) {
+        if (!for_each_task(samples_.size, 1, options_.num_threads,
+                           [&](std::int64_t first, std::int64_t count) {
             bool good = true;
             for (std::int64_t i = first; good && i < first + count; i += SampleIndices::kAtATime)
                 good = samples_.for_each(
                     i, std::min(SampleIndices::kAtATime, first + count - i),
                     [&](std::int64_t k, std::int64_t state, std::int64_t) { to[i + k] = of_states[state]; });
             return good;
-        });
+        }))
+            samples_.throw_out_of_range(options_.num_threads);
     }
 
 private:
@@ -140,12 +142,13 @@ private:
     void add_states(const TermPass<T>& terms, std::int64_t first, std::int64_t count,
                     const Matrix<T>& gradient, const Vector<T>& entropies, double& objective) const {
         void* const scratch = thread_scratch(scratch_bytes(table_.cols));
-        terms.run(logit_rows(table_, options_.where, first, count), terms.matrix_rows(first, count), first,
-                  &objective, scratch,
-                  [&](const LogitRows<T>& rows, std::int64_t at, const RowTerms<T>* of_rows) {
+        const std::int64_t bad = terms.run(
+            logit_rows(table_, options_.where, first, count), terms.matrix_rows(first, count), first,
+            &objective, scratch, [&](const LogitRows<T>& rows, std::int64_t at, const RowTerms<T>* of_rows) {
             return kernels().of<T>().all_action_gradient(rows, *of_rows, from(entropies, at), &objective,
                                                          out_rows(gradient, at), true, scratch);
         });
+        if (bad != -1) throw std::runtime_error("the table was changed during the call");
     }
 
     const Matrix<const T>& table_;
