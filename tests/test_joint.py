@@ -384,11 +384,9 @@ def test_stub_is_printed_from_the_declarations() -> None:
 def test_declared_names_are_the_signature(example: Example) -> None:
     declared = example.objective.declaration
     parameters = inspect.signature(type(example.objective).gradient).parameters
-    assert [n.name for n in declared.reads] == [
-        p.name for p in parameters.values() if p.kind is p.KEYWORD_ONLY
-    ][:-6]
-    common = ["where", "valid", "segments", "reference", "action_values", "statistics"]
-    assert [*parameters][-6:] == common
+    keywords = [p.name for p in parameters.values() if p.kind is p.KEYWORD_ONLY]
+    numbers = [n.name for n in declared.reads]
+    assert keywords == [*numbers, *_objective.COMMON_ARGUMENTS]
     for name in [*parameters][1:]:
         assert f"{name} : " in inspect.getdoc(type(example.objective).gradient)
     with pytest.raises(TypeError, match=f"{declared.name}.gradient\\(\\) must be given"):

@@ -365,8 +365,8 @@ def test_wrong_segments() -> None:
             propensities=[0.5],
             advantages=[1.0],
         )
-    with pytest.raises(ValueError, match=r"actions must have shape \(2, 2\) as segments has"):
-        gradient(scorefn.Segments.of_rows((2, 2)))
+    with pytest.raises(ValueError, match=r"actions must have shape \(3, 2\) as segments has"):
+        gradient(scorefn.Segments.of_rows((3, 2)))
     with pytest.raises(ValueError, match=r"lengths\[1\] must be at least 0, got -1"):
         scorefn.Segments.from_lengths([2, -1])
     with pytest.raises(TypeError, match="shape must be a tuple of int"):
