@@ -55,10 +55,10 @@ struct DoubleRow {
         });
     }
 
-    // x of a most likely action, if it is finite.
+    // x of a most likely action, if it is finite; of the last action in a row of NaN, whose largest logit is nowhere.
     SCOREFN_INLINE T pivot() const {
         std::int64_t j = 0;
-        for (; j + Lanes<T>::size <= cols && !any(Lanes<T>::load(z + j) == max); j += Lanes<T>::size) {}
+        for (; j + Lanes<T>::size < cols && !any(Lanes<T>::load(z + j) == max); j += Lanes<T>::size) {}
         while (j < cols - 1 && !(z[j] == max)) ++j;
         return x[j] - x[j] == T(0) ? x[j] : T(0);
     }
