@@ -28,6 +28,7 @@ from scorefn.bench.solutions import OURS
 from scorefn.bench.workload import Workload
 from scorefn.cli import main
 
+pytestmark = pytest.mark.slow
 TINY = ["--quick", "--filter", "log_prob K=6 N=1", "--filter", "tabular", "--peers", "numpy"]
 
 
@@ -73,7 +74,6 @@ def test_results(run: Path) -> None:
             assert measurement["ulp"] >= 0
 
 
-@pytest.mark.slow
 def test_report(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Of a finished run, whose tables are shown again without measuring anything."""
     before = (run / "results.json").read_bytes()
@@ -94,8 +94,6 @@ def test_report(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "old" not in text
 
 
-@pytest.mark.slow
-@pytest.mark.slow
 def test_the_warning_is_shown_and_kept(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -127,7 +125,6 @@ def test_resume_measures_what_is_missing(run: Path, tmp_path: Path) -> None:
     assert rows[0] == kept
 
 
-@pytest.mark.slow
 def test_interrupt_keeps_what_is_measured(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     command = [sys.executable, "-m", "scorefn", "bench", "--quick", "--filter", "N=1"]
@@ -201,7 +198,6 @@ def test_missing_extra(
     assert message.endswith("pip install 'scorefn[bench]'")
 
 
-@pytest.mark.slow
 def test_needs_no_gymnasium(run: Path) -> None:
     code = f"""
 import sys
@@ -262,7 +258,6 @@ def paths_of(content: Any) -> Iterator[tuple[Any, ...]]:
             yield from ((key, *path) for path in paths_of(value))
 
 
-@pytest.mark.slow
 def test_edited_results(run: Path, tmp_path: Path) -> None:
     """Any value in the place of any other: one error, or results of the same types."""
     content = json.loads((run / "results.json").read_text())

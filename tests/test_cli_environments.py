@@ -16,7 +16,10 @@ from scorefn.cli import main
 from scorefn.train.run_folder import RunFolder
 
 BROKEN = "ScorefnTest/Broken-v0"
-pytestmark = pytest.mark.filterwarnings("ignore:.*WARN")  # Gymnasium's own, about the same
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:.*WARN"),
+]  # Gymnasium's own, about the same
 
 
 def train_broken(what: str, run: Path) -> list[str]:
@@ -107,7 +110,6 @@ def write_module(folder: Path) -> None:
     (folder / "myenvs.py").write_text(text)
 
 
-@pytest.mark.slow
 def test_run_remembers_its_imports(tmp_path: Path) -> None:
     """So the commands that a training prints work in its folder."""
     write_module(tmp_path)

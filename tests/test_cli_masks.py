@@ -18,7 +18,7 @@ from scorefn.train.run_folder import RunFolder
 
 MASKED = "ScorefnTest/Masked-v0"
 BOTH = pytest.mark.parametrize("is_table", ["true", "false"])
-pytestmark = pytest.mark.filterwarnings("ignore:.*WARN")  # Gymnasium's own
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*WARN")]  # Gymnasium's own
 
 
 def train(run: Path, *env_args: str, steps: int = 4000) -> list[str]:
@@ -26,7 +26,6 @@ def train(run: Path, *env_args: str, steps: int = 4000) -> list[str]:
     return ["train", MASKED, *options, *SMALL, "--steps", str(steps), "--output", str(run)]
 
 
-@pytest.mark.slow
 @BOTH
 @pytest.mark.parametrize("dtype", ["int8", "bool", "int64"])
 @pytest.mark.parametrize("what", ["", '"empty at the end"'])
@@ -44,7 +43,6 @@ def test_forbidden_actions_are_never_taken(
         assert float(line.split()[1]) > 7
 
 
-@pytest.mark.slow
 def test_table_keeps_its_masks(tmp_path: Path) -> None:
     """In the policy's file and in the checkpoint, from which a run goes on with the same bits."""
     whole, parts = tmp_path / "whole", tmp_path / "parts"
@@ -126,7 +124,6 @@ def test_bad_mask(
     assert error_of(capsys, *args).startswith(f"{MASKED}: {message}")
 
 
-@pytest.mark.slow
 def test_mask_of_a_state_that_changes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A table has one mask per state; a linear policy takes those of the samples."""
     message = error_of(capsys, *train(tmp_path / "table", 'what="changing"'))

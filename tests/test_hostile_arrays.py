@@ -150,7 +150,6 @@ def test_out(function: str, data: st.DataObject) -> None:
 # --- Overlap --------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("function", FUNCTIONS)
 @examples(40)
 @given(data=st.data())
@@ -190,7 +189,6 @@ def test_out_that_overlaps_an_input(function: str, data: st.DataObject) -> None:
         assert_same(result._replace(**nothing), expected._replace(**nothing))
 
 
-@pytest.mark.slow
 @examples(100)
 @given(data=st.data())
 def test_outs_of_sample_that_overlap(data: st.DataObject) -> None:
@@ -276,7 +274,6 @@ def subscript(place: tuple[int, ...]) -> str:
 INDEXED = [(function, name) for function, names in INDICES.items() for name in names]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("function", "name"), INDEXED)
 @examples(20)
 @given(data=st.data())
@@ -299,7 +296,6 @@ def test_index_out_of_range(function: str, name: str, data: st.DataObject) -> No
     refused(function, {**arrays, name: hostile.array}, outs, IndexError, message)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("function", ROWS)
 @examples(20)
 @given(data=st.data())
