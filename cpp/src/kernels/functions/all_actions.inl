@@ -1,5 +1,5 @@
-// What objectives over all actions make of the matrix x beside the logits, where that takes sums over the row first: in double,
-// one row at a time. An action is allowed if its logit is not -inf; the x of others may be anything.
+// What objectives over all actions make of the matrix x beside the logits, where that takes sums over the row first: of terms
+// that are rounded to T, in double. An action is allowed if its logit is not -inf; the x of others may be anything.
 #pragma once
 
 #include "kernels/rows/for_each_tile.inl"
@@ -7,178 +7,139 @@
 namespace scorefn {
 namespace {
 
-// Entries of a row. Those of x are 0 where the action is forbidden.
-struct RowEntries {
-    using D = Lanes<double>;
-    D e, p, below_max, x;  // below_max: z - max
-    Mask<double> is_allowed;
-
-    SCOREFN_INLINE D p_times(D y) const { return select(p == 0.0, 0.0, p * y); }
-};
-
-SCOREFN_INLINE Mask<double> is_within(Full<1>) { return Mask<double>::splat(-1); }
-SCOREFN_INLINE Mask<double> is_within(Tail tail) {
-    return each_lane<double>() < Mask<double>::splat(tail.count);
-}
-
+// Entries of rows. Those of x are 0 where the action is forbidden.
 template <class T>
-struct DoubleRow {
-    const T *z, *e, *x;
-    std::int64_t cols;
-    T max;
-    double total, inverse, log_total;  // of e; of that; of exp(z - max)
+struct RowEntries {
+    Lanes<T> e, p, below_max, x;  // below_max: z - max
+};
 
-    // visit(j, extent, entries)
-    template <class Visit>
-    SCOREFN_INLINE void for_each(Visit visit) const {
-        for_each_vector<double, 1>(cols, [&](std::int64_t j, auto extent) SCOREFN_INLINE_LAMBDA {
-            const auto z_j = load_doubles(z + j, extent);
-            const auto is_allowed = is_within(extent) & (z_j != -kInfinity<double>);
-            const auto x_j = select(is_allowed, load_doubles(x + j, extent), 0.0),
-                       e_j = load_doubles(e + j, extent);
-            visit(j, extent, RowEntries{e_j, e_j * inverse, z_j - static_cast<double>(max), x_j, is_allowed});
-        });
-    }
-    // term(entries) over the allowed actions
-    template <class Term>
-    SCOREFN_INLINE double sum(Term term) const {
-        auto total_of = Lanes<double>::splat(0);
-        for_each([&](std::int64_t, auto, const RowEntries& of)
-                     SCOREFN_INLINE_LAMBDA { total_of = total_of + select(of.is_allowed, term(of), 0.0); });
-        return fold_sum(total_of);
-    }
-    // entry(entries) to each `out`, which may be x.
+// A tile and its rows of x, without gaps.
+template <class T, class Rows>
+struct MatrixRows {
+    const Rows& rows;
+    const MaxAndRest<T>& sums;
+    const T* x;
+    T* terms;  // room for as many
+
+    // To `out`, which may be x: entry(entries, a, b) with the a and b of their row, and 0 for forbidden actions.
     template <class Entry>
-    SCOREFN_INLINE void set(T* out, Entry entry) const {
-        for_each([&](std::int64_t j, auto extent, const RowEntries& of) SCOREFN_INLINE_LAMBDA {
-            store_doubles(select(of.is_allowed, entry(of), 0.0), out + j, extent);
-        });
+    SCOREFN_INLINE void set(T* out, Lanes<T> a, Lanes<T> b, Entry entry) const {
+        rows.set(out, {sums.max, narrow(1.0 / sums.total()), a, b}, entry_at(entry));
+    }
+    // The sums over each row of term(entries, a, b).
+    template <class Term>
+    SCOREFN_INLINE Widened<T> sum(Lanes<T> a, Lanes<T> b, Term term) const {
+        return rows.sum(terms, {sums.max, narrow(1.0 / sums.total()), a, b}, entry_at(term));
+    }
+    template <class Term>
+    SCOREFN_INLINE Widened<T> sum(Term term) const {
+        const auto none = Lanes<T>::splat(0);
+        return sum(none, none, [&](const auto& of, auto, auto) SCOREFN_INLINE_LAMBDA { return term(of); });
     }
 
-    // x of a most likely action, if it is finite; of the last action in a row of NaN, whose largest logit is nowhere.
-    SCOREFN_INLINE T pivot() const {
-        std::int64_t j = 0;
-        for (; j + Lanes<T>::size < cols && !any(Lanes<T>::load(z + j) == max); j += Lanes<T>::size) {}
-        while (j < cols - 1 && !(z[j] == max)) ++j;
-        return x[j] - x[j] == T(0) ? x[j] : T(0);
+private:
+    template <class Entry>
+    SCOREFN_INLINE auto entry_at(Entry entry) const {
+        return [z_of = rows.z(), e_of = rows.e(), x_of = x, entry](std::int64_t i, auto extent, auto& v)
+                   SCOREFN_INLINE_LAMBDA {
+            const auto z = load(z_of + i, extent, -kInfinity<T>), e = load(e_of + i, extent, T(0)),
+                       x_i = load(x_of + i, extent, T(0));
+            const auto is_allowed = z != -kInfinity<T>;
+            const RowEntries<T> of{e, e * v[1], z - v[0], select(is_allowed, x_i, T(0))};
+            return select(is_allowed, entry(of, v[2], v[3]), T(0));
+        };
     }
 };
 
-// visit(r, row) for the rows of a tile, whose matrix has rows without gaps.
-template <class T, class Visit>
-SCOREFN_INLINE void for_each_row(const Tile<T>& rows, const MaxAndRest<T>& sums, const T* x, Visit visit) {
-    T max[Lanes<T>::size];
-    double totals[Lanes<T>::size], log_totals[Lanes<T>::size];
-    sums.max.store(max), sums.total().store(totals), sums.log_total().store(log_totals);
-    const std::int64_t cols = rows.block.cols;
-    for (int r = 0; r < rows.count; ++r)
-        visit(r, DoubleRow<T>{rows.z() + r * cols, rows.e() + r * cols, x + r * cols, cols, max[r], totals[r],
-                              1.0 / totals[r], log_totals[r]});
-}
-
-// sum_j p_j x_j as x of a most likely action, and the mean difference from it. It is exact where all x are equal, and an
-// offset of x changes nothing else.
+// sum_j p_j x_j as x of a most likely action, if that is finite, and the mean difference from it. It is exact where all x are
+// equal, and an offset of x changes nothing else.
 template <class T>
 struct Means {
-    T pivot[Lanes<T>::size] = {};
-    double difference[Lanes<T>::size] = {};
+    Lanes<T> pivot;
+    Widened<T> difference;
 
-    SCOREFN_INLINE void set(int r, const DoubleRow<T>& row) {
-        pivot[r] = row.pivot();
-        difference[r] =
-            row.sum([&](const RowEntries& of) SCOREFN_INLINE_LAMBDA { return of.p_times(of.x - at(r)); });
-    }
-    SCOREFN_INLINE double at(int r) const { return static_cast<double>(pivot[r]); }
-    // x_j minus the mean
-    SCOREFN_INLINE Lanes<double> centred(int r, Lanes<double> x) const { return (x - at(r)) - difference[r]; }
-    SCOREFN_INLINE Widened<T> values() const {
-        return widen(Lanes<T>::load(pivot)) + Widened<T>::load(difference);
-    }
+    SCOREFN_INLINE Widened<T> values() const { return widen(pivot) + difference; }
 };
 
-template <class T>
-SCOREFN_NO_INLINE Means<T> means_of_rows(const Tile<T>& rows, const MaxAndRest<T>& sums, const T* x) {
-    Means<T> means;
-    for_each_row(rows, sums, x,
-                 [&](int r, const DoubleRow<T>& row) SCOREFN_INLINE_LAMBDA { means.set(r, row); });
-    return means;
+template <class T, class Rows>
+SCOREFN_NO_INLINE Means<T> means_of_rows(const MatrixRows<T, Rows>& matrix) {
+    const auto of_likely = matrix.rows.at_max(matrix.sums.max, matrix.x);
+    const auto pivot = select(of_likely - of_likely == T(0), of_likely, T(0));
+    return {pivot, matrix.sum(pivot, pivot, [](const auto& of, auto pivot, auto) SCOREFN_INLINE_LAMBDA {
+        return select(of.p == T(0), T(0), of.p * (of.x - pivot));
+    })};
 }
 
 // sum_j x_j log p_j, whose gradient x_j - p_j sum_k x_k goes to `out`. It is exactly 0 where one action is allowed, as its
 // quotient e / total is exactly 1.
-template <class T>
-SCOREFN_NO_INLINE Widened<T> cross_entropy_of_rows(const Tile<T>& rows, const MaxAndRest<T>& sums, const T* x,
-                                                   T* out) {
-    double values[Lanes<T>::size] = {};
-    for_each_row(rows, sums, x, [&](int r, const DoubleRow<T>& row) SCOREFN_INLINE_LAMBDA {
-        values[r] = row.sum([&](const RowEntries& of) SCOREFN_INLINE_LAMBDA {
-            return select(of.x == 0.0, 0.0, of.x * (of.below_max - row.log_total));
-        });
-        const double sum = row.sum([](const RowEntries& of) SCOREFN_INLINE_LAMBDA { return of.x; });
-        row.set(out + r * row.cols,
-                [&](const RowEntries& of) SCOREFN_INLINE_LAMBDA { return of.x - of.e / row.total * sum; });
+template <class T, class Rows>
+SCOREFN_NO_INLINE Widened<T> cross_entropy_of_rows(const MatrixRows<T, Rows>& matrix, T* out) {
+    const auto log_total = narrow(matrix.sums.log_total()), total = narrow(matrix.sums.total());
+    const auto values =
+        matrix.sum(log_total, log_total, [](const auto& of, auto log_total, auto) SCOREFN_INLINE_LAMBDA {
+        return select(of.x == T(0), T(0), of.x * (of.below_max - log_total));
     });
-    return Widened<T>::load(values);
+    const auto sum = narrow(matrix.sum([](const auto& of) SCOREFN_INLINE_LAMBDA { return of.x; }));
+    matrix.set(out, total, sum, [](const auto& of, auto total, auto sum) SCOREFN_INLINE_LAMBDA {
+        return of.x - of.e / total * sum;
+    });
+    return values;
 }
 
 // The regrets max(0, x_j - sum_k p_k x_k), NaN where x is, to `out`.
-SCOREFN_INLINE Lanes<double> regret(Lanes<double> advantage) {
-    return select(advantage <= 0.0, 0.0, advantage);
-}
 template <class T>
-SCOREFN_NO_INLINE void regrets_of_rows(const Tile<T>& rows, const MaxAndRest<T>& sums, const T* x, T* out) {
-    Means<T> means;
-    for_each_row(rows, sums, x, [&](int r, const DoubleRow<T>& row) SCOREFN_INLINE_LAMBDA {
-        means.set(r, row);
-        row.set(out + r * row.cols,
-                [&](const RowEntries& of) SCOREFN_INLINE_LAMBDA { return regret(means.centred(r, of.x)); });
-    });
+SCOREFN_INLINE Lanes<T> regret(Lanes<T> advantage) {
+    return select(advantage <= T(0), T(0), advantage);
+}
+template <class T, class Rows>
+SCOREFN_NO_INLINE void regrets_of_rows(const MatrixRows<T, Rows>& matrix, const Means<T>& means, T* out) {
+    matrix.set(out, means.pivot, narrow(means.difference),
+               [](const auto& of, auto pivot, auto difference)
+                   SCOREFN_INLINE_LAMBDA { return regret((of.x - pivot) - difference); });
 }
 // Minus the sum of the regrets; how many are not 0, to `counts`.
-template <class T>
-SCOREFN_NO_INLINE Widened<T> minus_regrets_of_rows(const Tile<T>& rows, const MaxAndRest<T>& sums, const T* x,
-                                                   const Means<T>& means, Lanes<T>& counts) {
-    double values[Lanes<T>::size] = {};
-    T number[Lanes<T>::size] = {};
-    for_each_row(rows, sums, x, [&](int r, const DoubleRow<T>& row) SCOREFN_INLINE_LAMBDA {
-        const auto regret_at = [&](const RowEntries& of)
-                                   SCOREFN_INLINE_LAMBDA { return regret(means.centred(r, of.x)); };
-        values[r] = 0.0 - row.sum(regret_at);
-        number[r] = static_cast<T>(row.sum([&](const RowEntries& of) SCOREFN_INLINE_LAMBDA {
-            return select(regret_at(of) == 0.0, 0.0, Lanes<double>::splat(1));
-        }));
-    });
-    counts = Lanes<T>::load(number);
-    return Widened<T>::load(values);
+template <class T, class Rows>
+SCOREFN_NO_INLINE Widened<T> minus_regrets_of_rows(const MatrixRows<T, Rows>& matrix, const Means<T>& means,
+                                                   Lanes<T>& counts) {
+    const auto difference = narrow(means.difference);
+    const auto value = matrix.sum(means.pivot, difference,
+                                  [](const auto& of, auto pivot, auto difference)
+                                      SCOREFN_INLINE_LAMBDA { return regret((of.x - pivot) - difference); });
+    counts = narrow(matrix.sum(means.pivot, difference,
+                               [](const auto& of, auto pivot, auto difference) SCOREFN_INLINE_LAMBDA {
+        return select(regret((of.x - pivot) - difference) == T(0), T(0), Lanes<T>::splat(1));
+    }));
+    return 0.0 - value;
 }
 
 // NeuRD (Hennes et al. 2020, "Neural replicator dynamics"). With the logits y_j centred over the allowed actions and the
 // advantages A_j = x_j - sum_k p_k x_k, of which one that would push a logit further beyond the threshold counts as 0:
 // sum_j y_j A_j, and A_j minus the mean of A over the allowed actions to `out`.
-template <class T>
-SCOREFN_NO_INLINE Widened<T> neurd_of_rows(const Tile<T>& rows, const MaxAndRest<T>& sums, const T* x,
-                                           double threshold, T* out) {
-    using D = Lanes<double>;
-    Means<T> means;
-    double values[Lanes<T>::size] = {};
-    for_each_row(rows, sums, x, [&](int r, const DoubleRow<T>& row) SCOREFN_INLINE_LAMBDA {
-        means.set(r, row);
-        const double allowed = row.sum([](const RowEntries&) SCOREFN_INLINE_LAMBDA { return D::splat(1); });
-        const double centre =
-            row.sum([](const RowEntries& of) SCOREFN_INLINE_LAMBDA { return of.below_max; }) / allowed;
-        const auto advantage = [&](const RowEntries& of) SCOREFN_INLINE_LAMBDA {
-            const D a = means.centred(r, of.x), y = of.below_max - centre;
-            const auto is_beyond =
-                ((a < 0.0) & (y <= -threshold)) | ((D::splat(0) < a) & (D::splat(threshold) <= y));
-            return select(is_beyond, 0.0, a);
-        };
-        values[r] = row.sum([&](const RowEntries& of)
-                                SCOREFN_INLINE_LAMBDA { return (of.below_max - centre) * advantage(of); });
-        const double mean = row.sum(advantage) / allowed;
-        row.set(out + r * row.cols,
-                [&](const RowEntries& of) SCOREFN_INLINE_LAMBDA { return advantage(of) - mean; });
+template <class T, class Rows>
+SCOREFN_NO_INLINE Widened<T> neurd_of_rows(const MatrixRows<T, Rows>& matrix, T threshold, T* out) {
+    const auto allowed = matrix.sum([](const auto&) SCOREFN_INLINE_LAMBDA { return Lanes<T>::splat(1); });
+    const auto centre =
+        narrow(matrix.sum([](const auto& of) SCOREFN_INLINE_LAMBDA { return of.below_max; }) / allowed);
+    const Means<T> means = means_of_rows(matrix);
+    matrix.set(out, means.pivot, narrow(means.difference),
+               [](const auto& of, auto pivot, auto difference)
+                   SCOREFN_INLINE_LAMBDA { return (of.x - pivot) - difference; });
+
+    const MatrixRows<T, Rows> advantages{matrix.rows, matrix.sums, out, matrix.terms};
+    advantages.set(out, centre, centre, [&](const auto& of, auto centre, auto) SCOREFN_INLINE_LAMBDA {
+        const auto y = of.below_max - centre, zero = Lanes<T>::splat(0);
+        const auto is_beyond =
+            ((of.x < T(0)) & (y <= -threshold)) | ((zero < of.x) & (Lanes<T>::splat(threshold) <= y));
+        return select(is_beyond, zero, of.x);
     });
-    return Widened<T>::load(values);
+    const auto values = advantages.sum(centre, centre,
+                                       [](const auto& of, auto centre, auto)
+                                           SCOREFN_INLINE_LAMBDA { return (of.below_max - centre) * of.x; });
+    const auto mean =
+        narrow(advantages.sum([](const auto& of) SCOREFN_INLINE_LAMBDA { return of.x; }) / allowed);
+    advantages.set(out, mean, mean,
+                   [](const auto& of, auto mean, auto) SCOREFN_INLINE_LAMBDA { return of.x - mean; });
+    return values;
 }
 
 }  // namespace

@@ -31,17 +31,20 @@ SCOREFN_INLINE Lanes<T> load_numbers_of_rows(const PerRow& numbers, std::int64_t
                              : Lanes<T>::splat(static_cast<T>(numbers.number));
 }
 
-// The rows of a tile of the matrix, where they are or without gaps in the buffer.
+// The rows of a tile of the matrix, where they are or, if there are gaps or a tile of short rows is not whole, in the buffer.
 template <class T>
 SCOREFN_INLINE const T* load_matrix(const Tile<T>& rows, LogitRows<T> matrix, T* buffer) {
+    const bool is_part = rows.count < Lanes<T>::size && is_short(matrix.cols);
     matrix.rows = rows.first() + rows.count;
-    if (!has_gaps(matrix)) return matrix.data + rows.first() * matrix.row_stride;
+    if (!has_gaps(matrix) && !is_part) return matrix.data + rows.first() * matrix.row_stride;
     pack(matrix, rows.first(), rows.count, buffer);
+    for (std::int64_t i = rows.count * matrix.cols; is_part && i < Lanes<T>::size * matrix.cols; ++i)
+        buffer[i] = T(0);
     return buffer;
 }
 
-template <class T>
-SCOREFN_NO_INLINE TileTerms<T> load_terms(const Tile<T>& rows, const MaxAndRest<T>& sums,
+template <class T, class Rows>
+SCOREFN_NO_INLINE TileTerms<T> load_terms(const Rows& rows, const MaxAndRest<T>& sums,
                                           const RowTerms<T>& terms) {
     const auto zero = Lanes<T>::splat(0);
     TileTerms<T> of{};
@@ -51,45 +54,47 @@ SCOREFN_NO_INLINE TileTerms<T> load_terms(const Tile<T>& rows, const MaxAndRest<
     if (terms.kind == AllActions::nothing) return of;
 
     const auto coef = load_numbers_of_rows<T>(terms.matrix_coef, rows.first(), rows.count);
-    T* const buffer = reinterpret_cast<T*>(rows.block.buffers.more);
+    const Buffers<T> more(rows.block.buffers.more, rows.block.cols);
+    T* const buffer = more.z;
+    MatrixRows<T, Rows> matrix{rows, sums, load_matrix(rows, terms.matrix, buffer), more.e};
     of.coef = coef;
-    of.matrix = load_matrix(rows, terms.matrix, buffer);
-    const auto set_expectation = [&](Lanes<T> k) SCOREFN_INLINE_LAMBDA {
-        of.x = k;
-        of.means = means_of_rows(rows, sums, of.matrix);
+    const auto set_expectation = [&]() SCOREFN_INLINE_LAMBDA {
+        of.x = coef;
+        of.means = means_of_rows(matrix);
         of.values = of.means.values();
     };
     switch (terms.kind) {
         case AllActions::nothing: break;
         case AllActions::reverse_kl:
             of.log_p = of.log_p + coef;
-            set_expectation(coef);
+            set_expectation();
             break;
-        case AllActions::expected_value: set_expectation(coef); break;
+        case AllActions::expected_value: set_expectation(); break;
         case AllActions::forward_kl:
         case AllActions::cross_entropy:
             of.gradient = coef;
-            of.values = cross_entropy_of_rows(rows, sums, of.matrix, buffer);
-            of.matrix = buffer;
+            of.values = cross_entropy_of_rows(matrix, buffer);
+            matrix.x = buffer;
             break;
         case AllActions::regret_matching:
-            regrets_of_rows(rows, sums, of.matrix, buffer);
-            of.matrix = buffer;
-            set_expectation(coef);
+            regrets_of_rows(matrix, means_of_rows(matrix), buffer);
+            matrix.x = buffer;
+            set_expectation();
             break;
         case AllActions::regret_policy_gradient: {
             Lanes<T> counts;
-            set_expectation(coef);
-            of.values = minus_regrets_of_rows(rows, sums, of.matrix, of.means, counts);
+            set_expectation();
+            of.values = minus_regrets_of_rows(matrix, of.means, counts);
             of.x = coef * counts;
             break;
         }
         case AllActions::neurd:
             of.gradient = coef;
-            of.values = neurd_of_rows(rows, sums, of.matrix, terms.threshold, buffer);
-            of.matrix = buffer;
+            of.values = neurd_of_rows(matrix, static_cast<T>(terms.threshold), buffer);
+            matrix.x = buffer;
             break;
     }
+    of.matrix = matrix.x;
     return of;
 }
 
@@ -125,8 +130,7 @@ SCOREFN_NO_INLINE void weighted_scores_and_terms(Rows& rows, const TakenActions<
     const auto unit = weight_unit(w, terms.log_p);
     const auto scale = narrow(inverse) * unit, weight = w / unit, c = terms.log_p / unit, k = terms.x / unit,
                m = narrow(sums.differences / sums.total());
-    const auto pivot = Lanes<T>::load(terms.means.pivot),
-               mean = narrow(Widened<T>::load(terms.means.difference));
+    const auto pivot = terms.means.pivot, mean = narrow(terms.means.difference);
     const T *const e_of = rows.e(), *const z_of = rows.z(), *const x_of = terms.matrix;
 
     const RowValues<T> values[] = {scale, weight, c, m, k, pivot, mean, terms.gradient, sums.max};

@@ -63,6 +63,40 @@ struct LongTile : Tile<T> {
                                        SCOREFN_INLINE_LAMBDA { return measure_max_and_rest<Differences>(); });
     }
 
+    // As of short rows, but at the first of the largest logits; at the last one in a row of NaN, whose largest is nowhere.
+    SCOREFN_NO_INLINE Lanes<T> at_max(Lanes<T> z_max, const T* x) const {
+        T max[size], found[size] = {};
+        z_max.store(max);
+        for (int r = 0; r < count; ++r) {
+            const T* const logits = z_of(r);
+            std::int64_t j = 0;
+            for (; j + size < block.cols && !any(Lanes<T>::load(logits + j) == max[r]); j += size) {}
+            while (j < block.cols - 1 && !(logits[j] == max[r])) ++j;
+            found[r] = x[r * block.cols + j];
+        }
+        return Lanes<T>::load(found);
+    }
+    template <int N, class Entry>
+    SCOREFN_INLINE void set(T* x, const RowValues<T> (&values)[N], Entry entry) const {
+        for (int r = 0; r < count; ++r)
+            for_each_entry(r, values, entry,
+                           [&](std::int64_t i, auto extent, Lanes<T> value)
+                               SCOREFN_INLINE_LAMBDA { store(value, x + i, extent); });
+    }
+    // Entries beyond the end of a row are to be 0. No x is needed.
+    template <int N, class Entry>
+    SCOREFN_INLINE Widened<T> sum(T*, const RowValues<T> (&values)[N], Entry entry) const {
+        double sums[size] = {};
+        for (int r = 0; r < count; ++r) {
+            auto sum = Widened<T>::splat(0);
+            for_each_entry(r, values, entry, [&](std::int64_t, auto, Lanes<T> value) SCOREFN_INLINE_LAMBDA {
+                sum = sum + widen(value);
+            });
+            sums[r] = fold_sum(sum);
+        }
+        return Widened<T>::load(sums);
+    }
+
     template <int N, class Entry>
     SCOREFN_INLINE void map(const RowValues<T> (&values)[N], Entry entry) {
         set_each(values, [&](int, std::int64_t, std::int64_t i, auto extent, const Lanes<T>(&v)[N])
@@ -198,6 +232,17 @@ private:
         return merge_sums(splits(), num_splits(), p, rest_of_row(e() + first, n, action - first));
     }
 
+    // visit(i, extent, entry(i, extent, v)) for the entries of row r.
+    template <int N, class Entry, class Visit>
+    SCOREFN_INLINE void for_each_entry(int r, const RowValues<T> (&values)[N], Entry entry,
+                                       Visit visit) const {
+        Lanes<T> v[N];
+        for (int k = 0; k < N; ++k) v[k] = Lanes<T>::splat(values[k].memory[r]);
+        const std::int64_t start = r * block.cols;
+        for_each_vector<T, 1>(block.cols, [&](std::int64_t j, auto extent) SCOREFN_INLINE_LAMBDA {
+            visit(start + j, extent, entry(start + j, extent, v));
+        });
+    }
     // entry(row, column, entry of all rows, extent, v)
     template <int N, class Entry>
     SCOREFN_INLINE void set_each(const RowValues<T> (&values)[N], Entry entry) {

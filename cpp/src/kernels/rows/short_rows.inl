@@ -18,7 +18,7 @@ struct ShortTile : Tile<T> {
         : Tile<T>(block, row), layout(layout) {}
 
     SCOREFN_INLINE Total<T> sum() {
-        return measured([&](const auto& columns) SCOREFN_INLINE_LAMBDA { return measure_sum(columns); });
+        return measured([&](const auto& columns) SCOREFN_INLINE_LAMBDA { return measure_sum(columns, e()); });
     }
     // For draws: one entry after the other, in double.
     SCOREFN_INLINE Total<T> cumulative_sums(double*) {
@@ -41,7 +41,31 @@ struct ShortTile : Tile<T> {
         layout.visit([&](const auto& columns) SCOREFN_INLINE_LAMBDA { visit_columns(columns, visit); });
     }
 
-    // The results: entry(i, extent, v) for all entries i of the rows, v[k] the values[k] of their rows.
+    // Of rows x beside these, a whole tile as e() is, the largest number at a largest logit, which is z_max.
+    SCOREFN_NO_INLINE Lanes<T> at_max(Lanes<T> z_max, const T* x) const {
+        return layout.visit([&](const auto& columns)
+                                SCOREFN_INLINE_LAMBDA { return measure_at_max(columns, z_max, x); });
+    }
+    // To x, which becomes such a tile: entry(i, extent, v) for all entries i of the rows, v[k] the values[k] of their rows.
+    template <int N, class Entry>
+    SCOREFN_INLINE void set(T* x, const RowValues<T> (&values)[N], Entry entry) const {
+        const RowBroadcast<T> broadcast = block.buffers.broadcast;
+        std::int64_t i = 0;
+        for (; i < count * block.cols; i += Lanes<T>::size) {
+            Lanes<T> v[N];
+            for (int k = 0; k < N; ++k) v[k] = broadcast(values[k], i);
+            entry(i, Full<1>{}, v).store(x + i);
+        }
+        for (; i < Lanes<T>::size * block.cols; i += Lanes<T>::size) Lanes<T>::splat(0).store(x + i);
+    }
+    // Their sums, by way of x.
+    template <int N, class Entry>
+    SCOREFN_INLINE Widened<T> sum(T* x, const RowValues<T> (&values)[N], Entry entry) const {
+        set(x, values, entry);
+        return sum_of(x);
+    }
+
+    // The results, as set() has it.
     template <int N, class Entry>
     SCOREFN_INLINE void map(const RowValues<T> (&values)[N], Entry entry) {
         set_each(values, [&](std::int64_t i, auto extent, const Lanes<T>(&v)[N])
@@ -63,6 +87,10 @@ struct ShortTile : Tile<T> {
     }
 
 private:
+    SCOREFN_NO_INLINE Widened<T> sum_of(const T* x) const {
+        return layout.visit([&](const auto& columns)
+                                SCOREFN_INLINE_LAMBDA { return measure_sum(columns, x).sum; });
+    }
     template <int N, class Entry>
     SCOREFN_INLINE void set_each(const RowValues<T> (&values)[N], Entry entry) {
         const std::int64_t n = count * block.cols, start = row * block.cols;
@@ -109,12 +137,25 @@ private:
         return {sum};
     }
     template <class Columns>
-    SCOREFN_OFTEN_INLINE Total<T> measure_sum(const Columns& columns) const {
+    SCOREFN_OFTEN_INLINE Total<T> measure_sum(const Columns& columns, const T* rows) const {
         Sum<T> sums[1];
         sum_slices<T>(columns, sums, [&](std::int64_t slice, auto& x) SCOREFN_INLINE_LAMBDA {
-            columns.load(e(), slice, T(0), x[0]);
+            columns.load(rows, slice, T(0), x[0]);
         });
         return {sums[0].total()};
+    }
+    template <class Columns>
+    SCOREFN_OFTEN_INLINE Lanes<T> measure_at_max(const Columns& columns, Lanes<T> z_max, const T* of) const {
+        constexpr int width = Columns::width;
+        Lanes<T> logits[width], x[width], largest[width], found[width];
+        columns.broadcast(z_max, largest);
+        for (auto& m : found) m = Lanes<T>::splat(-kInfinity<T>);
+        for (std::int64_t slice = 0; slice < columns.slices(); ++slice) {
+            columns.load(z(), slice, -kInfinity<T>, logits), columns.load(of, slice, -kInfinity<T>, x);
+            for (int i = 0; i < width; ++i)
+                found[i] = max(select(logits[i] == largest[i], x[i], -kInfinity<T>), found[i]);
+        }
+        return columns.fold(found, larger);
     }
     template <class Columns>
     SCOREFN_OFTEN_INLINE TermAndRest<T> measure_term_and_rest(const Columns& columns,
@@ -148,7 +189,6 @@ private:
             columns.load(z(), slice, -kInfinity<T>, x);
             for (int i = 0; i < width; ++i) largest[i] = max(x[i], largest[i]);
         }
-        const auto larger = [](Lanes<T> a, Lanes<T> b) SCOREFN_INLINE_LAMBDA { return max(b, a); };
         const Lanes<T> z_max = columns.fold(largest, larger), e_max = this->exps_of(z_max);
         columns.broadcast(z_max, largest), columns.broadcast(e_max, e_largest);
         Lanes<T> below[width];  // how many terms are not e_max
@@ -171,6 +211,7 @@ private:
                 Differences ? sums[Differences ? 1 : 0].total() : Widened<T>::splat(0)};
     }
     SCOREFN_INLINE static Lanes<T> added(Lanes<T> a, Lanes<T> b) { return a + b; }
+    SCOREFN_INLINE static Lanes<T> larger(Lanes<T> a, Lanes<T> b) { return max(b, a); }
 };
 
 }  // namespace
