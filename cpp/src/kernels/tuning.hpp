@@ -45,7 +45,7 @@ constexpr std::int64_t kLeastNontemporalBytes = SCOREFN_LEAST_NONTEMPORAL_BYTES;
 
 // ---- Ragged rows: a window is what a thread takes at a time, of which the logits and the results stay in a second-level
 // cache; it changes bits of sums over rows. A block is what is gathered at a time; no bit.
-constexpr std::int64_t kRaggedWindowBytes = 1 << 18;
+constexpr std::int64_t kRaggedWindowBytes = 1 << 19;
 constexpr std::int64_t kRaggedBlockBytes = 1 << 14, kMostRaggedBlockRows = 256;
 
 // ---- Tables: the sums of a small table or of a bucket stay in a second-level cache, and placing samples in buckets takes

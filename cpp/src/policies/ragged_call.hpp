@@ -119,16 +119,21 @@ private:
         BlockMemory memory(std::min(count, tuning::kMostRaggedBlockRows), std::min(kBlock, count * longest),
                            sizeof(T));
         for (std::int64_t length = 1, i = 0; length <= longest; ++length) {
-            const std::int64_t most = std::min(tuning::kMostRaggedBlockRows, kBlock / length);
+            const std::int64_t most = rows_of_block(length);
             for (; i < ends[length]; i += most) {
                 const std::int64_t size = std::min<std::int64_t>(most, ends[length] - i);
                 if (size == 1)
                     dense(Block(offsets_, first + order[i], 1), window);
                 else
-                    dense(Block(offsets_, first, order.data() + i, size, memory), window);
+                    dense(Block(offsets_, first, order.data() + i, size, ends[longest] - i, memory), window);
             }
             i = ends[length];
         }
+    }
+    // Whole tiles, if there are more than one.
+    static std::int64_t rows_of_block(std::int64_t length) {
+        const std::int64_t rows = std::min(tuning::kMostRaggedBlockRows, kBlock / length);
+        return rows < 16 ? rows : rows / 16 * 16;
     }
     // By counting, stable; rows that are longer are left out.
     void sort(std::int64_t first, std::int64_t count, std::int64_t longest, std::int32_t* order,

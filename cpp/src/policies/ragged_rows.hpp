@@ -61,14 +61,15 @@ public:
     // The rows from `first` on.
     Block(const RowOffsets& offsets, std::int64_t first, std::int64_t size)
         : size(size), cols(offsets.length(first)), offsets_(offsets), first_(first) {}
-    // The rows first + order[i].
+    // The rows first + order[i], of which there are `known`: those beyond the block are the next ones.
     Block(const RowOffsets& offsets, std::int64_t first, const std::int32_t* order, std::int64_t size,
-          BlockMemory& memory)
+          std::int64_t known, BlockMemory& memory)
         : size(size),
           cols(offsets.length(first + order[0])),
           offsets_(offsets),
           first_(first),
           order_(order),
+          known_(known),
           memory_(&memory) {
         memory.clear();
     }
@@ -95,6 +96,7 @@ public:
     template <class U>
     void put(const Matrix<U>& results, const Vector<U>& out) const {
         for (std::int64_t i = 0; order_ && i < size; ++i) {
+            fetch_ahead(out.data, i);
             U* const to = out.data + offsets_.begin(row(i)) * out.stride;
             copy(&results(i, 0), 1, to, out.stride);
         }
@@ -135,8 +137,10 @@ private:
     template <class U>
     U* gathered(const Vector<const U>& flat) const {
         U* const to = memory_->take<U>(size * cols);
-        for (std::int64_t i = 0; i < size; ++i)
+        for (std::int64_t i = 0; i < size; ++i) {
+            fetch_ahead(flat.data, i);
             copy(flat.data + offsets_.begin(row(i)) * flat.stride, flat.stride, to + i * cols, 1);
+        }
         return to;
     }
     template <class U>
@@ -144,6 +148,15 @@ private:
         auto* const to = memory_->take<std::remove_const_t<U>>(size);
         for (std::int64_t i = 0; i < size; ++i) to[i] = data[row(i) * stride];
         return to;
+    }
+    // Rows of one length lie far apart, where a CPU does not expect them.
+    template <class U>
+    void fetch_ahead(const U* flat, std::int64_t i) const {
+        constexpr std::int64_t rows_ahead = 32;
+        if (i + rows_ahead >= known_) return;
+        const U* const from = flat + offsets_.begin(row(i + rows_ahead));
+        __builtin_prefetch(from);
+        __builtin_prefetch(from + cols - 1);
     }
     // A row.
     template <class U>
@@ -157,6 +170,7 @@ private:
     const RowOffsets& offsets_;
     const std::int64_t first_;
     const std::int32_t* const order_ = nullptr;
+    const std::int64_t known_ = 0;
     BlockMemory* const memory_ = nullptr;
 };
 
