@@ -135,9 +135,13 @@ class AllActionObjective:
 
 def _rows(matrix: Any, reference: Any, *one_per_row: Any) -> tuple[int, ...]:
     """The shape of the rows, as the arrays have it; () if each is one row or one number."""
-    arrays = [x for x in (matrix, reference) if not hasattr(x, "logits")]
-    shapes = [np.shape(x)[:-1] for x in arrays] + [np.shape(x) for x in one_per_row]
-    return next((shape for shape in shapes if shape), ())
+    for x in (matrix, reference):
+        if x is not None and not hasattr(x, "logits") and (shape := np.shape(x)[:-1]):
+            return shape
+    for x in one_per_row:
+        if x is not None and not isinstance(x, int | float) and (shape := np.shape(x)):
+            return shape
+    return ()
 
 
 ARGUMENTS = {
