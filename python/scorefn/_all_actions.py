@@ -135,13 +135,14 @@ class AllActionObjective:
 
 def _rows(matrix: Any, reference: Any, *one_per_row: Any) -> tuple[int, ...]:
     """The shape of the rows, as the arrays have it; () if each is one row or one number."""
+    shape: tuple[int, ...] = ()
     for x in (matrix, reference):
-        if x is not None and not hasattr(x, "logits") and (shape := np.shape(x)[:-1]):
-            return shape
+        if not shape and x is not None and not hasattr(x, "logits"):
+            shape = np.shape(x)[:-1]
     for x in one_per_row:
-        if x is not None and not isinstance(x, int | float) and (shape := np.shape(x)):
-            return shape
-    return ()
+        if not shape and x is not None and not isinstance(x, int | float):
+            shape = np.shape(x)
+    return shape
 
 
 ARGUMENTS = {
