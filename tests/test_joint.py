@@ -403,3 +403,11 @@ def test_objectives_are_values() -> None:
     for copy in (copy_of(step) for copy_of in (lambda x: pickle.loads(pickle.dumps(x)), deepcopy)):
         assert type(copy) is scorefn.ClippedSurrogateStep
         assert copy.objective == step.objective
+
+
+def test_an_argument_that_no_objective_has() -> None:
+    message = r"WeightedLogProb\.gradient\(\) got an unexpected per_sample"
+    with pytest.raises(TypeError, match=message):
+        scorefn.WeightedLogProb().gradient(
+            np.zeros((1, 2)), None, [0], weights=[1.0], per_sample=True
+        )

@@ -308,6 +308,9 @@ def _gradient_method(declared: Declaration) -> Any:
         statistics: bool = True,
         **numbers: ArrayLike,
     ) -> Any:
+        unexpected = sorted(numbers.keys() - set(names))
+        if unexpected and numbers.keys() > set(names):
+            raise TypeError(f"{declared.name}.gradient() got an unexpected {unexpected[0]}")
         if numbers.keys() != set(names):
             expected, got = " and ".join(names), ", ".join(numbers) or "none of them"
             raise TypeError(f"{declared.name}.gradient() must be given {expected}, got {got}")
