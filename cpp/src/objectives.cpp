@@ -93,7 +93,7 @@ template <class T>
 ClippedSurrogateSums to_clipped_surrogate_sums(const ObjectiveResults<T>& results, std::int64_t samples,
                                                const Vector<const bool>& valid) {
     std::int64_t count = samples;
-    for (std::int64_t i = 0; i < valid.size; ++i) count -= valid[i] ? 0 : 1;
+    for (std::int64_t i = 0; i < valid.size; ++i) count -= is_valid(valid_rows(valid), i) ? 0 : 1;
     const double n = count > 0 ? static_cast<double>(count) : std::numeric_limits<double>::quiet_NaN();
     return {results.sums[0], results.sums[1] / n, results.sums[2] / n};
 }

@@ -77,7 +77,7 @@ public:
         : options_(options), flags_(options.valid.data ? rows : 0) {
         if (!options.valid.data) return;
         for (std::int64_t i = 0; i < rows * samples_per_row; ++i)
-            if (options.valid[i]) flags_[i / samples_per_row] = true;
+            if (is_valid(valid_rows(options.valid), i)) flags_[i / samples_per_row] = true;
         options_.valid = {flags_.data(), rows};
     }
     const Options& options() const { return options_; }
