@@ -111,7 +111,7 @@ public:
             LogitRows<T> piece = from(rows, i, count);
             RowTerms<T> terms{from(entropy_coef_, first + i), term_.kind,      from(matrix, i, count),
                               from(term_.weights, first + i), term_.threshold, from(values_, first + i)};
-            if (is_divergence()) forbid(piece, allowed.data());
+            if (is_divergence()) forbid(piece, allowed);
             take_mask(terms.matrix, piece);
             if (is_divergence()) add_divergences(piece, terms, objective, scratch);
             if (term_.kind == AllActions::forward_kl) normalise(terms.matrix, targets.data(), scratch);
@@ -129,7 +129,7 @@ private:
         matrix.valid = rows.valid;
     }
     // A logit of -inf forbids an action as a mask does: to the reference, too.
-    static void forbid(LogitRows<T>& rows, unsigned char* allowed) {
+    static void forbid(LogitRows<T>& rows, const Array<unsigned char>& allowed) {
         const auto is_minus_infinity = [&](std::int64_t r, std::int64_t j) {
             return rows.data[r * rows.row_stride + j * rows.col_stride] ==
                    -std::numeric_limits<T>::infinity();
@@ -143,7 +143,7 @@ private:
                 allowed[r * rows.cols + j] =
                     !is_minus_infinity(r, j) &&
                     (!rows.where || rows.where[r * rows.where_row_stride + j * rows.where_col_stride]);
-        rows.where = allowed;
+        rows.where = allowed.data();
         rows.where_row_stride = rows.cols;
         rows.where_col_stride = 1;
     }
