@@ -1,6 +1,7 @@
 // An objective on its way through the rows of a policy: its numbers from a row on, its results, and its sums.
 #pragma once
 
+#include <cmath>
 #include <scorefn/objectives.hpp>
 #include <vector>
 
@@ -20,6 +21,10 @@ public:
     double* of_row(std::int64_t row) { return sums_.data() + row / rows_per_task_ * Count; }
     const double* total(int num_threads) {
         merge_tree(sums_.data(), tasks_, Count, num_threads);
+        // Which NaN a sum of inf and -inf passes on may depend on the compiler.
+        for (int i = 0; i < Count; ++i)
+            if (std::isnan(sums_[static_cast<std::size_t>(i)]))
+                sums_[static_cast<std::size_t>(i)] = std::numeric_limits<double>::quiet_NaN();
         return sums_.data();
     }
 
