@@ -13,7 +13,7 @@ from ._check import check_real, check_shape, to_array, type_name
 from ._objective import CLASSES
 from ._objective_pass import FloatArray
 from ._segments import to_segments
-from ._two_passes import have_terms, log_probs, value_of_terms
+from ._two_passes import log_probs, second_pass
 
 
 class CustomStep(NamedTuple):
@@ -111,22 +111,19 @@ class CustomObjective:
             value, w = np.where(counts, value, 0.0), np.where(counts, w, w.dtype.type(0))
         if segments is not None:
             w = decisions.derivative_of_rows(w).reshape(log_prob.shape)
-        matrix = {"reference": reference, "action_values": action_values}
-        has_terms = have_terms(self, matrix)
-        step = weighted_log_prob.gradient(
+        objective, step = second_pass(
+            weighted_log_prob,
+            float(value.sum()),
             policy,
             observations,
             actions,
-            weights=w,
+            derivatives=w,
             where=where,
             valid=valid,
             offsets=offsets,
-            statistics=statistics or has_terms,
-            **matrix,
+            matrix={"reference": reference, "action_values": action_values},
+            statistics=statistics,
         )
-        objective = float(value.sum())
-        if has_terms:
-            objective += value_of_terms(self, step, valid)
         if not statistics:
             return CustomStep(objective, step.gradient, None, None)
         return CustomStep(objective, *step[1:])

@@ -16,7 +16,7 @@ from ._check import check_number, type_name
 from ._declarations import DECLARATIONS, Declaration, Option
 from ._objective_pass import ObjectiveCall, Pass, Term, objective_pass
 from ._segments import Segments, to_segments
-from ._two_passes import have_terms, log_probs, value_of_terms
+from ._two_passes import log_probs, second_pass
 
 # The options and arguments that all objectives have beside their own.
 COMMON_OPTIONS = {
@@ -194,7 +194,7 @@ class DeclaredObjective:
     ) -> Any:
         """Log-probabilities first, then the gradient with the derivatives as weights."""
         declared = self.declaration
-        derivatives, _, writes, (objective, *sums) = _core.segment_derivatives(
+        derivatives, _, writes, (value, *sums) = _core.segment_derivatives(
             declared.name,
             log_probs(policy, observations, actions, where, valid, offsets),
             tuple(numbers[n.name] for n in declared.reads),
@@ -205,21 +205,19 @@ class DeclaredObjective:
             valid=valid,
         )
         weighted_log_prob: Any = CLASSES["WeightedLogProb"]
-        terms = weighted_log_prob(self.entropy_coef, self.kl_coef, self.kl_direction)
-        has_terms = have_terms(self, matrix)
-        step = terms.gradient(
+        objective, step = second_pass(
+            weighted_log_prob(self.entropy_coef, self.kl_coef, self.kl_direction),
+            value,
             policy,
             observations,
             actions,
-            weights=derivatives,
+            derivatives=derivatives,
             where=where,
             valid=valid,
             offsets=offsets,
-            statistics=statistics or has_terms,
-            **matrix,
+            matrix=matrix,
+            statistics=statistics,
         )
-        if has_terms:
-            objective += value_of_terms(self, step, valid)
         n = int(np.count_nonzero(segments.on(derivatives.size, valid).num_rows))
         means = (s / n if n else float("nan") for s in sums)
         if not statistics:

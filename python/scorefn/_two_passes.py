@@ -28,13 +28,38 @@ def log_probs(
     return np.asarray(_core.log_prob(logits, actions, where=where, valid=valid, offsets=offsets))
 
 
-def have_terms(objective: Any, matrix: dict[str, Any]) -> bool:
-    """Whether there is something to be added over all actions."""
-    has_bonus = bool(np.any(np.not_equal(objective.entropy_coef, 0)))
-    return has_bonus or any(x is not None for x in matrix.values())
+def second_pass(
+    weighted_log_prob: Any,
+    value: float,
+    policy: Any,
+    observations: Any,
+    actions: ArrayLike,
+    *,
+    derivatives: NDArray[Any],
+    valid: ArrayLike | None,
+    matrix: dict[str, Any],
+    statistics: bool,
+    **rows: Any,
+) -> tuple[float, Any]:
+    """The value of the first pass with the terms over all actions, and the step with the gradient."""
+    has_bonus = bool(np.any(np.not_equal(weighted_log_prob.entropy_coef, 0)))
+    has_terms = has_bonus or any(x is not None for x in matrix.values())
+    step = weighted_log_prob.gradient(
+        policy,
+        observations,
+        actions,
+        weights=derivatives,
+        valid=valid,
+        statistics=statistics or has_terms,
+        **rows,
+        **matrix,
+    )
+    if has_terms:
+        value += _value_of_terms(weighted_log_prob, step, valid)
+    return value, step
 
 
-def value_of_terms(objective: Any, step: Any, valid: ArrayLike | None) -> float:
+def _value_of_terms(objective: Any, step: Any, valid: ArrayLike | None) -> float:
     """What the terms over all actions add to the objective whose step this is."""
     shape = step.log_prob.shape
     counts = np.broadcast_to(True, shape) if valid is None else np.asarray(valid, dtype=bool)
