@@ -22,10 +22,14 @@ template <class T, class Dense>
 void normalize(const RaggedRows<const T>& logits, const Vector<T>& out, const Options& options, Dense dense) {
     const RaggedCall<T> call("logits", logits, options);
     require_size("out", out, call.values());
-    call.run([&] { call.check("logits", logits.values, nullptr); }, [&](const Block& block, std::int64_t) {
-        const Matrix<T> results = block.results(out);
-        dense(block.rows(logits.values), results, block.options(options));
-        block.put(results, out);
+    const auto check = [&] { call.check("logits", logits.values, nullptr); };
+    call.run(check, [&](const Window& window, std::int64_t) {
+        const Vector<const T> z = window.entries(logits.values);
+        const Vector<T> results = window.results(out);
+        const Options of_window = window.options(options);
+        for (const EqualRows& part : window.parts())
+            dense(part.rows(z), part.rows(results), part.options(of_window));
+        window.put(results, out);
     });
 }
 
@@ -34,10 +38,14 @@ template <class T, class Dense>
 void reduce(const RaggedRows<const T>& logits, const Vector<T>& out, const Options& options, Dense dense) {
     const RaggedCall<T> call("logits", logits, options);
     require_size("out", out, call.rows());
-    call.run([&] { call.check("logits", logits.values, nullptr); }, [&](const Block& block, std::int64_t) {
-        const Vector<T> results = block.results_of_rows(out);
-        dense(block.rows(logits.values), results, block.options(options));
-        block.put(results, out);
+    const auto check = [&] { call.check("logits", logits.values, nullptr); };
+    call.run(check, [&](const Window& window, std::int64_t) {
+        const Vector<const T> z = window.entries(logits.values);
+        const Vector<T> results = window.results_of_rows(out);
+        const Options of_window = window.options(options);
+        for (const EqualRows& part : window.parts())
+            dense(part.rows(z), part.of_rows(results), part.options(of_window));
+        window.put_of_rows(results, out);
     });
 }
 
@@ -47,10 +55,16 @@ void log_prob(const RaggedRows<const T>& logits, const IndexVector& actions, con
     const RaggedCall<T> call("logits", logits, options);
     require_size("actions", actions, call.rows());
     require_size("out", out, call.rows());
-    call.run([&] { call.check("logits", logits.values, &actions); }, [&](const Block& block, std::int64_t) {
-        const Vector<T> results = block.results_of_rows(out);
-        scorefn::log_prob(block.rows(logits.values), block.of_rows(actions), results, block.options(options));
-        block.put(results, out);
+    const auto check = [&] { call.check("logits", logits.values, &actions); };
+    call.run(check, [&](const Window& window, std::int64_t) {
+        const Vector<const T> z = window.entries(logits.values);
+        const IndexVector taken = window.of_rows(actions);
+        const Vector<T> results = window.results_of_rows(out);
+        const Options of_window = window.options(options);
+        for (const EqualRows& part : window.parts())
+            scorefn::log_prob(part.rows(z), part.of_rows(taken), part.of_rows(results),
+                              part.options(of_window));
+        window.put_of_rows(results, out);
     });
 }
 
@@ -64,11 +78,14 @@ void kl_divergence(const RaggedRows<const T>& logits_p, const Vector<const T>& l
         call.check("logits_p", logits_p.values, nullptr);
         call.check("logits_q", logits_q, nullptr);
     };
-    call.run(check, [&](const Block& block, std::int64_t) {
-        const Vector<T> results = block.results_of_rows(out);
-        scorefn::kl_divergence(block.rows(logits_p.values), block.rows(logits_q), results,
-                               block.options(options));
-        block.put(results, out);
+    call.run(check, [&](const Window& window, std::int64_t) {
+        const Vector<const T> p = window.entries(logits_p.values), q = window.entries(logits_q);
+        const Vector<T> results = window.results_of_rows(out);
+        const Options of_window = window.options(options);
+        for (const EqualRows& part : window.parts())
+            scorefn::kl_divergence(part.rows(p), part.rows(q), part.of_rows(results),
+                                   part.options(of_window));
+        window.put_of_rows(results, out);
     });
 }
 
@@ -81,14 +98,18 @@ void sample(const RaggedRows<const T>& logits, const RandomKey& key, const Vecto
     if (is_given(entropies)) require_size("entropies", entropies, call.rows());
     const auto column = [](const auto& v) { return Matrix(v.data, v.size, v.data ? 1 : 0, v.stride, 1); };
     const auto check = [&] { call.check("logits", logits.values, nullptr, Needs::numbers); };
-    call.run(check, [&](const Block& block, std::int64_t) {
-        const Vector<std::int64_t> drawn = block.results_of_rows(actions);
-        const Vector<T> log_p = block.results_of_rows(log_probs), h = block.results_of_rows(entropies);
-        sample_rows(block.rows(logits.values), key, block.numbers(), column(drawn), column(log_p), h,
-                    block.options(options));
-        block.put(drawn, actions);
-        block.put(log_p, log_probs);
-        block.put(h, entropies);
+    call.run(check, [&](const Window& window, std::int64_t) {
+        const Vector<const T> z = window.entries(logits.values);
+        const RowNumbers numbers = window.row_numbers();
+        const Vector<std::int64_t> drawn = window.results_of_rows(actions);
+        const Vector<T> log_p = window.results_of_rows(log_probs), h = window.results_of_rows(entropies);
+        const Options of_window = window.options(options);
+        for (const EqualRows& part : window.parts())
+            sample_rows(part.rows(z), key, from(numbers, part.first), column(part.of_rows(drawn)),
+                        column(part.of_rows(log_p)), part.of_rows(h), part.options(of_window));
+        window.put_of_rows(drawn, actions);
+        window.put_of_rows(log_p, log_probs);
+        window.put_of_rows(h, entropies);
     });
 }
 
@@ -98,10 +119,15 @@ void score(const RaggedRows<const T>& logits, const IndexVector& actions, const 
     const RaggedCall<T> call("logits", logits, options);
     require_size("actions", actions, call.rows());
     require_size("out", out, call.values());
-    call.run([&] { call.check("logits", logits.values, &actions); }, [&](const Block& block, std::int64_t) {
-        const Matrix<T> results = block.results(out);
-        scorefn::score(block.rows(logits.values), block.of_rows(actions), results, block.options(options));
-        block.put(results, out);
+    const auto check = [&] { call.check("logits", logits.values, &actions); };
+    call.run(check, [&](const Window& window, std::int64_t) {
+        const Vector<const T> z = window.entries(logits.values);
+        const IndexVector taken = window.of_rows(actions);
+        const Vector<T> results = window.results(out);
+        const Options of_window = window.options(options);
+        for (const EqualRows& part : window.parts())
+            scorefn::score(part.rows(z), part.of_rows(taken), part.rows(results), part.options(of_window));
+        window.put(results, out);
     });
 }
 
@@ -113,82 +139,118 @@ void score_gradient(const RaggedRows<const T>& logits, const IndexVector& action
     require_size("weights", weights, call.rows());
     require_size("out", out, call.values());
     const auto check = [&] { call.check("logits", logits.values, &actions); };
-    call.run(check, [&](const Block& block, std::int64_t) {
-        GradientOptions of_block = options;
-        static_cast<Options&>(of_block) = block.options(options);
-        const Matrix<T> gradient = block.results(out, options.accumulate);
-        scorefn::score_gradient(block.rows(logits.values), block.of_rows(actions), block.of_rows(weights),
-                                gradient, of_block);
-        block.put(gradient, out);
+    call.run(check, [&](const Window& window, std::int64_t) {
+        const Vector<const T> z = window.entries(logits.values);
+        const IndexVector taken = window.of_rows(actions);
+        const RealVector w = window.of_rows(weights);
+        const Vector<T> gradient = window.results(out, options.accumulate);
+        const Options of_window = window.options(options);
+        for (const EqualRows& part : window.parts()) {
+            GradientOptions of_part = options;
+            static_cast<Options&>(of_part) = part.options(of_window);
+            scorefn::score_gradient(part.rows(z), part.of_rows(taken), part.of_rows(w), part.rows(gradient),
+                                    of_part);
+        }
+        window.put(gradient, out);
     }, options.accumulate);
 }
 
-// The objective with the numbers of a block's rows. A function of a caller's own is told the rows of the call.
-class ObjectiveOfBlock {
-public:
-    ObjectiveOfBlock(const Objective& objective, const Block& block)
-        : of_call_(objective), block_(block), of_block_(objective) {
-        for (RealVector& numbers : of_block_.reads) numbers = block.of_rows(numbers);
-        if (objective.place == Objective::kOwn) of_block_.own = {call_own, this};
-    }
-    operator const Objective&() const { return of_block_; }
-
-private:
-    static void call_own(const void* context, std::int64_t first, int count, const double* log_prob,
-                         double* value, double* derivative) {
-        const auto& self = *static_cast<const ObjectiveOfBlock*>(context);
-        for (int i = 0; i < count; ++i)
-            self.of_call_.own.function(self.of_call_.own.context, self.block_.row(first + i), 1, log_prob + i,
-                                       value + i, derivative + i);
-    }
-
-    const Objective& of_call_;
-    const Block& block_;
-    Objective of_block_;
-};
-
-// The objective over all actions with what belongs to a block's rows.
-template <class T>
-AllActionObjective<T> of_rows(const Block& block, AllActionObjective<T> objective) {
-    objective.matrix = block.rows(objective.matrix);
-    objective.weights = block.of_rows(objective.weights);
+// What a pass takes and gives, as a window or a block has it.
+template <class Part>
+PassOptions part_of(const Part& part, const PassOptions& all) {
+    PassOptions options = all;
+    static_cast<Options&>(options) = part.options(all);
+    options.entropy_coef = part.of_rows(all.entropy_coef);
+    return options;
+}
+template <class Part>
+Objective part_of(const Part& part, const Objective& all) {
+    Objective objective = all;
+    for (RealVector& numbers : objective.reads) numbers = part.of_rows(numbers);
     return objective;
 }
+template <class T, class Part>
+AllActionObjective<T> part_of(const Part& part, const AllActionObjective<T>& all) {
+    AllActionObjective<T> objective = all;
+    objective.matrix = part.entries(all.matrix);
+    objective.weights = part.of_rows(all.weights);
+    return objective;
+}
+template <class T, class Part>
+ObjectiveResults<T> part_of(const Part& part, const ObjectiveResults<T>& all) {
+    ObjectiveResults<T> results;
+    results.log_prob = part.results_of_rows(all.log_prob);
+    results.entropy = part.results_of_rows(all.entropy);
+    results.term = part.results_of_rows(all.term);
+    for (int i = 0; i < kMostTerms; ++i) results.writes[i] = part.results_of_rows(all.writes[i]);
+    return results;
+}
+template <class T>
+void put(const Window& window, const ObjectiveResults<T>& results, const ObjectiveResults<T>& out) {
+    window.put_of_rows(results.log_prob, out.log_prob);
+    window.put_of_rows(results.entropy, out.entropy);
+    window.put_of_rows(results.term, out.term);
+    for (int i = 0; i < kMostTerms; ++i) window.put_of_rows(results.writes[i], out.writes[i]);
+}
 
-// pass(block, gradient, results, options of all its rows), for all rows.
-template <class T, class Pass>
-void run_pass(const RaggedRows<const T>& logits, const IndexVector* actions,
+// A function of a caller's own is told the rows of the call.
+struct OwnOfPart {
+    const Objective& of_call;
+    const Window& window;
+    std::int64_t first;
+
+    static void call(const void* context, std::int64_t row, int count, const double* log_prob, double* value,
+                     double* derivative) {
+        const auto& self = *static_cast<const OwnOfPart*>(context);
+        for (int i = 0; i < count; ++i)
+            self.of_call.own.function(self.of_call.own.context, self.window.row(self.first + row + i), 1,
+                                      log_prob + i, value + i, derivative + i);
+    }
+};
+
+// Of an objective, if there is one, and a term.
+template <class T>
+void run_pass(const RaggedRows<const T>& logits, const IndexVector& actions, const Objective* objective,
               const AllActionObjective<T>& term, const Vector<T>& out, ObjectiveResults<T>& results,
-              const PassOptions& options, Pass pass) {
+              const PassOptions& options) {
     const RaggedCall<T> call("logits", logits, options);
-    if (actions) require_size("actions", *actions, call.rows());
+    if (objective) require_size("actions", actions, call.rows());
     require_size("gradient", out, call.values());
     const bool has_term = term.kind != AllActions::nothing;
     if (has_term) require_shape("term.matrix", term.matrix, 1, call.values());
     const auto check = [&] {
-        call.check("logits", logits.values, actions);
+        call.check("logits", logits.values, objective ? &actions : nullptr);
         if (is_divergence(term.kind)) call.check("reference", flat(term.matrix), nullptr);
         if (term.kind == AllActions::cross_entropy) call.check_targets(flat(term.matrix), logits.values);
     };
     RowSums<kMostTerms> sums(call.tasks(), 1);
-    call.run(check, [&](const Block& block, std::int64_t task) {
-        const Matrix<T> gradient = block.results(out, options.accumulate);
-        ObjectiveResults<T> of_block;
-        const auto for_each_result = [&](auto visit) {
-            visit(of_block.log_prob, results.log_prob);
-            visit(of_block.entropy, results.entropy);
-            visit(of_block.term, results.term);
-            for (int i = 0; i < kMostTerms; ++i) visit(of_block.writes[i], results.writes[i]);
-        };
-        for_each_result(
-            [&](Vector<T>& to, const Vector<T>& of_call) { to = block.results_of_rows(of_call); });
-        PassOptions with_entropies = options;
-        static_cast<Options&>(with_entropies) = block.options(options);
-        with_entropies.entropy_coef = block.of_rows(options.entropy_coef);
-        pass(block, gradient, of_block, with_entropies);
-        block.put(gradient, out);
-        for_each_result([&](const Vector<T>& from, const Vector<T>& to) { block.put(from, to); });
-        for (int i = 0; i < kMostTerms; ++i) sums.of_row(task)[i] += of_block.sums[i];
+    call.run(check, [&](const Window& window, std::int64_t task) {
+        const Vector<const T> z = window.entries(logits.values);
+        const Vector<T> gradient = window.results(out, options.accumulate);
+        const ObjectiveResults<T> of_window = part_of(window, results);
+        const PassOptions window_options = part_of(window, options);
+        const AllActionObjective<T> window_term = part_of(window, term);
+        const IndexVector taken = objective ? window.of_rows(actions) : actions;
+        const Objective window_objective = objective ? part_of(window, *objective) : Objective();
+        for (const EqualRows& part : window.parts()) {
+            ObjectiveResults<T> of_part = part_of(part, of_window);
+            ObjectiveOptions<T> part_options;
+            static_cast<PassOptions&>(part_options) = part_of(part, window_options);
+            const AllActionObjective<T> part_term = part_of(part, window_term);
+            if (!objective) {
+                scorefn::score_gradient(part.rows(z), part_term, part.rows(gradient), of_part, part_options);
+            } else {
+                part_options.term = part_term;
+                Objective part_objective = part_of(part, window_objective);
+                const OwnOfPart own{*objective, window, part.first};
+                if (objective->place == Objective::kOwn) part_objective.own = {OwnOfPart::call, &own};
+                scorefn::score_gradient(part.rows(z), part.of_rows(taken), part_objective,
+                                        part.rows(gradient), of_part, part_options);
+            }
+            for (int i = 0; i < kMostTerms; ++i) sums.of_row(task)[i] += of_part.sums[i];
+        }
+        window.put(gradient, out);
+        put(window, of_window, results);
     }, options.accumulate);
     std::copy_n(sums.total(options.num_threads), kMostTerms, results.sums);
 }
@@ -200,27 +262,14 @@ void score_gradient(const RaggedRows<const T>& logits, const IndexVector& action
     const std::int64_t rows = num_rows(logits);
     ObjectivePass<T>(objective, results, options.valid).check(rows, options.num_threads);
     TermPass<T>(options.term, options.entropy_coef, results.term).check(rows);
-    run_pass<T>(logits, &actions, options.term, out, results, options,
-                [&](const Block& block, const Matrix<T>& gradient, ObjectiveResults<T>& of_block,
-                    const PassOptions& with_entropies) {
-        ObjectiveOptions<T> with_terms;
-        static_cast<PassOptions&>(with_terms) = with_entropies;
-        with_terms.term = of_rows(block, options.term);
-        scorefn::score_gradient(block.rows(logits.values), block.of_rows(actions),
-                                ObjectiveOfBlock(objective, block), gradient, of_block, with_terms);
-    });
+    run_pass<T>(logits, actions, &objective, options.term, out, results, options);
 }
 
 template <class T>
 void score_gradient(const RaggedRows<const T>& logits, const AllActionObjective<T>& objective,
                     const Vector<T>& out, ObjectiveResults<T>& results, const PassOptions& options) {
     TermPass<T>(objective, options.entropy_coef, results.term).check_alone(results, num_rows(logits));
-    run_pass<T>(logits, nullptr, objective, out, results, options,
-                [&](const Block& block, const Matrix<T>& gradient, ObjectiveResults<T>& of_block,
-                    const PassOptions& with_entropies) {
-        scorefn::score_gradient(block.rows(logits.values), of_rows(block, objective), gradient, of_block,
-                                with_entropies);
-    });
+    run_pass<T>(logits, {}, nullptr, objective, out, results, options);
 }
 
 }  // namespace

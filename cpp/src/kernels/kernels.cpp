@@ -4,6 +4,7 @@
 #include "kernels/functions/categorical.inl"
 #include "kernels/functions/kl_divergence.inl"
 #include "kernels/functions/moments.inl"
+#include "kernels/functions/ragged.inl"
 #include "kernels/functions/row_gradient.inl"
 #include "kernels/functions/sample.inl"
 #include "kernels/functions/scan.inl"
@@ -38,6 +39,8 @@ constexpr Kernels<T> table(ObjectiveList<Objectives...>) {
             weighted_log_prob_gradient<T>,
             objective_gradient<T>,
             all_action_gradient<T>,
+            sort_rows<T>,
+            unsort_rows<T>,
             {coefficients<Objectives, T>...},
             state_gradient<T>,
             state_statistics<T>,

@@ -170,6 +170,15 @@ constexpr std::int64_t buffer_bytes(std::int64_t cols) {
 }
 constexpr std::int64_t scratch_bytes(std::int64_t cols) { return 2 * buffer_bytes(cols); }
 
+// Rows of different lengths that follow each other, and where among sorted rows the next one of each length has its place;
+// which moves on. Behind the last one of each length so many entries may be written.
+struct RaggedRun {
+    const std::int64_t* offsets;  // rows + 1 of them
+    std::int64_t rows;
+    std::int64_t* next;
+};
+constexpr std::int64_t kRowGap = 32;
+
 // What works on rows returns the first one that has no allowed action, or -2 if an action is out of range, or -1. `sample`
 // also returns one with NaN or +inf. Rows that do not count may hold anything: they add nothing to a sum, their row of `out`
 // is 0, and what else is written of them has no meaning.
@@ -198,6 +207,8 @@ struct Kernels {
     // Adds to *objective what the terms add.
     std::int64_t (*all_action_gradient)(const LogitRows<T>&, const RowTerms<T>&, const Vector<T>& entropies,
                                         double* objective, const OutRows<T>&, bool accumulate, void* scratch);
+    void (*sort_rows)(const T* rows, const RaggedRun& run, T* sorted);
+    void (*unsort_rows)(const T* sorted, const RaggedRun& run, T* rows);
     Coefficients<T> objectives[DeclaredObjectives::size];
     // weight_sums: (rows, cols)
     std::int64_t (*state_gradient)(const LogitRows<T>&, const double* weight_sums, const double* visits,

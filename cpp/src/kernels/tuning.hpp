@@ -43,10 +43,10 @@ constexpr std::int64_t kShortestSharedRow = SCOREFN_SHORTEST_SHARED_ROW;
 // A result as large as most caches or larger is stored past them. No bit.
 constexpr std::int64_t kLeastNontemporalBytes = SCOREFN_LEAST_NONTEMPORAL_BYTES;
 
-// ---- Ragged rows: a window is what a thread takes at a time, of which the logits and the results stay in a second-level
-// cache; it changes bits of sums over rows. A block is what is gathered at a time; no bit.
-constexpr std::int64_t kRaggedWindowBytes = 1 << 19;
-constexpr std::int64_t kRaggedBlockBytes = 1 << 14, kMostRaggedBlockRows = 256;
+// ---- Ragged rows: a window is what a thread takes at a time, of which copies of the logits and of the results stay in a
+// second-level cache; it changes bits of sums over rows, and so does what is copied. Longer rows are read where they lie.
+constexpr std::int64_t kRaggedWindowBytes = 1 << 18;
+constexpr std::int64_t kLongestCopiedRowBytes = 1 << 12;
 
 // ---- Tables: the sums of a small table or of a bucket stay in a second-level cache, and placing samples in buckets takes
 // no more pages than a TLB knows. All of these change bits, as sums over samples are accumulated piece by piece.

@@ -2,16 +2,13 @@
 // depend on the rows beside it.
 #pragma once
 
-#include <vector>
-
-#include "policies/ragged_rows.hpp"
+#include "policies/ragged_window.hpp"
 #include "policies/targets.hpp"
 
 namespace scorefn {
 
-// A call is shared out in windows of the logits, which stay in a second-level cache. The rows of a window are sorted by their
-// length, and those of one length are gathered a block at a time. A longer row is read where it lies; so are all rows if they
-// have one length.
+// A call is shared out in windows of the logits, whose copies stay in a second-level cache. A long row is a window of its own;
+// so are all rows if they have one length.
 template <class T>
 class RaggedCall {
 public:
@@ -20,13 +17,14 @@ public:
         require_view(name, logits.values);
         if (is_given(options.where)) require_shape("where", options.where, 1, logits.values.size);
         require_valid(options.valid, rows());
-        for (std::int64_t row = 0; values() >= tuning::kShortestSharedRow && row < rows(); ++row)
+        const bool any_shared = offsets_.longest() >= tuning::kShortestSharedRow;
+        for (std::int64_t row = 0; any_shared && row < rows(); ++row)
             if (is_shared(row)) shared_rows_.push_back(row);
     }
 
     std::int64_t rows() const { return offsets_.rows(); }
     std::int64_t values() const { return offsets_.begin(rows()); }
-    // A block is of one of so many tasks.
+    // A window is of one of so many tasks.
     std::int64_t tasks() const { return windows() + num_shared_rows(); }
 
     // Throws as check_rows() does, for rows of these values.
@@ -50,22 +48,21 @@ public:
     void check_targets(const Vector<const T>& targets, const Vector<const T>& logits) const {
         for (std::int64_t row = 0; row < rows(); ++row) {
             if (!is_valid(valid_rows(options_.valid), row)) continue;
-            const Block one(offsets_, row, 1);
             const std::string fault =
-                fault_of_targets(one.rows(targets), one.rows(logits), one.rows(options_.where), 0);
+                fault_of_targets(one_row(targets, row), one_row(logits, row), one_row(where(), row), 0);
             if (!fault.empty()) throw BadValue({"targets", row, fault});
         }
     }
 
-    // dense(block, task) for all rows, each once. `check` is to find what is wrong with them.
-    template <class Check, class Dense>
-    void run(Check check, Dense dense, bool accumulates = false) const {
+    // work(window, task) for all rows, each once. `check` is to find what is wrong with them.
+    template <class Check, class Work>
+    void run(Check check, Work work, bool accumulates = false) const {
         if (rows() == 0) return;
-        if (offsets_.are_of_one_length()) return dense(Block(offsets_, 0, rows()), 0);
+        if (offsets_.are_of_one_length()) return work(Window(offsets_, 0, rows()), 0);
         if (!options_.may_write_on_error) check();
         try {
             const Uninterruptible to_the_end(accumulates);
-            run_tasks(dense);
+            run_tasks(work);
             return;
         } catch (const IndexError&) {
         } catch (const BadValue&) {}
@@ -74,20 +71,20 @@ public:
     }
 
 private:
-    static constexpr std::int64_t kWindow = tuning::kRaggedWindowBytes / static_cast<std::int64_t>(sizeof(T));
-    static constexpr std::int64_t kBlock = tuning::kRaggedBlockBytes / static_cast<std::int64_t>(sizeof(T));
-    static constexpr std::int64_t kLongestGathered = kBlock / 4;
+    static constexpr std::int64_t kWidth = sizeof(T);
+    static constexpr std::int64_t kWindow = tuning::kRaggedWindowBytes / kWidth;
+    static constexpr std::int64_t kLongestCopied = tuning::kLongestCopiedRowBytes / kWidth;
 
     std::int64_t windows() const { return (values() + kWindow - 1) / kWindow; }
     bool is_shared(std::int64_t row) const { return offsets_.length(row) >= tuning::kShortestSharedRow; }
     std::int64_t num_shared_rows() const { return static_cast<std::int64_t>(shared_rows_.size()); }
 
     // Threads share out the windows, and the longest rows or, if these are fewer than the threads, each of them.
-    template <class Dense>
-    void run_tasks(Dense& dense) const {
+    template <class Work>
+    void run_tasks(Work& work) const {
         const int threads = options_.num_threads == 0 ? get_num_threads() : options_.num_threads;
         const auto run_row = [&](std::int64_t i) {
-            dense(Block(offsets_, shared_rows_[static_cast<std::size_t>(i)], 1), windows() + i);
+            work(Window(offsets_, shared_rows_[static_cast<std::size_t>(i)], 1), windows() + i);
         };
         std::int64_t rows_first = num_shared_rows();
         if (rows_first < threads)
@@ -96,57 +93,23 @@ private:
             if (task < rows_first)
                 run_row(task);
             else
-                run_window(task - rows_first, dense);
-        }, scratch_bytes(kLongestGathered));
+                run_window(task - rows_first, work);
+        }, scratch_bytes(kLongestCopied));
     }
 
-    template <class Dense>
-    void run_window(std::int64_t window, Dense& dense) const {
+    template <class Work>
+    void run_window(std::int64_t window, Work& work) const {
         const std::int64_t first = offsets_.first_row_from(window * kWindow),
-                           count = offsets_.first_row_from((window + 1) * kWindow) - first;
-        if (count == 0) return;
+                           end = offsets_.first_row_from((window + 1) * kWindow);
         std::int64_t longest = 0;
-        for (std::int64_t i = 0; i < count; ++i) {
-            const std::int64_t length = offsets_.length(first + i);
-            if (length <= kLongestGathered)
+        for (std::int64_t row = first; row < end; ++row) {
+            const std::int64_t length = offsets_.length(row);
+            if (length <= kLongestCopied)
                 longest = std::max(longest, length);
-            else if (!is_shared(first + i))
-                dense(Block(offsets_, first + i, 1), window);
+            else if (!is_shared(row))
+                work(Window(offsets_, row, 1), window);
         }
-        const Array<std::int32_t> order(count);
-        const Zeros<std::int32_t> ends(longest + 2);  // of the rows of each length, in that order
-        sort(first, count, longest, order.data(), ends.data());
-        BlockMemory memory(std::min(count, tuning::kMostRaggedBlockRows), std::min(kBlock, count * longest),
-                           sizeof(T));
-        for (std::int64_t length = 1, i = 0; length <= longest; ++length) {
-            const std::int64_t most = rows_of_block(length);
-            for (; i < ends[length]; i += most) {
-                const std::int64_t size = std::min<std::int64_t>(most, ends[length] - i);
-                if (size == 1)
-                    dense(Block(offsets_, first + order[i], 1), window);
-                else
-                    dense(Block(offsets_, first, order.data() + i, size, ends[longest] - i, memory), window);
-            }
-            i = ends[length];
-        }
-    }
-    // Whole tiles, if there are more than one.
-    static std::int64_t rows_of_block(std::int64_t length) {
-        const std::int64_t rows = std::min(tuning::kMostRaggedBlockRows, kBlock / length);
-        return rows < 16 ? rows : rows / 16 * 16;
-    }
-    // By counting, stable; rows that are longer are left out.
-    void sort(std::int64_t first, std::int64_t count, std::int64_t longest, std::int32_t* order,
-              std::int32_t* ends) const {
-        for (std::int64_t i = 0; i < count; ++i) {
-            const std::int64_t length = offsets_.length(first + i);
-            if (length <= longest) ++ends[length + 1];
-        }
-        for (std::int64_t length = 1; length <= longest; ++length) ends[length + 1] += ends[length];
-        for (std::int64_t i = 0; i < count; ++i) {
-            const std::int64_t length = offsets_.length(first + i);
-            if (length <= longest) order[ends[length]++] = static_cast<std::int32_t>(i);
-        }
+        if (longest > 0) work(Window(offsets_, first, end - first, longest, kWidth), window);
     }
 
     // rows(), if there is none.
@@ -170,11 +133,18 @@ private:
         return rows();
     }
     bool is_good(const Vector<const T>& values, std::int64_t row, Needs needs) const {
-        const Block one(offsets_, row, 1);
-        const Matrix<const T> z = one.rows(values);
-        const Matrix<const bool> where = one.rows(options_.where);
-        if (needs == Needs::action) return has_allowed_action(z, where, 0);
-        return kernels().of<T>().are_distributions(logit_rows(z, where, 0, 1));
+        const Matrix<const T> z = one_row(values, row);
+        const Matrix<const bool> allowed = one_row(where(), row);
+        if (needs == Needs::action) return has_allowed_action(z, allowed, 0);
+        return kernels().of<T>().are_distributions(logit_rows(z, allowed, 0, 1));
+    }
+    template <class U>
+    Matrix<const U> one_row(const Vector<const U>& flat, std::int64_t row) const {
+        if (!flat.data) return {};
+        return {&flat[offsets_.begin(row)], 1, offsets_.length(row), 0, flat.stride};
+    }
+    Vector<const bool> where() const {
+        return {options_.where.data, options_.where.cols, options_.where.col_stride};
     }
 
     const Options& options_;
