@@ -18,7 +18,7 @@ HALVES = [np.dtype(np.float16), BFLOAT16]
 
 
 def examples(number: int) -> settings:
-    """So many, and in a profile with more examples as many times more."""
+    """This many examples in the default profile, and as large a share in the others."""
     return settings(max_examples=number * settings.default.max_examples // 100)
 
 

@@ -1,7 +1,7 @@
 """How much is tested: Hypothesis profiles and the option --lengths; the folder of a training run.
 
-The same examples every time, or, with HYPOTHESIS_PROFILE=long, many others. No deadline, as a
-loaded machine is no failure.
+Hypothesis runs the same examples every time, and a quarter of them with -m "not slow".
+HYPOTHESIS_PROFILE=long runs many others. There is no deadline: a loaded machine is no failure.
 """
 
 import os
@@ -16,8 +16,8 @@ from hypothesis import settings
 import _functions
 
 settings.register_profile("default", deadline=None, derandomize=True, max_examples=100)
+settings.register_profile("quick", deadline=None, derandomize=True, max_examples=25)
 settings.register_profile("long", deadline=None, max_examples=5000, print_blob=True)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,7 +27,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("lengths") == "all":  # before any test module is imported
+    # Both before any test module is imported.
+    profile = "quick" if "not slow" in config.getoption("markexpr") else "default"
+    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", profile))
+    if config.getoption("lengths") == "all":
         _functions.FEW_LENGTHS[:] = _functions.LENGTHS
 
 
