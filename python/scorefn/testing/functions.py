@@ -70,9 +70,9 @@ def kl_divergence(
     """
     z_p, z_q = rows.allowed(logits_p, where, "logits_p"), rows.allowed(logits_q, where, "logits_q")
     check_shape("logits_q", z_q, z_p.shape)
-    p, q = rows.softmax(z_p), rows.softmax(z_q)
+    (p, log_p), (q, log_q) = rows.softmax_and_log(z_p), rows.softmax_and_log(z_q)
     with np.errstate(invalid="ignore", over="ignore"):  # in slots and branches that are not chosen
-        d = rows.log_softmax(z_p) - rows.log_softmax(z_q)
+        d = log_p - log_q
         near, far = p * (d + np.expm1(-d)), p * d - p + q
     terms = np.where(p == 0.0, q, np.where(np.abs(d) < 0.5, near, far))
     return np.asarray(terms.sum(axis=-1))

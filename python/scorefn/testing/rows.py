@@ -55,6 +55,11 @@ def softmax(z: Float64) -> Float64:
     return np.exp(shifted) / (1.0 + rest)
 
 
+def softmax_and_log(z: Float64) -> tuple[Float64, Float64]:
+    shifted, rest = shift_and_rest(z)
+    return np.exp(shifted) / (1.0 + rest), shifted - np.log1p(rest)
+
+
 def check_actions(actions: ArrayLike, z: Float64) -> NDArray[np.integer[Any]]:
     return check_indices("actions", actions, z.shape[-1], "actions", shape=z.shape[:-1])
 
@@ -64,7 +69,10 @@ def log_prob(z: Float64, actions: NDArray[np.integer[Any]]) -> Float64:
 
 
 def entropy(z: Float64) -> Float64:
-    p, log_p = softmax(z), log_softmax(z)
+    return entropy_of(*softmax_and_log(z))
+
+
+def entropy_of(p: Float64, log_p: Float64) -> Float64:
     return np.asarray(np.sum(-p * finite_where_positive(log_p, p), axis=-1))
 
 
@@ -83,8 +91,8 @@ def score(z: Float64, actions: NDArray[np.integer[Any]]) -> Float64:
 
 def entropy_gradient(z: Float64) -> Float64:
     """dH/dz_j = -pi_j (log pi_j + H)."""
-    p = softmax(z)
-    return -p * finite_where_positive(log_softmax(z) + entropy(z)[..., None], p)
+    p, log_p = softmax_and_log(z)
+    return -p * finite_where_positive(log_p + entropy_of(p, log_p)[..., None], p)
 
 
 def row_gradients(

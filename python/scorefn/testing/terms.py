@@ -23,9 +23,9 @@ def reverse_kl(
 ) -> tuple[Float64, Float64, Float64]:
     """KL(pi || ref); -c times it; and the gradient of that, -c pi_j (log pi_j - log ref_j - KL)."""
     r = _reference(z, reference)
-    kl, p = kl_divergence(z, r), rows.softmax(z)
+    kl, (p, log_p) = kl_divergence(z, r), rows.softmax_and_log(z)
     with np.errstate(invalid="ignore"):
-        d = rows.log_softmax(z) - rows.log_softmax(r)
+        d = log_p - rows.log_softmax(r)
         gradient = -p * rows.finite_where_positive(d - kl[..., np.newaxis], p)
     return kl, *weighted(coef, -kl, gradient, z)
 
