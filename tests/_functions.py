@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -81,7 +82,15 @@ NOT_OF_SAMPLES = ("table", "coef")
 def inputs_for(
     rows: int, cols: int, dtype: Any, *, seed: int = 0, states: int = 6, features: int = 3
 ) -> dict[str, Array]:
-    """Arguments for every function: `rows` samples of `cols` actions."""
+    """Arguments for every function: `rows` samples of `cols` actions. Each call returns copies."""
+    made = _make_inputs(rows, cols, np.dtype(dtype), seed, states, features)
+    return {name: x.copy() for name, x in made.items()}
+
+
+@lru_cache(maxsize=300)  # Many tests use the same arrays.
+def _make_inputs(
+    rows: int, cols: int, dtype: Any, seed: int, states: int, features: int
+) -> dict[str, Array]:
     rng = np.random.default_rng([seed, rows, cols])
 
     def normal(*shape: int, scale: float = 3.0) -> Array:
