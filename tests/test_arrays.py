@@ -15,6 +15,7 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 import scorefn
+from _cases import for_each
 from _functions import (
     FUNCTIONS,
     arguments_of,
@@ -91,7 +92,7 @@ def test_object_with_an_array_as_an_input(function: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-@pytest.mark.parametrize("shape", [(24,), (2, 12), (2, 3, 4), (2, 1, 3, 1, 4), (1, 24), (24, 1)])
+@for_each(shape=[(24,), (2, 12), (2, 3, 4), (2, 1, 3, 1, 4), (1, 24), (24, 1)])
 def test_leading_axes(function: str, shape: tuple[int, ...]) -> None:
     """Any number of leading axes: as if they were one."""
     rng = np.random.default_rng(0)
@@ -131,8 +132,7 @@ def test_leading_axes(function: str, shape: tuple[int, ...]) -> None:
     ("function", "name"),
     [pair for pair in INPUTS if pair[1] in ("weights", "old_log_prob", "advantages")],
 )
-@pytest.mark.parametrize("code", np.typecodes["AllInteger"] + "fd")
-@pytest.mark.parametrize("dtype", DTYPES)
+@for_each(code=np.typecodes["AllInteger"] + "fd", dtype=DTYPES)
 def test_dtypes_of_weights(function: str, name: str, code: str, dtype: Any) -> None:
     """Their values count, whatever the dtype of the logits."""
     arguments = arguments_of(function, dtype)
@@ -164,7 +164,7 @@ def test_float64_weights_are_not_rounded_for_float32_logits(function: str) -> No
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-@pytest.mark.parametrize("dtype", DTYPES)
+@for_each(dtype=DTYPES)
 def test_one_mask_for_all_rows(function: str, dtype: Any) -> None:
     arguments = arguments_of(function, dtype)
     row = np.array([True, True, False, True])
@@ -176,7 +176,7 @@ def test_one_mask_for_all_rows(function: str, dtype: Any) -> None:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-@pytest.mark.parametrize("dtype", [np.int8, np.uint8, ">i1"])
+@for_each(dtype=[np.int8, np.uint8, ">i1"])
 def test_masks_of_0_and_1(function: str, dtype: Any) -> None:
     """As Gymnasium's are."""
     arguments = arguments_of(function)
@@ -221,8 +221,7 @@ def test_masks_are_not_copied(dtype: Any) -> None:
 
 
 @pytest.mark.parametrize("function", ["log_softmax", "softmax", "logsumexp"])
-@pytest.mark.parametrize("axis", [0, 1, 2, 3, -1, -2, -4, np.int8(1)])
-@pytest.mark.parametrize("layout", LAYOUTS)
+@for_each(axis=[0, 1, 2, 3, -1, -2, -4, np.int8(1)], layout=LAYOUTS)
 def test_axis(function: str, axis: int, layout: str) -> None:
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(3, 4, 5, 6)).astype(np.float32)
@@ -393,7 +392,7 @@ def test_a_seed_is_a_generator() -> None:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-@pytest.mark.parametrize("layout", LAYOUTS)
+@for_each(layout=LAYOUTS)
 def test_no_reference_is_kept_or_lost(function: str, layout: str) -> None:
     odd = LAYOUTS[layout]
     arguments = {

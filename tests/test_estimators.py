@@ -6,6 +6,7 @@ from dataclasses import FrozenInstanceError
 import numpy as np
 import pytest
 
+from _cases import for_each
 from scorefn import LinearPolicy, LogitsPolicy, Reinforce, TabularPolicy, credit, testing
 from scorefn.policies import GradientStatistics
 
@@ -91,8 +92,8 @@ def case(request):
     return request.param
 
 
-@pytest.mark.parametrize("n", [2, 3])
 @pytest.mark.parametrize("baseline", ["none", "mean", "leave_one_out", "values"])
+@for_each(n=[2, 3])
 def test_expected_gradient_is_the_true_one(case, baseline, n):
     problem = Problem(case, n)
     reinforce = Reinforce(baseline, entropy_coef=0.3)
@@ -241,7 +242,7 @@ def test_equal_samples_have_standard_error_zero():
     assert estimate.diagnostics.gradient_standard_error == 0.0
 
 
-@pytest.mark.parametrize("size", [1e-310, 1e-200, 1e-30, 1e150, 1e200, 1e300])
+@for_each(size=[1e-310, 1e-200, 1e-30, 1e150, 1e200, 1e300])
 def test_rewards_of_any_size(case, size):
     """Diagnostics scale with the rewards and nothing overflows."""
     problem = Problem(case, 3)
@@ -267,7 +268,7 @@ def test_rewards_of_any_size(case, size):
 
 
 @pytest.mark.parametrize("baseline", ["none", "mean", "leave_one_out", "values"])
-@pytest.mark.parametrize("nearly", [0.0, 1.5e-8])
+@for_each(nearly=[0.0, 1.5e-8])
 def test_equal_rewards_have_no_gradient(case, baseline, nearly):
     problem = Problem(case, 3)
     actions = problem.p.argmax(axis=1)

@@ -12,6 +12,7 @@ import pytest
 
 import scorefn
 import scorefn.testing
+from _cases import for_each
 from _functions import DTYPES, GRADIENTS, Array, call, inputs_for, mask_for, same_bits
 from scorefn.testing import central_difference
 
@@ -78,8 +79,7 @@ def case_for(case: str, cols: int) -> tuple[str, str, dict[str, Array]]:
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("cols", COLS)
-@pytest.mark.parametrize("entropy_coef", [0.0, 0.7, -1.5])
-@pytest.mark.parametrize("mask", ["none", "each", "one_for_all"])
+@for_each(entropy_coef=[0.0, 0.7, -1.5], mask=["none", "each", "one_for_all"])
 def test_gradient_is_the_central_difference(case, cols, entropy_coef, mask):
     function, name, inputs = case_for(case, cols)
     where = None
@@ -145,8 +145,7 @@ def test_the_gradient_of_the_entropy_is_0_where_the_policy_is_uniform_or_sure():
 
 
 @pytest.mark.parametrize("function", GRADIENTS)
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("cols", COLS)
+@for_each(dtype=DTYPES, cols=COLS)
 def test_gradient_is_linear_in_the_weights(function, dtype, cols):
     """A weight of -w cancels one of w: samples come twice, and the sum is 0 up to rounding."""
     inputs = inputs_for(40, cols, dtype)
@@ -334,9 +333,8 @@ def test_linear_gradient_of_many_parameters_is_near_the_reference(samples, featu
     assert (np.abs(actual - expected) < 14 * 2.0**-23 * sum_of_absolute_values).all()
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("cols", [1, 2, 3, 4, 5, 6, 7, 8, 9, 33])
-@pytest.mark.parametrize("features", [1, 2, 3, 4, 5, 8, 9])
+@for_each(dtype=[np.float32, np.float64], features=[1, 2, 3, 4, 5, 8, 9])
 def test_linear_gradient_of_few_actions(features, cols, dtype):
     """A vector is of samples for few features and actions, else of actions or features. The last
     block of samples is shorter than the one before, and no whole number of vectors."""

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import scorefn
+from _cases import for_each
 from _functions import (
     ARGUMENTS,
     DTYPES,
@@ -53,7 +54,7 @@ def far_apart(a: Array, axis: int, sign: int = 1) -> Array:
 
 
 @pytest.mark.parametrize(("function", "name"), INPUTS)
-@pytest.mark.parametrize("dtype", DTYPES)
+@for_each(dtype=DTYPES)
 def test_input_far_apart(function: str, name: str, dtype: Any) -> None:
     inputs = inputs_for(3, 5, dtype)
     inputs["where"] = mask_for(function, inputs)
@@ -65,8 +66,7 @@ def test_input_far_apart(function: str, name: str, dtype: Any) -> None:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("accumulate", [False, True])
+@for_each(dtype=DTYPES, accumulate=[False, True])
 def test_out_far_apart(function: str, dtype: Any, accumulate: bool) -> None:
     inputs = inputs_for(3, 5, dtype)
     options = {"accumulate": accumulate} if function in [*GRADIENTS, *OBJECTIVES] else {}
@@ -166,8 +166,8 @@ def test_too_many_actions(cols: int) -> None:
             scorefn.linear_gradient(features, np.empty((0, cols), np.float32), *samples)
 
 
-@pytest.mark.parametrize("rows", [1, 2, 3, 1000])
 @pytest.mark.parametrize("num_samples", [2**60 + 1, 2**63 - 1, 2**63, 2**70])
+@for_each(rows=[1, 2, 3, 1000])
 def test_too_many_draws(rows: int, num_samples: int) -> None:
     most = (2**63 - 1) // 8 // rows
     message = (

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import scorefn
+from _cases import for_each
 from _functions import ARGUMENTS, DTYPES, INDICES, OBJECTIVES, Array, call, inputs_for
 
 INDEXED = [(function, name) for function, names in INDICES.items() for name in names]
@@ -32,8 +33,8 @@ def is_untouched(out: Any) -> bool:
 
 
 @pytest.mark.parametrize(("function", "name"), INDEXED)
-@pytest.mark.parametrize("length", LENGTHS)
 @pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint64])
+@for_each(length=LENGTHS)
 def test_an_index_out_of_range_at_any_place(function, name, length, dtype):
     inputs = inputs_for(length, 5, np.float32)
     bound = 6 if name == "states" else 5
@@ -67,8 +68,8 @@ def test_the_first_of_many_indices_out_of_range_is_named(num_threads):
 
 
 @pytest.mark.parametrize("function", [f for f in ARGUMENTS if "logits" in ARGUMENTS[f]])
-@pytest.mark.parametrize("cols", [1, 2, 3, 5, 8, 33, 200])
 @pytest.mark.parametrize("dtype", DTYPES)
+@for_each(cols=[1, 2, 3, 5, 8, 33, 200])
 def test_a_row_without_an_allowed_action_at_any_place(function, cols, dtype):
     for rows in (1, 3, 16, 41):
         inputs = inputs_for(rows, cols, dtype)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import scorefn
+from _cases import for_each
 from _functions import (
     DTYPES,
     LENGTHS,
@@ -54,9 +55,8 @@ DIFFERENCE = 3e-9
 
 
 @pytest.mark.parametrize("function", OBJECTIVES)
-@pytest.mark.parametrize("cols", COLS[:-1])
 @pytest.mark.parametrize("entropy_coef", [0.0, 0.7, -1.5])
-@pytest.mark.parametrize("masked", [False, True])
+@for_each(cols=COLS[:-1], masked=[False, True])
 def test_gradient_is_the_central_difference(function, cols, entropy_coef, masked):
     inputs = inputs_for(SAMPLES, cols, np.float64)
     inputs["weights"] = np.array([1.5, -2.0, 0.0, 0.5, 1.0, -0.25, 3.0, -1.0, 2.0])
@@ -89,8 +89,7 @@ def test_expectation_of_policy_gradient_over_all_actions(cols):
     np.testing.assert_allclose(gradients.sum(axis=0), p * (f - p @ f), **EXACT)
 
 
-@pytest.mark.parametrize("cols", COLS)
-@pytest.mark.parametrize("clip_range", [0.0, 0.2, 0.5])
+@for_each(cols=COLS, clip_range=[0.0, 0.2, 0.5])
 def test_expectation_of_clipped_surrogate_over_all_actions(cols, clip_range):
     """d/dz of sum_a min(pi_a A_a, clip(pi_a / old_a) old_a A_a), the expectation under the old
     policy: pi_j (c_j - sum_a pi_a c_a), where c_a is A_a, or 0 where its arm is clipped."""
@@ -118,10 +117,9 @@ def test_expectation_of_clipped_surrogate_over_all_actions(cols, clip_range):
 # --- Identities of PPO ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cols", LENGTHS)
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("clip_range", [0.0, 0.2])
 @pytest.mark.parametrize("entropy_coef", [0.0, 0.3])
+@for_each(cols=LENGTHS, clip_range=[0.0, 0.2])
 def test_the_first_step_is_that_of_reinforce(cols, dtype, clip_range, entropy_coef):
     """Before the policy has moved the ratio is 1 to the bit, and nothing is clipped."""
     inputs = inputs_for(ROWS, cols, dtype)
@@ -142,8 +140,7 @@ def test_the_first_step_is_that_of_reinforce(cols, dtype, clip_range, entropy_co
         assert abs(result.objective - terms.sum()) <= error
 
 
-@pytest.mark.parametrize("cols", [2, 18, 100])
-@pytest.mark.parametrize("dtype", DTYPES)
+@for_each(cols=[2, 18, 100], dtype=DTYPES)
 def test_without_clipping_the_objective_is_linear_in_the_advantages(cols, dtype):
     """Bit by bit: a wide clip range clips nothing, and -A gives -J."""
     inputs = inputs_for(ROWS, cols, dtype)
@@ -179,8 +176,7 @@ def test_a_ratio_at_a_bound_is_not_clipped_and_one_beyond_it_is(old):
         assert same_bits(beyond.gradient, np.zeros(2) if is_smaller else unclipped)
 
 
-@pytest.mark.parametrize("cols", LENGTHS)
-@pytest.mark.parametrize("dtype", DTYPES)
+@for_each(cols=LENGTHS, dtype=DTYPES)
 def test_an_advantage_of_0_adds_exactly_0(cols, dtype):
     """Whatever the ratio: infinite, 0, NaN, or that of a row of NaN."""
     inputs = inputs_for(ROWS, cols, dtype)
@@ -211,10 +207,8 @@ def test_an_advantage_of_0_adds_exactly_0(cols, dtype):
 
 
 @pytest.mark.parametrize("function", OBJECTIVES)
-@pytest.mark.parametrize("cols", LENGTHS)
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("bad", [NAN, INF])
 @pytest.mark.parametrize("entropy_coef", [0.0, 0.5])
+@for_each(cols=LENGTHS, dtype=DTYPES, bad=[NAN, INF])
 def test_a_bad_row_is_nan_and_harms_no_other(function, cols, dtype, bad, entropy_coef):
     clean = inputs_for(ROWS, cols, dtype)
     clean["weights"][:] = 1.5
@@ -310,8 +304,7 @@ def test_no_rows(function, dtype):
 
 
 @pytest.mark.parametrize("function", OBJECTIVES)
-@pytest.mark.parametrize("cols", [1, 3, 18, 100])
-@pytest.mark.parametrize("dtype", DTYPES)
+@for_each(cols=[1, 3, 18, 100], dtype=DTYPES)
 def test_a_single_row(function, cols, dtype):
     """Logits of shape (num_actions,) and numbers for the rest: as a batch of one row."""
     inputs = inputs_for(1, cols, dtype)
@@ -361,9 +354,8 @@ def test_out_and_accumulate(function, cols, dtype, entropy_coef):
 
 
 @pytest.mark.parametrize("function", OBJECTIVES)
-@pytest.mark.parametrize("cols", LENGTHS)
-@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("entropy_coef", [0.0, 0.7])
+@for_each(cols=LENGTHS, dtype=DTYPES)
 def test_a_row_has_the_same_bits_in_every_place_of_a_batch(function, cols, dtype, entropy_coef):
     inputs = inputs_for(ROWS, cols, dtype)
     options = {"entropy_coef": entropy_coef}

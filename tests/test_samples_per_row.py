@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import scorefn
+from _cases import for_each
 from _functions import GRADIENTS, OBJECTIVES, arguments_of, call_with, same_bits, written
 from scorefn import ClippedSurrogate, LinearPolicy, LogitsPolicy, TabularPolicy, WeightedLogProb
 
@@ -61,9 +62,8 @@ def assert_is_sum(gradient: Any, parts: list[Any], dtype: Any, size: int) -> Non
     assert (np.abs(gradient - expected) <= bound).all()
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("num_samples", NUM_SAMPLES)
+@for_each(dtype=DTYPES, masked=[False, True])
 def test_sample_and_log_prob_agree_to_the_bit(num_samples: int, masked: bool, dtype: Any) -> None:
     arguments = arguments_of("entropy", dtype)
     logits, where = arguments["logits"], arguments["where"] if masked else None
@@ -72,10 +72,9 @@ def test_sample_and_log_prob_agree_to_the_bit(num_samples: int, masked: bool, dt
         assert same_bits(scorefn.log_prob(z, actions, where=mask), log_probs)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("num_samples", NUM_SAMPLES[1:])
 @pytest.mark.parametrize("function", ["log_prob", "score"])
+@for_each(dtype=DTYPES, masked=[False, True])
 def test_one_result_per_sample(function: str, num_samples: int, masked: bool, dtype: Any) -> None:
     arguments = several(function, num_samples, dtype)
     if not masked:
@@ -85,11 +84,9 @@ def test_one_result_per_sample(function: str, num_samples: int, masked: bool, dt
     assert same_bits(call_with(function, **arguments), expected)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("entropy_coef", [0.0, 0.4])
 @pytest.mark.parametrize("num_samples", NUM_SAMPLES[1:])
 @pytest.mark.parametrize("function", GRADIENTS)
+@for_each(dtype=DTYPES, masked=[False, True], entropy_coef=[0.0, 0.4])
 def test_gradients(
     function: str, num_samples: int, entropy_coef: float, masked: bool, dtype: Any
 ) -> None:
@@ -101,11 +98,9 @@ def test_gradients(
     assert_is_sum(call_with(function, **arguments), parts, dtype, 6 * num_samples)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("entropy_coef", [0.0, 0.4])
 @pytest.mark.parametrize("num_samples", NUM_SAMPLES[1:])
 @pytest.mark.parametrize("function", OBJECTIVES)
+@for_each(dtype=DTYPES, masked=[False, True], entropy_coef=[0.0, 0.4])
 def test_objectives(
     function: str, num_samples: int, entropy_coef: float, masked: bool, dtype: Any
 ) -> None:
@@ -193,7 +188,7 @@ def test_sums_over_samples_are_taken_in_float64(function: str) -> None:
 
 
 @pytest.mark.parametrize("function", [*GRADIENTS, *OBJECTIVES])
-@pytest.mark.parametrize("dtype", DTYPES)
+@for_each(dtype=DTYPES)
 def test_out_and_accumulate(function: str, dtype: Any) -> None:
     arguments = several(function, 3, dtype, entropy_coef=0.2)
     expected = written(call_with(function, **arguments))
@@ -294,8 +289,7 @@ def test_a_bad_row_is_nan_and_harms_no_other(function: str, bad: float) -> None:
 
 
 @pytest.mark.parametrize("kind", ["logits", "tabular", "linear"])
-@pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("leading", [(), (4,), (2, 3)])
+@for_each(masked=[False, True], leading=[(), (4,), (2, 3)])
 def test_policies(kind: str, leading: tuple[int, ...], masked: bool) -> None:
     rng = np.random.default_rng(1)
     where = None

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from _cases import for_each
 from _functions import (
     ARGUMENTS,
     DTYPES,
@@ -62,10 +63,10 @@ def assert_rows(actual: Any, expected: Any, valid: Array) -> None:
         assert not actual[~valid].any()
 
 
-@pytest.mark.parametrize("share", SHARES)
 @pytest.mark.parametrize(("rows", "cols"), SHAPES)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("function", FUNCTIONS)
+@for_each(share=SHARES)
 def test_rows_that_do_not_count_change_nothing(
     function: str, dtype: Any, rows: int, cols: int, share: str
 ) -> None:
@@ -101,9 +102,8 @@ def test_masks_threads_and_strides(function: str) -> None:
     assert same_bits(call(function, spoilt, where=where, valid=as_bytes), expected)
 
 
-@pytest.mark.parametrize("accumulate", [False, True])
-@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("function", [*GRADIENTS, *OBJECTIVES])
+@for_each(accumulate=[False, True], dtype=DTYPES)
 def test_out_of_gradients(function: str, dtype: Any, accumulate: bool) -> None:
     inputs, valid = inputs_for(3000, 6, dtype), flags(3000, 0.3)
     spoilt = with_garbage(inputs, valid)
