@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import scorefn
+from _cases import case
 from _functions import FUNCTIONS, GRADIENTS, OBJECTIVES, call_with, written
 from _wrong_calls import NO_ACTION, WrongCall, good_arguments, good_out, wrong_arrays
 from _wrong_options import wrong_options
@@ -49,8 +50,14 @@ def attempts_of(wrong: WrongCall) -> list[dict[str, Any]]:
     return attempts
 
 
-@pytest.mark.parametrize("wrong", TABLE, ids=str)
-def test_wrong_call(wrong: WrongCall) -> None:
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_wrong_calls(function: str) -> None:
+    for wrong in (wrong for wrong in TABLE if wrong.function == function):
+        with case(wrong):
+            assert_is_refused(wrong)
+
+
+def assert_is_refused(wrong: WrongCall) -> None:
     for arguments in attempts_of(wrong):
         values = [*wrong.positional, *arguments.values()]
         # A row without an allowed action shows only in the pass that draws.
