@@ -149,8 +149,21 @@ def hard_rows(dtype: Any) -> dict[str, Array]:
     return {**rows, **wide_rows(dtype)}
 
 
+every_set_of_rows = pytest.mark.parametrize(
+    ("dtype", "rows"),
+    [
+        pytest.param(dtype, rows, id=f"{np.dtype(dtype)}-{cols}")
+        for dtype in DTYPES
+        for cols, rows in [
+            *((cols, rows_of(cols, dtype)) for cols in COLS),
+            *((name, {name: row}) for name, row in wide_rows(dtype).items()),
+        ]
+    ],
+)
+
+
 def errors_of(z: Array) -> dict[str, float]:
-    """The largest error in ULP of each function that contract C2 names, for a row."""
+    """The largest error in ULP of each function of a row of logits."""
     exact = ExactRow(z)
     largest, least = int(np.argmax(z)), int(np.argmin(np.where(z > -INF, z, INF)))
     actions = np.unique([0, 1, z.size // 2, z.size - 1, largest, least])
@@ -161,29 +174,32 @@ def errors_of(z: Array) -> dict[str, float]:
         "score": max(
             ulp_error(scorefn.score(z, a), exact.score(a)).max() for a in actions if z[a] > -INF
         ),
+        "entropy": entropy_error(
+            scorefn.entropy(z), float(exact.entropy), exact.p, exact.log_p
+        ).max(),
+        "logsumexp": logsumexp_error(
+            scorefn.logsumexp(z), float(exact.logsumexp), z.max(), float(exact.log_total)
+        ).max(),
     }
 
 
-CASES = [
-    pytest.param(dtype, row, id=f"{np.dtype(dtype)}-{name}")
-    for dtype in DTYPES
-    for name, row in hard_rows(dtype).items()
-]
+@every_set_of_rows
+def test_every_entry_is_within_the_contract(dtype, rows):
+    for name, z in rows.items():
+        errors = errors_of(z)
+        # One ULP of the logarithm, one of the sum, and half of one for the rounded exact value.
+        assert errors["logsumexp"] <= 2.5, (name, errors)
+        assert max(errors.values()) <= CONTRACT[dtype], (name, errors)
 
 
-@pytest.mark.parametrize(("dtype", "z"), CASES)
-def test_every_entry_is_within_the_contract(dtype, z):
-    errors = errors_of(z)
-    assert max(errors.values()) <= CONTRACT[dtype], errors
-
-
-@pytest.mark.parametrize(("dtype", "z"), CASES)
-def test_log_prob_keeps_its_relative_accuracy_to_the_end(dtype, z):
+@every_set_of_rows
+def test_log_prob_keeps_its_relative_accuracy_to_the_end(dtype, rows):
     """Every action of a short row, among them those with log pi(a) near 0 and near -inf."""
-    z = z[:100] if z.max() == z[:100].max() else np.append(z[:99], z.max())
-    actions = np.arange(z.size)
-    log_prob = scorefn.log_prob(np.tile(z, (z.size, 1)), actions)
-    assert ulp_error(log_prob, ExactRow(z).log_p).max() <= CONTRACT[dtype]
+    for name, row in rows.items():
+        z = row[:100] if row.max() == row[:100].max() else np.append(row[:99], row.max())
+        actions = np.arange(z.size)
+        log_prob = scorefn.log_prob(np.tile(z, (z.size, 1)), actions)
+        assert ulp_error(log_prob, ExactRow(z).log_p).max() <= CONTRACT[dtype], name
 
 
 # --- Functions with bounds of their own -----------------------------------------------------------
@@ -215,22 +231,6 @@ def entropy_error(actual: Array, exact: Any, p: Array, log_p: Array) -> Array:
     exact = np.asarray(exact, np.float64)
     error = np.maximum(np.abs(actual.astype(np.float64) - exact) - allowed, 0.0)
     return np.asarray(error / np.spacing(exact.astype(actual.dtype)), np.float64)
-
-
-@pytest.mark.parametrize(("dtype", "z"), CASES)
-def test_logsumexp(dtype, z):
-    # One ULP of the logarithm, one of the sum, and half of one for the rounded exact value.
-    exact = ExactRow(z)
-    log_total = float(exact.log_total)
-    error = logsumexp_error(scorefn.logsumexp(z), float(exact.logsumexp), z.max(), log_total)
-    assert error <= 2.5
-
-
-@pytest.mark.parametrize(("dtype", "z"), CASES)
-def test_entropy(dtype, z):
-    exact = ExactRow(z)
-    error = entropy_error(scorefn.entropy(z), float(exact.entropy), exact.p, exact.log_p)
-    assert error <= CONTRACT[dtype]
 
 
 def kl_cases(dtype: Any) -> dict[str, tuple[Array, Array]]:
@@ -365,15 +365,7 @@ def print_table() -> None:
     for dtype in DTYPES:
         worst: dict[str, tuple[float, str]] = {}
         for name, z in hard_rows(dtype).items():
-            errors = errors_of(z)
-            exact = ExactRow(z)
-            errors["entropy"] = entropy_error(
-                scorefn.entropy(z), float(exact.entropy), exact.p, exact.log_p
-            )
-            errors["logsumexp"] = logsumexp_error(
-                scorefn.logsumexp(z), float(exact.logsumexp), z.max(), float(exact.log_total)
-            )
-            for function, error in errors.items():
+            for function, error in errors_of(z).items():
                 worst[function] = max(worst.get(function, (0.0, "")), (float(error), name))
         worst["kl_divergence"] = max(
             (kl_error(*pair), name) for name, pair in kl_cases(dtype).items()
