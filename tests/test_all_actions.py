@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 import scorefn
+from _cases import for_each
 from _functions import assert_same
 from _objectives import ALL_ACTION_EXAMPLES, AllActionExample
 from scorefn import _all_actions, testing
@@ -47,10 +48,12 @@ def weights_of(per_row: bool, seed: int = 1) -> Any:
 
 
 @every_objective
-@pytest.mark.parametrize("per_row", [False, True], ids=["number", "per-row"])
-@pytest.mark.parametrize("cols", [1, 2, 6, 18, 200])
-@dtypes
 @every_kind
+@for_each(
+    per_row=[False, True],
+    cols=[1, 2, 6, 18, 200],
+    dtype=[np.float32, np.float64],
+)
 def test_step_is_that_of_the_reference(
     kind: str, dtype: Any, cols: int, per_row: bool, example: AllActionExample
 ) -> None:
@@ -159,8 +162,7 @@ def test_cross_entropy_is_the_forward_divergence_and_a_constant(kind: str) -> No
 
 
 @every_objective
-@pytest.mark.parametrize("cols", [3, 6, 40, 200])
-@dtypes
+@for_each(cols=[3, 6, 40, 200], dtype=[np.float32, np.float64])
 def test_masked_slots_may_hold_anything(dtype: Any, cols: int, example: AllActionExample) -> None:
     rng = np.random.default_rng(3)
     z = rng.normal(size=(N, cols)).astype(dtype)
@@ -184,7 +186,7 @@ def test_masked_slots_may_hold_anything(dtype: Any, cols: int, example: AllActio
 
 
 @every_objective
-@every_kind
+@for_each(kind=KINDS)
 def test_statistics_that_nobody_asks_for(kind: str, example: AllActionExample) -> None:
     case = make(kind, 6, np.float32)
     x, _ = matrix_of(case, kind, example, np.float32)
@@ -195,8 +197,8 @@ def test_statistics_that_nobody_asks_for(kind: str, example: AllActionExample) -
 
 
 @every_objective
-@every_kind
 @pytest.mark.parametrize("cols", [1, 6, 200])
+@for_each(kind=KINDS)
 def test_same_bits_for_any_number_of_threads(
     kind: str, cols: int, example: AllActionExample
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 import scorefn
+from _cases import for_each
 from _objectives import ALL_ACTION_EXAMPLES, AllActionExample
 
 Array = NDArray[Any]
@@ -75,8 +76,8 @@ def formula(objective: Any, z: list[Any], q: list[Any]) -> tuple[Any, list[Any],
 
 
 @of_values
-@pytest.mark.parametrize("row", HARD_ROWS)
 @dtypes
+@for_each(row=HARD_ROWS)
 def test_hard_rows_against_many_digits(dtype: Any, row: str, example: AllActionExample) -> None:
     z, q = (np.array([x], dtype) for x in HARD_ROWS[row])
     step = example.objective.gradient(z, None, action_values=q)
@@ -101,8 +102,8 @@ def test_hard_rows_against_many_digits(dtype: Any, row: str, example: AllActionE
 
 
 @of_values
-@pytest.mark.parametrize("cols", [2, 3, 5, 8, 17, 100, 1000])
 @dtypes
+@for_each(cols=[2, 3, 5, 8, 17, 100, 1000])
 def test_equal_values_have_gradient_0(dtype: Any, cols: int, example: AllActionExample) -> None:
     """Exactly, whatever the offset: no rounding of their mean is left."""
     rng = np.random.default_rng(cols)

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import scorefn
+from _cases import for_each
 from _objectives import (
     ALL_ACTION_EXAMPLES,
     EXAMPLES,
@@ -49,10 +50,12 @@ def of_valid(case: Case, x: Any) -> Any:
 
 
 @pytest.mark.parametrize("example", ONE_OF_EACH, ids=lambda e: e.name)
-@pytest.mark.parametrize("per_row", [False, True], ids=["number", "per-row"])
-@pytest.mark.parametrize("term", [None, *TERMS])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("kind", KINDS)
+@for_each(
+    per_row=[False, True],
+    term=[None, *TERMS],
+    dtype=[np.float32, np.float64],
+)
 def test_samples_that_do_not_count_change_nothing(
     kind: str, dtype: Any, term: str | None, per_row: bool, example: Example
 ) -> None:
@@ -106,7 +109,7 @@ def test_samples_that_do_not_count_change_nothing(
 
 
 @every_objective
-@pytest.mark.parametrize("kind", KINDS)
+@for_each(kind=KINDS)
 def test_without_a_sample_that_counts(kind: str, example: Example) -> None:
     case, policy, observations = case_with_garbage(kind, np.float64)
     actions, numbers = samples(case, example, 6, np.float64)
@@ -194,9 +197,8 @@ def test_methods_of_policies(kind: str) -> None:
 
 
 @pytest.mark.parametrize("example", ALL_ACTION_EXAMPLES, ids=lambda e: repr(e.objective))
-@pytest.mark.parametrize("per_sample", [False, True])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("kind", KINDS)
+@for_each(per_sample=[False, True], dtype=[np.float32, np.float64])
 def test_objectives_over_all_actions(
     kind: str, dtype: Any, per_sample: bool, example: AllActionExample
 ) -> None:

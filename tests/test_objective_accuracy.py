@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import scorefn
+from _cases import for_each
 from _functions import (
     DTYPES,
     LENGTHS,
@@ -146,9 +147,9 @@ ASSERT_NEAR = {
 
 
 @pytest.mark.parametrize("function", OBJECTIVES)
-@pytest.mark.parametrize("cols", LENGTHS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("entropy_coef", [0.0, 0.7, -2.0])
+@for_each(cols=LENGTHS)
 def test_agrees_with_the_reference(function, cols, dtype, entropy_coef):
     for rows in (1, 16, 37, 600):
         if rows * cols <= 37 * 4099:
@@ -162,9 +163,9 @@ def test_agrees_with_the_reference(function, cols, dtype, entropy_coef):
 
 
 @pytest.mark.parametrize("function", OBJECTIVES)
-@pytest.mark.parametrize("cols", [2, 18, 100])
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("weight_dtype", [np.float32, np.float64, np.int8, np.uint16])
+@for_each(
+    cols=[2, 18, 100], dtype=DTYPES, weight_dtype=[np.float32, np.float64, np.int8, np.uint16]
+)
 def test_factors_of_any_dtype_agree_with_the_reference(function, cols, dtype, weight_dtype):
     inputs = inputs_for(ROWS, cols, dtype)
     inputs["weights"] = np.abs(3.0 * inputs["weights"]).astype(weight_dtype)
@@ -173,9 +174,8 @@ def test_factors_of_any_dtype_agree_with_the_reference(function, cols, dtype, we
     ASSERT_NEAR[function](inputs)
 
 
-@pytest.mark.parametrize("cols", LENGTHS)
-@pytest.mark.parametrize("clip_range", [0.0, 0.05, 0.2, 1.0, 3.0])
 @pytest.mark.parametrize("entropy_coef", [0.0, 0.7])
+@for_each(cols=LENGTHS, clip_range=[0.0, 0.05, 0.2, 1.0, 3.0])
 def test_clipped_gradient_has_the_bits_of_the_score_gradient(cols, clip_range, entropy_coef):
     """Its weights are the float64 ratios times the advantages, each product rounded once."""
     inputs = inputs_for(ROWS, cols, np.float64)

@@ -12,6 +12,7 @@ from mpmath import mpf
 from numpy.typing import NDArray
 
 import scorefn
+from _cases import for_each
 from _objectives import EXAMPLES, Example
 from scorefn import CISPO, SAPO, ClippedSurrogate, ImportanceSampling, KLPenalty, testing
 from test_joint import every_objective
@@ -91,12 +92,15 @@ OBJECTIVES = [
 ]
 # Around 0 and 2, where formulas change, and far from there.
 SIZES = [1e-300, 1e-12, 1e-5, 0.01, 0.1, 0.5, 0.7, 1.99, 2.01, 3.0, 12.0, 80.0]
+LOG_RATIOS = [sign * size for size in SIZES for sign in (1.0, -1.0)]
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
-@pytest.mark.parametrize("x", [sign * size for size in SIZES for sign in (1.0, -1.0)])
-@pytest.mark.parametrize("factor", [3.0, -2.0])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@for_each(
+    x=[sign * size for size in SIZES for sign in (1.0, -1.0)],
+    factor=[3.0, -2.0],
+    dtype=[np.float32, np.float64],
+)
 def test_values_and_derivatives_have_all_their_digits(
     dtype: Any, objective: Any, x: float, factor: float
 ) -> None:
@@ -185,7 +189,7 @@ def test_limits(objective: Any, logits: Any, old: float, value: float, derivativ
 
 
 @every_objective
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@for_each(dtype=[np.float32, np.float64])
 def test_nan_only_where_mathematics_has_one(dtype: Any, example: Example) -> None:
     for logits in ((0.0, 0.0), (0.0, -INF), (40.0, 0.0), (-100.0, 0.0), (-800.0, 0.0), IMPOSSIBLE):
         for old in (0.0, -1e-30, -1.0, -88.0, -745.0, -1e4, -INF):
@@ -200,7 +204,7 @@ def test_nan_only_where_mathematics_has_one(dtype: Any, example: Example) -> Non
 
 
 @every_objective
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@for_each(dtype=[np.float32, np.float64])
 def test_a_factor_of_0_adds_exactly_0(dtype: Any, example: Example) -> None:
     """Whatever else is known of its sample."""
     for logits in ((0.0, 0.0), (0.0, -INF), (NAN, 0.0), (-800.0, 0.0), IMPOSSIBLE):

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 import scorefn
+from _cases import for_each
 from _functions import ARGUMENTS, DTYPES, ROW_FUNCTIONS, same_bits
 from _ragged import Ragged, mixed_lengths, ragged_of
 from scorefn import testing
@@ -48,10 +49,10 @@ def assert_rows_are_dense(
             assert same_bits(result[rows], dense)
 
 
-@pytest.mark.parametrize("with_masks", [(), ("where",), ("valid",), ("where", "valid")])
 @pytest.mark.parametrize("lengths", LENGTHS)
 @pytest.mark.parametrize("function", ROW_FUNCTIONS)
 @pytest.mark.parametrize("dtype", DTYPES)
+@for_each(with_masks=[(), ("where",), ("valid",), ("where", "valid")])
 def test_rows_have_the_bits_of_dense_ones(
     dtype: Any, function: str, lengths: str, with_masks: tuple[str, ...]
 ) -> None:
@@ -166,7 +167,7 @@ def test_accumulate(lengths: str) -> None:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32, np.uint8, np.uint16, np.uint64])
+@for_each(dtype=[np.int8, np.int16, np.int32, np.uint8, np.uint16, np.uint64])
 def test_indices_of_any_dtype_and_arrays_with_strides(function: str, dtype: Any) -> None:
     ragged = ragged_of(np.random.default_rng(1).integers(1, 6, 30), np.float64)
     expected = call(function, ragged.arrays, offsets=ragged.offsets, where=ragged.flat["where"])
@@ -208,7 +209,7 @@ BAD_OFFSETS = [
 
 
 @pytest.mark.parametrize(("offsets", "message"), BAD_OFFSETS)
-@pytest.mark.parametrize("function", FUNCTIONS)
+@for_each(function=FUNCTIONS)
 def test_bad_offsets(function: str, offsets: Any, message: str) -> None:
     rows = max(np.size(offsets) - 1, 0)
     arrays = {name: np.zeros(9) for name in ("logits", "logits_q")}

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 import scorefn
+from _cases import for_each
 from _functions import DTYPES, same_bits
 from _objectives import ALL_ACTION_EXAMPLES, ONE_OF_EACH, AllActionExample, Example
 from _ragged import Ragged, mixed_lengths, ragged_of
@@ -49,11 +50,9 @@ def assert_dense(ragged: Ragged, step: Any, dense: Any, rows: Array) -> None:
             assert of_ragged is None, name
 
 
-@pytest.mark.parametrize("term", ["none", "reference", "action_values"])
-@pytest.mark.parametrize("with_masks", [False, True])
 @pytest.mark.parametrize("lengths", LENGTHS)
 @EXAMPLES
-@pytest.mark.parametrize("dtype", DTYPES)
+@for_each(term=["none", "reference", "action_values"], with_masks=[False, True], dtype=DTYPES)
 def test_steps_of_rows_are_those_of_dense_ones(
     dtype: Any, example: Example, lengths: str, with_masks: bool, term: str
 ) -> None:
@@ -101,11 +100,9 @@ def test_rows_of_one_length_have_the_sums_of_dense_ones(example: Example) -> Non
         assert same_bits(a, e) if isinstance(e, np.ndarray) else a == e or (a != a and e != e)
 
 
-@pytest.mark.parametrize("per_row", [False, True])
-@pytest.mark.parametrize("with_masks", [False, True])
 @pytest.mark.parametrize("lengths", LENGTHS)
 @ALL_ACTIONS
-@pytest.mark.parametrize("dtype", DTYPES)
+@for_each(per_row=[False, True], with_masks=[False, True], dtype=DTYPES)
 def test_objectives_over_all_actions(
     dtype: Any, example: AllActionExample, lengths: str, with_masks: bool, per_row: bool
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import scorefn
+from _cases import for_each
 from _objectives import EXAMPLES, ONE_OF_EACH, Example
 from scorefn import testing
 from scorefn.testing.segments import LOG_PROBS
@@ -68,7 +69,7 @@ def clips(example: Example) -> list[Any]:
     ],
 )
 @with_kinds
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@for_each(dtype=[np.float32, np.float64])
 def test_step_is_that_of_the_reference(
     kind: str, dtype: Any, log_prob: Any, example: Example
 ) -> None:
@@ -109,8 +110,8 @@ def assert_is_reference(
 
 
 @one_of_each_objective
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("kind", KINDS)
+@for_each(dtype=[np.float32, np.float64])
 def test_segments_of_single_rows_are_the_rows(kind: str, dtype: Any, example: Example) -> None:
     case = make(kind, 6, dtype)
     actions, numbers = samples(case, example, 6, dtype)
@@ -170,9 +171,9 @@ def test_padding_is_what_is_not_there(log_prob: Any, example: Example) -> None:
         assert getattr(padded, declared.name) == getattr(packed, declared.name)
 
 
-@pytest.mark.parametrize("row_clip", [np.inf, (0.02, 0.03)])
 @with_kinds
 @every_objective
+@for_each(row_clip=[np.inf, (0.02, 0.03)])
 def test_central_differences(example: Example, log_prob: Any, row_clip: Any) -> None:
     if row_clip is not np.inf and len(clips(example)) == 1:
         return
