@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import scorefn
+from _cases import for_each
 from _functions import DTYPES, FEW_LENGTHS, LENGTHS, Array, call, inputs_for, mask_for, same_bits
 from scorefn import testing
 
@@ -94,9 +95,8 @@ def test_draws_of_uniform_rows_are_the_first_bits_of_philox(cols, dtype):
 # --- Entropy --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cols", FEW_LENGTHS)
-@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("num_samples", [None, 0, 1, 3])
+@for_each(cols=FEW_LENGTHS, dtype=DTYPES)
 def test_the_entropy_has_its_own_bits_and_changes_none(cols, dtype, num_samples):
     inputs = inputs_for(35, cols, dtype)
     for where in (None, mask_for("sample", inputs)):
@@ -154,10 +154,11 @@ def assert_draws_invert_the_cumulative_sum(
     actions = drawn.actions.reshape(shape)
     differ = np.argwhere(actions != expected.actions.reshape(shape))
     u = testing.philox_uniforms(key_of(seed), *shape)
-    steps = np.cumsum(testing.softmax(logits, where=where), axis=-1)
     eps, eps64 = float(np.finfo(logits.dtype).eps), float(np.finfo(np.float64).eps)
     for row, draw in differ:
-        distance = np.abs(steps[row] - u[row, draw]).min()
+        allowed = None if where is None else where[row]
+        steps = np.cumsum(testing.softmax(logits[row], where=allowed))
+        distance = np.abs(steps - u[row, draw]).min()
         assert distance <= 4.0 * eps + 2.0 * cols * eps64
     # u is a step only by a chance of about `distance` an action
     assert len(differ) <= 3 + 20.0 * actions.size * cols * eps
@@ -228,7 +229,7 @@ def test_a_sure_action_is_always_drawn(cols, dtype):
 
 @pytest.mark.parametrize("num_samples", [None, 1, 3])
 @pytest.mark.parametrize("cols", FEW_LENGTHS)
-@pytest.mark.parametrize("dtype", DTYPES)
+@for_each(dtype=DTYPES)
 def test_log_probs_are_those_of_log_prob(cols, dtype, num_samples):
     """To the bit, with and without a mask."""
     inputs = inputs_for(100 if cols < 2000 else 20, cols, dtype)
@@ -244,8 +245,7 @@ def test_log_probs_are_those_of_log_prob(cols, dtype, num_samples):
             assert same_bits(np.ascontiguousarray(log_probs), expected)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("cols", [3, 18, 33, 127])
+@for_each(dtype=DTYPES, cols=[3, 18, 33, 127])
 def test_num_samples(cols, dtype):
     z = inputs_for(50, cols, dtype)["logits"]
     single = scorefn.sample(z, rng=4)
@@ -265,9 +265,7 @@ def test_num_samples(cols, dtype):
     assert np.array_equal(cube.actions, several.actions.reshape(5, 10, 6))
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("cols", [5, 40])
-@pytest.mark.parametrize("num_samples", [None, 3])
+@for_each(dtype=DTYPES, cols=[5, 40], num_samples=[None, 3])
 def test_out(cols, dtype, num_samples):
     z = inputs_for(30, cols, dtype)["logits"]
     fresh = scorefn.sample(z, rng=8, num_samples=num_samples)
