@@ -107,6 +107,7 @@ def symbols_of_kernels() -> dict[str, list[tuple[str, str]]]:
     return tables
 
 
+@pytest.mark.slow
 def test_kernels_share_nothing() -> None:
     """One function compiled for two instruction sets must never be merged by the linker.
 
@@ -153,6 +154,6 @@ def test_flags_of_instruction_sets_have_one_place() -> None:
         assert not re.search(r"\btarget\s*\(\s*\"|pragma GCC (target|optimize)", code), path
 
 
-@pytest.mark.parametrize("path", files(".py", ".cpp", ".hpp", ".inl"), ids=lambda p: p.name)
-def test_file_is_short(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= MOST_LINES
+def test_files_are_short() -> None:
+    for path in files(".py", ".cpp", ".hpp", ".inl"):
+        assert len(path.read_text().splitlines()) <= MOST_LINES, path

@@ -86,6 +86,7 @@ def test_threads_refuses_zero():
     assert scorefn.get_num_threads() == before
 
 
+@pytest.mark.slow
 def test_a_free_threaded_python_stays_so():
     program = "import sys, scorefn; print(getattr(sys, '_is_gil_enabled', lambda: True)())"
     output = subprocess.check_output([sys.executable, "-c", program], text=True)

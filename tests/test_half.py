@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 import scorefn
+from _cases import for_each
 from _functions import (
     FUNCTIONS,
     GRADIENTS,
@@ -68,7 +69,7 @@ def floats_of(out: Any) -> Array:
 
 @every_half
 @pytest.mark.parametrize("function", FUNCTIONS)
-@pytest.mark.parametrize("masked", [False, True])
+@for_each(masked=[False, True])
 def test_result_is_that_of_the_float32_call(function: str, half: Any, masked: bool) -> None:
     arguments = half_arguments(function, half)
     if not masked:
@@ -139,8 +140,7 @@ def test_no_samples(function: str, half: Any) -> None:
 
 @every_half
 @pytest.mark.parametrize("function", FUNCTIONS)
-@pytest.mark.parametrize("special", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("to_out", [False, True])
+@for_each(special=[np.nan, np.inf, -np.inf], to_out=[False, True])
 def test_special_values(function: str, half: Any, special: float, to_out: bool) -> None:
     """In an allowed slot of some rows, and everywhere that is forbidden."""
     arguments = half_arguments(function, half)
@@ -324,10 +324,10 @@ def test_a_result_too_large_for_float16() -> None:
 # --- What is no half precision --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize(
     "dtype", ["float8_e4m3fn", "float8_e5m2", "int4", "int16", "uint16", "V2", "S2"]
 )
+@for_each(function=FUNCTIONS)
 def test_other_small_dtypes_are_refused(function: str, dtype: str) -> None:
     narrow = np.dtype(getattr(ml_dtypes, dtype, dtype))
     arguments = arguments_of(function, np.float32)
@@ -366,6 +366,7 @@ def test_half_does_not_go_with_float64(function: str, name: str, first: str, hal
     assert str(info.value) == f"{name} must be float32 as {first} is, got float64"
 
 
+@pytest.mark.slow
 def test_ml_dtypes_is_never_imported() -> None:
     code = (
         "import sys, numpy as np, scorefn; scorefn.softmax(np.zeros((2, 3), np.float16));"

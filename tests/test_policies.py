@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import scorefn
+from _cases import for_each
 from scorefn import LinearPolicy, LogitsPolicy, TabularPolicy, load_policy, testing
 
 INF = np.inf
@@ -83,9 +84,8 @@ def kind(request):
     return request.param
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("shape", SHAPES)
+@for_each(dtype=[np.float32, np.float64], masked=[False, True])
 def test_a_policy_is_the_functions_of_its_logits(kind, shape, masked, dtype):
     case = Case(kind, shape, dtype, masked)
     policy, x, where = case.policy, case.observations, case.where
@@ -109,10 +109,8 @@ def test_a_policy_is_the_functions_of_its_logits(kind, shape, masked, dtype):
     np.testing.assert_allclose(np.broadcast_to(entropy, shape), expected, **case.close)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("entropy_coef", [0.0, 0.5])
 @pytest.mark.parametrize("shape", SHAPES)
+@for_each(dtype=[np.float32, np.float64], masked=[False, True], entropy_coef=[0.0, 0.5])
 def test_gradient_and_statistics(kind, shape, entropy_coef, masked, dtype):
     case = Case(kind, shape, dtype, masked)
     options = {"entropy_coef": entropy_coef, "where": case.where}
@@ -401,6 +399,7 @@ def test_parameters_that_are_none_are_not_saved(tmp_path):
     assert load_policy(tmp_path / "policy.npz").parameters.tolist() == [0.0] * 3
 
 
+@pytest.mark.slow
 def test_log_prob_of_many_samples_takes_no_memory_for_their_logits() -> None:
     rng = np.random.default_rng(0)
     policy = scorefn.LinearPolicy(rng.normal(size=(4, 200)))

@@ -15,6 +15,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.M | re.S)
 
 
+@pytest.mark.slow
 def test_python() -> None:
     lines = r"((?:(?!```).*\n)+)"
     programs = re.findall(rf"^```python\n{lines}```\n+```text\n{lines}```$", README, re.M)
@@ -29,6 +30,7 @@ def test_python() -> None:
         assert result.stdout == output
 
 
+@pytest.mark.slow
 def test_objectives() -> None:
     """Each program of the document goes on with what those before it have defined."""
     text = (ROOT / "docs" / "objectives.md").read_text(encoding="utf-8")

@@ -19,6 +19,7 @@ import pytest
 
 import scorefn
 from _backoff import back_off, regions_alone
+from _cases import for_each
 from _functions import (
     ARGUMENTS,
     DTYPES,
@@ -202,6 +203,7 @@ def test_unknown_isa(name):
         assert child.stderr.splitlines()[-1] == message
 
 
+@pytest.mark.slow
 def test_an_empty_isa_is_none():
     child = run_python("-c", "import scorefn; print(scorefn.show_config().isa)", SCOREFN_ISA="")
     assert child.stdout.split() == [scorefn.show_config().available_isas[-1]]
@@ -214,8 +216,7 @@ ROWS = 35
 
 
 @pytest.mark.parametrize("function", ROW_FUNCTIONS)
-@pytest.mark.parametrize("cols", LENGTHS)
-@pytest.mark.parametrize("dtype", DTYPES)
+@for_each(cols=LENGTHS, dtype=DTYPES)
 def test_a_row_alone_has_the_bits_it_has_in_a_batch(function, cols, dtype):
     inputs = inputs_for(ROWS, cols, dtype)
     batch = call(function, inputs)
@@ -230,8 +231,8 @@ def test_a_row_alone_has_the_bits_it_has_in_a_batch(function, cols, dtype):
 
 
 @pytest.mark.parametrize("function", ARGUMENTS)
-@pytest.mark.parametrize("cols", LENGTHS)
 @pytest.mark.parametrize("dtype", DTYPES)
+@for_each(cols=LENGTHS)
 def test_strides_do_not_change_the_bits(function, cols, dtype):
     inputs = inputs_for(ROWS, cols, dtype)
     where = mask_for(function, inputs)
