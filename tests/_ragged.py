@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,7 +43,17 @@ class Ragged(NamedTuple):
 
 
 def ragged_of(lengths: Any, dtype: Any, *, seed: int = 0) -> Ragged:
-    """Logits of which some leave the range of exp, some are -inf, and numbers for their actions."""
+    """Logits of which some leave the range of exp, some are -inf, and numbers for their actions.
+
+    Each call returns copies.
+    """
+    made = _make_ragged(tuple(np.asarray(lengths).tolist()), np.dtype(dtype), seed)
+    flat, rows = ({name: x.copy() for name, x in of.items()} for of in (made.flat, made.rows))
+    return Ragged(made.offsets.copy(), flat, rows)
+
+
+@lru_cache(maxsize=50)  # Many tests use the same arrays.
+def _make_ragged(lengths: tuple[int, ...], dtype: Any, seed: int) -> Ragged:
     rng = np.random.default_rng([seed, len(lengths)])
     offsets = scorefn.offsets_from_lengths(lengths)
     size, rows = offsets[-1], len(lengths)
