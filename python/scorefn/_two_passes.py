@@ -41,7 +41,7 @@ def second_pass(
     statistics: bool,
     **rows: Any,
 ) -> tuple[float, Any]:
-    """The value of the first pass with the terms over all actions, and the step with the gradient."""
+    """The value of the first pass with the terms over all actions; the step with the gradient."""
     has_bonus = bool(np.any(np.not_equal(weighted_log_prob.entropy_coef, 0)))
     has_terms = has_bonus or any(x is not None for x in matrix.values())
     step = weighted_log_prob.gradient(

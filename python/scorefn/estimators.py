@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import credit
 from ._check import (
     check_axis,
     check_float,
@@ -24,7 +23,8 @@ from ._check import (
 )
 from ._moments import Moments
 from ._objective_pass import FloatArray
-from .credit import Baseline
+from .credit.baselines import Baseline, check_baseline, check_values, over_baseline
+from .credit.normalization import normalized, rounding_of
 from .policies import Policy
 
 __all__ = ["Diagnostics", "Estimate", "Reinforce"]
@@ -129,7 +129,7 @@ class Reinforce:
     axis: int | None = None
 
     def __post_init__(self) -> None:
-        credit.check_baseline(self.baseline)
+        check_baseline(self.baseline)
         check_number("entropy_coef", self.entropy_coef)
         if not isinstance(self.normalize_advantages, bool | np.bool_):
             got = type_name(self.normalize_advantages)
@@ -188,10 +188,10 @@ class Reinforce:
         if n == 0:
             raise ValueError(f"rewards must not be empty, got shape {r.shape}")
         check_axis(self.axis, r.shape)
-        v = credit.check_values(self.baseline, values, r.shape)
+        v = check_values(self.baseline, values, r.shape)
         of_rewards = Moments("rewards", r)
         by_group = of_rewards if self.axis is None else Moments("rewards", r, self.axis)
-        raw = credit.over_baseline(r, by_group, self.baseline, v, self.axis)
+        raw = over_baseline(r, by_group, self.baseline, v, self.axis)
         of_raw = of_rewards if raw is r else Moments("advantages", raw)
         if self.normalize_advantages:
             largest = by_group.largest
@@ -199,8 +199,8 @@ class Reinforce:
                 largest = np.maximum(largest, Moments("values", v, self.axis).largest)
             groups = of_raw if self.axis is None else Moments("advantages", raw, self.axis)
             largest = np.maximum(largest, groups.largest)
-            rounding = credit.rounding_of(given, None if v is None else to_array("values", values))
-            advantages = credit.normalized(
+            rounding = rounding_of(given, None if v is None else to_array("values", values))
+            advantages = normalized(
                 raw, groups, largest, self.axis, rounding=rounding, in_place=raw is not r
             )
         else:
