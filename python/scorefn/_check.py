@@ -91,6 +91,15 @@ def check_integers(name: str, values: ArrayLike) -> NDArray[np.integer[Any]]:
     return array
 
 
+def check_lengths(name: str, values: ArrayLike) -> NDArray[np.integer[Any]]:
+    """Integers of at least 0."""
+    array = check_integers(name, values)
+    if np.any(array < 0):
+        index = np.argwhere(array < 0)[0]
+        raise ValueError(f"{subscript(name, index)} must be at least 0, got {array[tuple(index)]}")
+    return array
+
+
 def check_real_array(
     name: str, values: ArrayLike, *, shape: tuple[int, ...] | None = None
 ) -> NDArray[Any]:
@@ -168,6 +177,18 @@ def check_fraction(name: str, value: float) -> float:
     if not 0.0 <= number <= 1.0:
         raise ValueError(f"{name} must be from 0 to 1, got {value}")
     return number
+
+
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a str, got {type_name(value)}")
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+
+
+def check_flag(name: str, value: bool) -> None:
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be a bool, got {type_name(value)}")
 
 
 def check_axis(axis: int | None, shape: tuple[int, ...] | None = None) -> None:

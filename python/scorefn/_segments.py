@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._check import check_integers
+from ._check import check_integers, check_lengths
 
 
 def offsets_from_lengths(lengths: ArrayLike) -> NDArray[np.int64]:
@@ -60,12 +60,9 @@ def offsets_from_lengths(lengths: ArrayLike) -> NDArray[np.int64]:
     >>> step.gradient.reshape(logits.shape).shape
     (5, 9)
     """
-    sizes = check_integers("lengths", lengths)
+    sizes = check_lengths("lengths", lengths)
     if sizes.ndim != 1:
         raise ValueError(f"lengths must have shape (count,), got {sizes.shape}")
-    if np.any(sizes < 0):
-        at = int(np.argmax(sizes < 0))
-        raise ValueError(f"lengths[{at}] must be at least 0, got {sizes[at]}")
     return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
 
 

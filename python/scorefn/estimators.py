@@ -15,11 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._check import (
     check_axis,
+    check_flag,
     check_float,
     check_number,
     check_real_array,
     to_array,
-    type_name,
 )
 from ._moments import Moments
 from ._objective_pass import FloatArray
@@ -131,9 +131,7 @@ class Reinforce:
     def __post_init__(self) -> None:
         check_baseline(self.baseline)
         check_number("entropy_coef", self.entropy_coef)
-        if not isinstance(self.normalize_advantages, bool | np.bool_):
-            got = type_name(self.normalize_advantages)
-            raise TypeError(f"normalize_advantages must be a bool, got {got}")
+        check_flag("normalize_advantages", self.normalize_advantages)
         check_axis(self.axis)
 
     def estimate(

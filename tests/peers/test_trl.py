@@ -93,9 +93,10 @@ def trl_loss(batch: Batch, **options: Any) -> tuple[float, Array]:
 
 
 # Weights of tokens for each reduction.
-PER_SEQUENCE = np.broadcast_to(1.0 / (B * LENGTHS[:, None]), (B, T))
-PER_TOKEN = np.full((B, T), 1.0 / MASK.sum())
-CONSTANT = np.full((B, T), 1.0 / (B * T))
+PER_SEQUENCE, PER_TOKEN, CONSTANT = (
+    scorefn.credit.sequence_weights(LENGTHS, reduction, max_length=most)[:, None] * MASK
+    for reduction, most in [("sequence_mean", None), ("token_mean", None), ("constant", T)]
+)
 
 CASES = {
     "grpo": (scorefn.ClippedSurrogate(), PER_SEQUENCE, {"loss_type": "grpo"}),

@@ -23,11 +23,14 @@ and pass only the valid steps on to an estimator: ``observations[valid], actions
 from .baselines import Baseline, advantages
 from .normalization import normalize
 from .scans import discounted_returns, gae
+from .sequences import Reduction, sequence_weights
 
 __all__ = [
     "Baseline",
+    "Reduction",
     "advantages",
     "discounted_returns",
     "gae",
     "normalize",
+    "sequence_weights",
 ]

@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 from .._check import (
     check_axis,
     check_bool,
+    check_choice,
     check_finite,
     check_float,
     check_real,
     check_real_array,
-    type_name,
 )
 from .._moments import Moments, of_valid
 
@@ -109,11 +109,7 @@ def _advantages_of_valid(
 
 
 def check_baseline(baseline: str) -> None:
-    if not isinstance(baseline, str):
-        raise TypeError(f"baseline must be a str, got {type_name(baseline)}")
-    if baseline not in get_args(Baseline):
-        expected = ", ".join(get_args(Baseline))
-        raise ValueError(f"baseline must be one of {expected}, got {baseline!r}")
+    check_choice("baseline", baseline, get_args(Baseline))
 
 
 def check_values(

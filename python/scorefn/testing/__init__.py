@@ -14,7 +14,7 @@ A row with a NaN or +inf in an allowed slot is NaN throughout, and `sample` refu
 
 from .all_actions import all_action_gradient
 from .checks import central_difference, ulp_error
-from .credit import discounted_returns, gae
+from .credit import discounted_returns, gae, sequence_weights
 from .functions import entropy, kl_divergence, log_prob, log_softmax, logsumexp, softmax
 from .gradients import linear_gradient, score, score_gradient, tabular_gradient
 from .objectives import clipped_surrogate, objective_gradient, policy_gradient
@@ -39,6 +39,7 @@ __all__ = [
     "sample",
     "score",
     "score_gradient",
+    "sequence_weights",
     "softmax",
     "tabular_gradient",
     "ulp_error",

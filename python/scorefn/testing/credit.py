@@ -66,6 +66,30 @@ def gae(
     return result
 
 
+def sequence_weights(
+    lengths: ArrayLike,
+    reduction: str,
+    *,
+    max_length: float | None = None,
+    count_empty: bool = False,
+) -> Float64:
+    """The weight of each token of a sequence, from the definition of each mean."""
+    n = np.asarray(lengths, dtype=np.int64)
+    sequences = sum(1 for length in n.flat if count_empty or length > 0)
+    result = np.zeros(n.shape)
+    for index in np.ndindex(n.shape):
+        if n[index] == 0:
+            continue
+        divisors = {
+            "sequence_mean": sequences * int(n[index]),
+            "token_mean": sum(n.flat),
+            "constant": sequences * (max_length or 1),
+            "sum": 1,
+        }
+        result[index] = 1 / divisors[reduction]
+    return result
+
+
 def _step_flags(
     shape: tuple[int, ...],
     terminated: ArrayLike | None,
