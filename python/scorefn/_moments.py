@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,30 +9,6 @@ from numpy.typing import NDArray
 
 from . import _core
 from ._check import check_finite
-
-
-def of_valid(
-    f: Callable[..., NDArray[np.float64]],
-    valid: NDArray[np.bool_],
-    axis: int | None,
-    *arrays: NDArray[Any],
-) -> NDArray[np.float64]:
-    """f(*arrays) of the samples that count, group by group; 0 for the others.
-
-    f takes groups of one size along the last axis, so those of a size go together.
-    """
-
-    def groups(x: NDArray[Any]) -> NDArray[Any]:
-        return x.reshape(1, -1) if axis is None else np.moveaxis(x, axis, -1)
-
-    counts = groups(valid)
-    result = np.zeros(counts.shape)
-    sizes = np.count_nonzero(counts, axis=-1)
-    for size in np.unique(sizes[sizes > 0]):
-        chosen = counts & (sizes == size)[..., np.newaxis]
-        parts = (groups(x)[chosen].reshape(-1, size) for x in arrays)
-        result[chosen] = f(*parts).reshape(-1)
-    return result.reshape(valid.shape) if axis is None else np.moveaxis(result, -1, axis)
 
 
 class Moments:

@@ -20,7 +20,7 @@ counts)::
 and pass only the valid steps on to an estimator: ``observations[valid], actions[valid], ...``.
 """
 
-from .baselines import Baseline, advantages
+from .baselines import Baseline, Singleton, advantages
 from .normalization import normalize
 from .scans import discounted_returns, gae
 from .sequences import Reduction, sequence_weights
@@ -28,6 +28,7 @@ from .sequences import Reduction, sequence_weights
 __all__ = [
     "Baseline",
     "Reduction",
+    "Singleton",
     "advantages",
     "discounted_returns",
     "gae",

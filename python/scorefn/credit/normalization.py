@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._check import (
-    check_axis,
-    check_bool,
-    check_finite,
-    check_float,
-    check_number,
-    check_real_array,
-)
-from .._moments import Moments, of_valid
-from .baselines import group_size
+from .._check import check_choice, check_finite, check_float, check_number, type_name
+from .._groups import by_group, check_groups, check_samples
+from .._moments import Moments
+from .baselines import Singleton, group_size
 
 
 def normalize(
     advantages: ArrayLike,
     *,
     axis: int | None = None,
+    groups: ArrayLike | None = None,
     eps: float = 1e-8,
+    ddof: int = 1,
     valid: ArrayLike | None = None,
+    singleton: Singleton = "error",
 ) -> NDArray[np.float64]:
-    """(A - mean A) / (std A + eps), with the standard deviation of n - 1 (ddof = 1).
+    """(A - mean A) / (std A + eps), with the standard deviation of n - ddof.
 
-    The convention of Stable-Baselines3 and CleanRL; TRL has eps = 1e-4 and verl 1e-6.
+    The defaults are the convention of Stable-Baselines3 and CleanRL. GRPO normalises the rewards of
+    each group: TRL has ``eps=1e-4, singleton="zero"``, and verl ``eps=1e-6, singleton="raw"``.
 
     Parameters
     ----------
@@ -36,11 +34,20 @@ def normalize(
         One number per sample.
     axis : int, optional
         The samples that are scaled together lie along this axis; None: all of them.
+    groups : integer array shaped like advantages, optional
+        Instead of an axis: samples with the same id are scaled together. Groups may differ in size,
+        and their samples may lie anywhere.
     eps : float
         At least 0. Keeps small differences small.
+    ddof : {1, 0}
+        1 divides the sum of squares by n - 1, as PyTorch does; 0 divides it by n, as NumPy does.
     valid : bool array shaped like advantages, optional
         Samples that count (True); by default all do. The others, such as padding, may hold
         anything, are in no group, and their result is 0.
+    singleton : {"error", "zero", "raw"}
+        What a group of one sample gets. ``"error"``: a ValueError for ddof = 1, because the
+        standard deviation is undefined, and 0 for ddof = 0. ``"zero"``: 0. ``"raw"``: A / (1 +
+        eps).
 
     Returns
     -------
@@ -52,7 +59,8 @@ def normalize(
     TypeError
         An array of the wrong kind.
     ValueError
-        A number that is not finite, or fewer than two samples, which have no standard deviation.
+        A number that is not finite, a wrong shape, an option outside its domain, `axis` and
+        `groups` together, or too few samples for a standard deviation (see `singleton`).
 
     Notes
     -----
@@ -69,23 +77,39 @@ def normalize(
     array([-1.,  0.,  1.])
     >>> credit.normalize([0.3, 0.1 + 0.2, 0.3])
     array([0., 0., 0.])
+    >>> credit.normalize([1.0, 9.0, 3.0], groups=[5, 8, 5], singleton="zero").round(4)
+    array([-0.7071,  0.    ,  0.7071])
     """
-    given = check_real_array("advantages", advantages)
+    given, counts = check_samples("advantages", advantages, valid)
     eps = check_number("eps", eps)
     if eps < 0.0:
         raise ValueError(f"eps must be at least 0, got {eps}")
-    if valid is not None:
-        counts = check_bool("valid", valid, shape=given.shape)
-        check_axis(axis, given.shape)
-        a = check_finite("advantages", np.where(counts, given, given.dtype.type(0)))
-        return of_valid(lambda x: normalize(x, axis=-1, eps=eps), counts, axis, a)
+    if isinstance(ddof, bool) or not isinstance(ddof, int | np.integer):
+        raise TypeError(f"ddof must be an int, got {type_name(ddof)}")
+    if ddof not in (0, 1):
+        raise ValueError(f"ddof must be 0 or 1, got {ddof}")
+    check_choice("singleton", singleton, get_args(Singleton))
+    ids = check_groups(groups, axis, given.shape)
     a = check_float("advantages", given)
-    check_axis(axis, a.shape)
-    group_size(a, axis, at_least=2)
-    if a.size == 0:
-        return a.astype(np.float64)
-    moments = Moments("advantages", a, axis)
-    return normalized(a, moments, moments.largest, axis, eps, rounding=rounding_of(given))
+    rounding = rounding_of(given)
+
+    def of_groups(x: NDArray[Any], axis: int | None = -1) -> NDArray[np.float64]:
+        moments = Moments("advantages", x, axis)
+        return normalized(
+            x, moments, moments.largest, axis, eps, ddof, singleton, rounding=rounding
+        )
+
+    if ids is not None or counts is not None:
+        check_finite("advantages", a)
+        at_least = _fewest(ddof, singleton)
+        return by_group(of_groups, ids, axis, counts, a, at_least=at_least)
+    group_size(a, axis, at_least=_fewest(ddof, singleton))
+    return of_groups(a, axis) if a.size else a.astype(np.float64)
+
+
+def _fewest(ddof: int, singleton: Singleton) -> int:
+    """The fewest samples that a group may have."""
+    return 1 + ddof if singleton == "error" else 1
 
 
 def normalized(
@@ -94,6 +118,8 @@ def normalized(
     largest: NDArray[np.float64],
     axis: int | None,
     eps: float = 1e-8,
+    ddof: int = 1,
+    singleton: Singleton = "error",
     *,
     rounding: float,
     in_place: bool = False,
@@ -104,12 +130,14 @@ def normalized(
     That may be much larger, and so are the rounding errors then. `rounding` is `rounding_of` the
     caller's arrays.
     """
-    n = group_size(advantages, axis, at_least=2)
+    n = group_size(advantages, axis, at_least=_fewest(ddof, singleton))
+    if n == 1 and singleton == "raw":
+        return np.asarray(np.divide(advantages, 1.0 + eps, dtype=np.float64))
     unit = moments.unit
     with np.errstate(all="ignore"):
         spread = moments.greatest / unit - moments.least / unit
         are_equal = spread <= 4.0 * rounding * (largest / unit)
-        deviation = moments.root_sum_square / np.sqrt(n - 1)
+        deviation = moments.root_sum_square / np.sqrt(max(n - ddof, 1))
         factors = np.where(are_equal, 0.0, 1.0 / (deviation + eps / unit))
     return moments.standardized(advantages, factors, in_place=in_place)
 

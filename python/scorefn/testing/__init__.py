@@ -14,13 +14,14 @@ A row with a NaN or +inf in an allowed slot is NaN throughout, and `sample` refu
 
 from .all_actions import all_action_gradient
 from .checks import central_difference, ulp_error
-from .credit import discounted_returns, gae, sequence_weights
+from .credit import advantages, discounted_returns, gae, normalize, sequence_weights
 from .functions import entropy, kl_divergence, log_prob, log_softmax, logsumexp, softmax
 from .gradients import linear_gradient, score, score_gradient, tabular_gradient
 from .objectives import clipped_surrogate, objective_gradient, policy_gradient
 from .random import philox4x32, philox_uniforms, sample
 
 __all__ = [
+    "advantages",
     "all_action_gradient",
     "central_difference",
     "clipped_surrogate",
@@ -32,6 +33,7 @@ __all__ = [
     "log_prob",
     "log_softmax",
     "logsumexp",
+    "normalize",
     "objective_gradient",
     "philox4x32",
     "philox_uniforms",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -64,6 +66,82 @@ def gae(
             later = (r[step] + discount * after - v[step]) + discount * gae_lambda * later
             result[step] = later
     return result
+
+
+def advantages(
+    rewards: ArrayLike,
+    baseline: str = "none",
+    *,
+    values: ArrayLike | None = None,
+    axis: int | None = None,
+    groups: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
+    singleton: str = "error",
+) -> Float64:
+    """rewards - baseline, for one sample after the other."""
+    r = np.asarray(rewards, dtype=np.float64)
+    v = _zeros_or(values, r.shape)
+    result = np.zeros(r.shape)
+    for members in _groups_of(r.shape, axis, groups, valid):
+        for i in members:
+            if baseline in ("mean", "leave_one_out") and len(members) == 1:
+                result[i] = r[i] if singleton == "raw" else 0.0
+            elif baseline == "mean":
+                result[i] = np.mean([r[i] - r[j] for j in members])
+            elif baseline == "leave_one_out":
+                result[i] = np.mean([r[i] - r[j] for j in members if j != i])
+            else:
+                result[i] = r[i] - v[i]
+    return result
+
+
+def normalize(
+    advantages: ArrayLike,
+    *,
+    axis: int | None = None,
+    groups: ArrayLike | None = None,
+    eps: float = 1e-8,
+    ddof: int = 1,
+    valid: ArrayLike | None = None,
+    singleton: str = "error",
+) -> Float64:
+    """(A - mean A) / (std A + eps) for one group after the other.
+
+    Exactly equal numbers are 0. Those that are only equal up to rounding are not, other than in
+    `scorefn.credit.normalize`.
+    """
+    a = np.asarray(advantages, dtype=np.float64)
+    result = np.zeros(a.shape)
+    for members in _groups_of(a.shape, axis, groups, valid):
+        x = np.array([a[i] for i in members])
+        if len(x) == 1 and singleton == "raw":
+            normalized = x / (1.0 + eps)
+        elif np.all(x == x[0]):
+            normalized = np.zeros(len(x))
+        else:
+            normalized = (x - x.mean()) / (x.std(ddof=ddof) + eps)
+        for i, value in zip(members, normalized, strict=True):
+            result[i] = value
+    return result
+
+
+def _groups_of(
+    shape: tuple[int, ...], axis: int | None, groups: ArrayLike | None, valid: ArrayLike | None
+) -> list[list[tuple[int, ...]]]:
+    """The indices of each group's samples that count."""
+    counts = np.full(shape, True) if valid is None else np.asarray(valid, dtype=np.bool_)
+    members: dict[Any, list[tuple[int, ...]]] = {}
+    for index in np.ndindex(shape):
+        if not counts[index]:
+            continue
+        if groups is not None:
+            key: Any = int(np.asarray(groups)[index])
+        elif axis is not None:
+            key = tuple(np.delete(index, axis).tolist())
+        else:
+            key = None
+        members.setdefault(key, []).append(index)
+    return list(members.values())
 
 
 def sequence_weights(
