@@ -36,7 +36,7 @@ from ._segments import offsets_from_lengths
 from ._threads import threads
 from .config import Config, show_config
 from .credit import discounted_returns, gae
-from .estimators import Diagnostics, Estimate, Reinforce
+from .estimators import GRPO, PPO, RLOO, Diagnostics, Estimate, Reinforce
 from .objectives import *  # noqa: F403
 from .policies import LinearPolicy, LogitsPolicy, TabularPolicy, load_policy
 
@@ -44,6 +44,9 @@ __version__ = version()
 _workers.watch()
 
 __all__ = [
+    "GRPO",
+    "PPO",
+    "RLOO",
     "Config",
     "Diagnostics",
     "Estimate",

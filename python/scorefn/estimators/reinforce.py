@@ -1,8 +1,4 @@
-"""Estimators of the gradient of an expected reward: credit + objective + policy.
-
-``Reinforce().estimate(policy, observations, actions, rewards)`` gives an `Estimate`; a step of
-gradient ascent is ``policy.parameters += learning_rate * estimate.gradient``.
-"""
+"""REINFORCE, with any baseline."""
 
 from __future__ import annotations
 
@@ -11,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from ._check import (
+from .._check import (
     check_axis,
     check_flag,
     check_float,
@@ -21,69 +17,11 @@ from ._check import (
     check_real_array,
     to_array,
 )
-from ._moments import Moments
-from ._objective_pass import FloatArray
-from .credit.baselines import Baseline, check_baseline, check_values, over_baseline
-from .credit.normalization import normalized, rounding_of
-from .policies import Policy
-
-__all__ = ["Diagnostics", "Estimate", "Reinforce"]
-
-
-@dataclass(frozen=True)
-class Diagnostics:
-    """What to look at while a policy learns.
-
-    Attributes
-    ----------
-    num_samples : int
-        How many samples there are.
-    mean_reward : float
-        Mean of the rewards.
-    advantage_mean, advantage_std : float
-        Mean and standard deviation (that of n - 1; NaN for a single sample) of the advantages
-        before normalisation.
-    entropy : float
-        Mean of the policy's entropy over the samples, in nats.
-    gradient_norm : float
-        Euclidean norm of the gradient.
-    gradient_standard_error : float
-        Square root of the sum of the estimated variances of the gradient's entries,
-        sqrt((mean_i ||g_i||^2 - ||mean_i g_i||^2) / (n - 1)), where sample i adds g_i / n to the
-        gradient, entropy bonus included. The advantages are taken as given and the samples as
-        independent. A value larger than `gradient_norm` means more noise than signal (McCandlish et
-        al. 2018, "An empirical model of large-batch training"). NaN for a single sample.
-    """
-
-    num_samples: int
-    mean_reward: float
-    advantage_mean: float
-    advantage_std: float
-    entropy: float
-    gradient_norm: float
-    gradient_standard_error: float
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """An estimate of the gradient of an objective that is to be maximised.
-
-    Attributes
-    ----------
-    gradient : array
-        Ascent direction, shape and dtype of the policy's parameters; a mean over the samples.
-    objective : float
-        The sample's value of what `gradient` is the gradient of: mean reward + entropy_coef * mean
-        entropy.
-    advantages : float64 array
-        The weight of each sample, shaped like the rewards (normalised, if the estimator does that).
-    diagnostics : Diagnostics
-    """
-
-    gradient: FloatArray
-    objective: float
-    advantages: NDArray[np.float64]
-    diagnostics: Diagnostics
+from .._moments import Moments
+from ..credit.baselines import Baseline, check_baseline, check_values, over_baseline
+from ..credit.normalization import normalized, rounding_of
+from ..policies import Policy
+from .estimate import Diagnostics, Estimate, norm
 
 
 @dataclass(frozen=True)
@@ -215,15 +153,15 @@ class Reinforce:
             gradient = gradient / after
             entropy /= n
             mean_reward = of_rewards.mean()
-            norm = _norm(gradient)
+            size = norm(gradient)
             diagnostics = Diagnostics(
                 num_samples=n,
                 mean_reward=mean_reward,
                 advantage_mean=of_raw.mean(),
                 advantage_std=of_raw.standard_deviation(),
                 entropy=entropy,
-                gradient_norm=norm,
-                gradient_standard_error=_standard_error(root_sum_square / after, norm, n),
+                gradient_norm=size,
+                gradient_standard_error=_standard_error(root_sum_square / after, size, n),
             )
         return Estimate(
             gradient, mean_reward + self.entropy_coef * entropy, advantages, diagnostics
@@ -232,13 +170,6 @@ class Reinforce:
 
 # A sum of as many samples as any memory holds, each this large, is a float32.
 _LARGE = 1e20
-
-
-def _norm(x: FloatArray) -> float:
-    """The Euclidean norm, in units of a power of 2: squares may not exist."""
-    largest = float(np.abs(x).max())
-    unit = math.ldexp(1.0, max(math.frexp(largest)[1] - 1, -1000))
-    return float(np.linalg.norm(x.astype(np.float64) / unit) * unit)
 
 
 def _standard_error(root_sum_square: float, norm: float, n: int) -> float:

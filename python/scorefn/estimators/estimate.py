@@ -1,0 +1,86 @@
+"""What every estimator returns."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._objective_pass import FloatArray
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """What to look at while a policy learns. NaN where an estimator does not know it.
+
+    Attributes
+    ----------
+    num_samples : int
+        How many samples there are: actions, or sequences.
+    mean_reward : float
+        Mean of the rewards. `PPO` is given advantages and does not know it.
+    advantage_mean, advantage_std : float
+        Mean and standard deviation (that of n - 1; NaN for a single sample) of the advantages
+        before normalisation.
+    entropy : float
+        Mean of the policy's entropy over the samples, in nats.
+    gradient_norm : float
+        Euclidean norm of the gradient.
+    gradient_standard_error : float
+        Square root of the sum of the estimated variances of the gradient's entries,
+        sqrt((mean_i ||g_i||^2 - ||mean_i g_i||^2) / (n - 1)), where sample i adds g_i / n to the
+        gradient, entropy bonus included. The advantages are taken as given and the samples as
+        independent. A value larger than `gradient_norm` means more noise than signal (McCandlish et
+        al. 2018, "An empirical model of large-batch training"). NaN for a single sample. Only
+        `Reinforce` knows it.
+    approx_kl : float
+        Mean of (r - 1) - log r over the ratios r = pi / pi_old, an estimate of KL(pi_old || pi).
+        Of estimators with a ratio.
+    clip_fraction : float
+        Share of the ratios that are outside the clip range. Of estimators with such a range.
+    effective_sample_size : float
+        (sum_i r_i)^2 / sum_i r_i^2: as many samples of the new policy would be worth as much (Kong
+        1992). It is the number of ratios while the policies are equal.
+    """
+
+    num_samples: int
+    mean_reward: float
+    advantage_mean: float
+    advantage_std: float
+    entropy: float
+    gradient_norm: float
+    gradient_standard_error: float = math.nan
+    approx_kl: float = math.nan
+    clip_fraction: float = math.nan
+    effective_sample_size: float = math.nan
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An estimate of the gradient of an objective that is to be maximised.
+
+    Attributes
+    ----------
+    gradient : array
+        Ascent direction, shape and dtype of the policy's parameters; a mean over the samples.
+    objective : float
+        The sample's value of what `gradient` is the gradient of. `Reinforce`: mean reward +
+        entropy_coef * mean entropy.
+    advantages : float64 array
+        The weight of each sample, shaped like the rewards (normalised, if the estimator does that).
+    diagnostics : Diagnostics
+    """
+
+    gradient: FloatArray
+    objective: float
+    advantages: NDArray[np.float64]
+    diagnostics: Diagnostics
+
+
+def norm(x: FloatArray) -> float:
+    """The Euclidean norm, in units of a power of 2: squares may not exist."""
+    largest = float(np.abs(x).max())
+    unit = math.ldexp(1.0, max(math.frexp(largest)[1] - 1, -1000))
+    return float(np.linalg.norm(x.astype(np.float64) / unit) * unit)

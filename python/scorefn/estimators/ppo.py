@@ -1,0 +1,224 @@
+"""Proximal policy optimization: several updates on the same samples."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._check import check_bool, check_finite, check_flag, check_number, check_real, to_array
+from .._two_passes import log_probs
+from ..credit import normalize
+from ..objectives import ClippedSurrogate
+from .estimate import Estimate
+from .surrogate import estimate_of
+
+
+@dataclass(frozen=True)
+class PPO:
+    """Proximal policy optimization (Schulman et al. 2017).
+
+    gradient = 1/n sum_i (d min(r_i A_i, clip(r_i) A_i) + entropy_coef dH(pi(. | x_i)))
+
+    with the ratios r_i = pi(a_i | x_i) / pi_old(a_i | x_i). The defaults are those of
+    Stable-Baselines3.
+
+    Parameters
+    ----------
+    objective : objective
+        Any with `old_log_prob` and `advantages`, such as ``ClippedSurrogate(clip_range=0.1)``.
+    entropy_coef : float
+        Weight of the policy's entropy.
+    normalize_advantages : bool
+        Scale the advantages of each estimate to mean 0 and standard deviation 1:
+        `scorefn.credit.normalize`.
+    epochs, minibatch_size : int
+        For `updates`: how often each sample is used, and how many at a time.
+    target_kl : float, optional
+        `updates` ends before an update whose approximate KL is larger than 1.5 times that.
+
+    Examples
+    --------
+    >>> import numpy as np, scorefn
+    >>> policy = scorefn.LinearPolicy(np.zeros((2, 3)))
+    >>> x = np.random.default_rng(0).normal(size=(100, 2))
+    >>> actions, old_log_prob = policy.sample(x, rng=0)
+    >>> advantages = (actions == 1) - 0.5  # of scorefn.gae, say
+    >>> ppo = scorefn.PPO(epochs=4, minibatch_size=50)
+    >>> for estimate in ppo.updates(policy, x, actions, advantages, rng=1):
+    ...     policy.parameters += 0.1 * estimate.gradient
+    >>> bool(policy.log_prob(x, np.ones(100, int)).mean() > old_log_prob.mean())
+    True
+    """
+
+    objective: Any = field(default_factory=ClippedSurrogate)
+    entropy_coef: float = 0.0
+    normalize_advantages: bool = True
+    epochs: int = 10
+    minibatch_size: int = 64
+    target_kl: float | None = None
+
+    def __post_init__(self) -> None:
+        check_number("entropy_coef", self.entropy_coef)
+        check_flag("normalize_advantages", self.normalize_advantages)
+        for name in ("epochs", "minibatch_size"):
+            value = getattr(self, name)
+            if not isinstance(value, int | np.integer) or isinstance(value, bool):
+                raise TypeError(f"{name} must be an int, got {type(value).__name__}")
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if self.target_kl is not None and not check_number("target_kl", self.target_kl) > 0.0:
+            raise ValueError(f"target_kl must be larger than 0, got {self.target_kl}")
+
+    def estimate(
+        self,
+        policy: Any,
+        observations: Any,
+        actions: ArrayLike,
+        advantages: ArrayLike,
+        *,
+        old_log_prob: ArrayLike,
+        where: ArrayLike | None = None,
+        valid: ArrayLike | None = None,
+    ) -> Estimate:
+        """Estimate the gradient from samples of an older policy.
+
+        Parameters
+        ----------
+        policy : Policy or array
+            Any policy, or the logits of the samples.
+        observations : array
+            What the policy takes; None for logits.
+        actions : (...) integer array
+            One action per observation, or (..., S): S actions per observation.
+        advantages : (...) array
+            One for each action: of `scorefn.gae`, say.
+        old_log_prob : (...) array
+            log pi_old(a) of each action: what ``policy.sample`` gave.
+        where : bool array, optional
+            Allowed actions (True), as the policy takes it.
+        valid : bool array shaped like actions, optional
+            Samples that count (True). The others may hold anything.
+
+        Returns
+        -------
+        Estimate
+
+        Raises
+        ------
+        TypeError, ValueError, IndexError
+            An array of the wrong kind or shape, no sample that counts, a single one where the
+            advantages are normalised, a number that is not finite, an action out of range.
+        """
+        shape = to_array("actions", actions).shape
+        a = check_real("advantages", advantages, shape=shape).astype(np.float64)
+        counts = np.broadcast_to(True, shape)
+        if valid is not None:
+            counts = check_bool("valid", valid, shape=shape)
+            a = np.where(counts, a, 0.0)
+        check_finite("advantages", a)
+        n = int(np.count_nonzero(counts))
+        if n == 0:
+            raise ValueError(f"actions must have at least one sample that counts, got {shape}")
+        raw = a
+        if self.normalize_advantages:
+            a = normalize(a, valid=valid)
+        objective = dataclasses.replace(self.objective, entropy_coef=self.entropy_coef / n)
+        step = objective.gradient(
+            policy,
+            observations,
+            actions,
+            old_log_prob=old_log_prob,
+            advantages=a / n,
+            where=where,
+            valid=valid,
+        )
+        return estimate_of(step, a, raw[counts], valid, num_samples=n)
+
+    def updates(
+        self,
+        policy: Any,
+        observations: Any,
+        actions: ArrayLike,
+        advantages: ArrayLike,
+        *,
+        old_log_prob: ArrayLike | None = None,
+        rng: int | np.random.Generator | None = None,
+        where: ArrayLike | None = None,
+        valid: ArrayLike | None = None,
+    ) -> Iterator[Estimate]:
+        """Estimates from one minibatch after the other; a caller changes the policy in between.
+
+        Each epoch goes through the samples in a new random order. The last minibatch of an epoch
+        may be smaller; one with too few samples to normalise is left out.
+
+        Parameters
+        ----------
+        policy : Policy
+            Its parameters are to be changed by the caller after each estimate.
+        observations, actions, advantages, where
+            As for `estimate`, with one action per observation.
+        old_log_prob : array, optional
+            Default: log-probabilities of the policy as it is at the first step.
+        rng : int or Generator, optional
+            For the order of the samples.
+        valid : bool array shaped like actions, optional
+            Samples that count (True). Minibatches are of these alone.
+
+        Yields
+        ------
+        Estimate
+
+        Raises
+        ------
+        TypeError, ValueError, IndexError
+            As `estimate`.
+        """
+        taken = to_array("actions", actions)
+        a = check_real("advantages", advantages, shape=taken.shape)
+        if old_log_prob is None:
+            old_log_prob = log_probs(policy, observations, actions, where, valid, None)
+        old = check_real("old_log_prob", old_log_prob, shape=taken.shape)
+        chosen = np.arange(taken.size)
+        if valid is not None:
+            chosen = np.flatnonzero(check_bool("valid", valid, shape=taken.shape))
+        x = _flat("observations", observations, taken.shape)
+        masks = None
+        if where is not None:
+            mask = np.asarray(where)
+            mask = np.broadcast_to(mask, (*taken.shape, mask.shape[-1]))
+            masks = _flat("where", mask, taken.shape)
+        order = np.random.default_rng(rng)
+        fewest = 2 if self.normalize_advantages else 1
+        for _ in range(self.epochs):
+            shuffled = order.permutation(chosen)
+            for first in range(0, shuffled.size, self.minibatch_size):
+                part = shuffled[first : first + self.minibatch_size]
+                if part.size < fewest:
+                    continue
+                estimate = self.estimate(
+                    policy,
+                    None if x is None else x[part],
+                    taken.reshape(-1)[part],
+                    a.reshape(-1)[part],
+                    old_log_prob=old.reshape(-1)[part],
+                    where=None if masks is None else masks[part],
+                )
+                limit = np.inf if self.target_kl is None else 1.5 * self.target_kl
+                if estimate.diagnostics.approx_kl > limit:
+                    return
+                yield estimate
+
+
+def _flat(name: str, x: Any, shape: tuple[int, ...]) -> NDArray[Any] | None:
+    """With one axis for all samples."""
+    if x is None:
+        return None
+    array = np.asarray(x)
+    if array.shape[: len(shape)] != shape:
+        raise ValueError(f"{name} must have shape {shape} as actions has, got {array.shape}")
+    return array.reshape(-1, *array.shape[len(shape) :])

@@ -1,0 +1,150 @@
+"""PPO: an estimate, and updates in minibatches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import scorefn
+from scorefn import PPO, ClippedSurrogate, LinearPolicy, TabularPolicy
+
+
+def samples(n: int = 40) -> tuple[Any, ...]:
+    rng = np.random.default_rng(0)
+    policy = LinearPolicy(rng.normal(size=(3, 4)))
+    x = rng.normal(size=(n, 3))
+    actions, old = policy.sample(x, rng=1)
+    policy.parameters += 0.3 * rng.normal(size=(3, 4))
+    return policy, x, actions, rng.normal(size=n), old
+
+
+def test_the_estimate_is_a_mean() -> None:
+    policy, x, actions, a, old = samples()
+    result = PPO(entropy_coef=0.01, normalize_advantages=False).estimate(
+        policy, x, actions, a, old_log_prob=old
+    )
+    step = ClippedSurrogate(entropy_coef=0.01).gradient(
+        policy, x, actions, old_log_prob=old, advantages=a
+    )
+    np.testing.assert_allclose(result.gradient, step.gradient / 40, rtol=1e-12, atol=1e-15)
+    assert result.objective == pytest.approx(step.objective / 40, rel=1e-12)
+    of = result.diagnostics
+    assert (of.num_samples, of.approx_kl, of.clip_fraction) == (
+        40,
+        step.approx_kl,
+        step.clip_fraction,
+    )
+    assert of.entropy == pytest.approx(step.entropy.mean())
+    ratio = step.ratio
+    assert of.effective_sample_size == pytest.approx(ratio.sum() ** 2 / (ratio**2).sum())
+    assert np.isnan(of.mean_reward)
+    assert np.isnan(of.gradient_standard_error)
+
+
+def test_samples_that_do_not_count() -> None:
+    policy, x, actions, a, old = samples()
+    valid = np.arange(40) % 3 > 0
+    alone = PPO().estimate(policy, x[valid], actions[valid], a[valid], old_log_prob=old[valid])
+    x[~valid] = a[~valid] = old[~valid] = np.nan
+    actions[~valid] = -100
+    result = PPO().estimate(policy, x, actions, a, old_log_prob=old, valid=valid)
+    np.testing.assert_allclose(result.gradient, alone.gradient, rtol=1e-12)
+    assert result.advantages[~valid].tolist() == [0.0] * 14
+    assert result.diagnostics.num_samples == 26
+    assert result.diagnostics.advantage_mean == pytest.approx(a[valid].mean())
+
+
+def test_each_epoch_takes_each_sample_once() -> None:
+    policy, x, actions, a, old = samples()
+    ppo = PPO(epochs=3, minibatch_size=16, normalize_advantages=False)
+    estimates = list(ppo.updates(policy, x, actions, a, old_log_prob=old, rng=0))
+    assert [e.advantages.size for e in estimates] == [16, 16, 8] * 3
+    whole = ppo.estimate(policy, x, actions, a, old_log_prob=old)
+    for epoch in range(3):
+        parts = estimates[3 * epoch : 3 * epoch + 3]
+        total = sum(e.gradient * e.advantages.size for e in parts) / 40
+        np.testing.assert_allclose(total, whole.gradient, rtol=1e-11, atol=1e-15)
+    orders = [np.concatenate([e.advantages for e in estimates[i : i + 3]]) for i in (0, 3)]
+    assert not np.array_equal(*orders)
+    assert sorted(orders[0]) == sorted(a)
+
+
+def test_updates_have_the_policy_of_the_moment() -> None:
+    policy, x, actions, a, _ = samples()
+    kls = []
+    for estimate in PPO(epochs=2, minibatch_size=40).updates(policy, x, actions, a, rng=0):
+        kls.append(estimate.diagnostics.approx_kl)
+        policy.parameters += 0.5 * estimate.gradient
+    assert kls[0] < 1e-30  # the old policy is that of the first step, up to rounding
+    assert kls[1] > 0.0
+
+
+def test_updates_end_at_the_target_kl() -> None:
+    policy, x, actions, a, _ = samples()
+    ppo = PPO(epochs=50, minibatch_size=40, target_kl=0.01)
+    kls = []
+    for estimate in ppo.updates(policy, x, actions, a, rng=0):
+        kls.append(estimate.diagnostics.approx_kl)
+        policy.parameters += 0.5 * estimate.gradient
+    assert 1 < len(kls) < 50
+    assert max(kls) <= 0.015
+
+
+def test_minibatches_of_a_rollout_with_masks_and_padding() -> None:
+    """(T, E) arrays, and a mask for each sample; that of a table is its own."""
+    rng = np.random.default_rng(2)
+    x, where = rng.normal(size=(5, 4, 3)), rng.random((5, 4, 6)) < 0.7
+    where[..., 2] = True
+    valid = rng.random((5, 4)) < 0.8
+    linear: Any = LinearPolicy(rng.normal(size=(3, 6)))
+    actions, old = linear.sample(x, rng=0, where=where)
+    a = np.where(valid, rng.normal(size=(5, 4)), np.nan)
+    ppo = PPO(epochs=1, minibatch_size=7, normalize_advantages=False)
+    options = {"old_log_prob": old, "valid": valid}
+    whole = ppo.estimate(linear, x, actions, a, where=where, **options).gradient
+    parts = list(ppo.updates(linear, x, actions, a, where=where, rng=0, **options))
+    total = sum(e.gradient * e.advantages.size for e in parts) / valid.sum()
+    np.testing.assert_allclose(total, whole, rtol=1e-11, atol=1e-15)
+
+    where = rng.random((8, 6)) < 0.7
+    where[:, 1] = True
+    table: Any = TabularPolicy(rng.normal(size=(8, 6)), where=where)
+    states = rng.integers(8, size=(5, 4))
+    actions, options["old_log_prob"] = table.sample(states, rng=0)
+    whole = ppo.estimate(table, states, actions, a, **options).gradient
+    parts = list(ppo.updates(table, states, actions, a, rng=0, **options))
+    total = sum(e.gradient * e.advantages.size for e in parts) / valid.sum()
+    np.testing.assert_allclose(total, whole, rtol=1e-11, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"epochs": 0}, ValueError, "epochs must be at least 1, got 0"),
+        ({"minibatch_size": 2.5}, TypeError, "minibatch_size must be an int, got float"),
+        ({"target_kl": 0.0}, ValueError, r"target_kl must be larger than 0, got 0\.0"),
+        ({"normalize_advantages": 1}, TypeError, "normalize_advantages must be a bool, got"),
+    ],
+)
+def test_wrong_options(change: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        PPO(**change)
+
+
+def test_wrong_calls() -> None:
+    policy, x, actions, a, old = samples()
+    with pytest.raises(ValueError, match=r"advantages must have shape \(40,\), got \(3,\)"):
+        PPO().estimate(policy, x, actions, a[:3], old_log_prob=old)
+    with pytest.raises(ValueError, match="at least one sample that counts"):
+        PPO().estimate(policy, x, actions, a, old_log_prob=old, valid=np.zeros(40, bool))
+    with pytest.raises(ValueError, match=r"observations must have shape \(40,\) as actions has"):
+        next(PPO().updates(policy, x[:5], actions, a, old_log_prob=old))
+    a[7] = np.inf
+    with pytest.raises(ValueError, match=r"advantages\[7\] must be finite, got inf"):
+        PPO().estimate(policy, x, actions, a, old_log_prob=old)
+
+
+def test_is_exported() -> None:
+    assert scorefn.PPO is PPO

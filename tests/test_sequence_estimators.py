@@ -1,0 +1,283 @@
+"""GRPO with its variants, and RLOO."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import scorefn
+from scorefn.estimators.sequences import VARIANTS, VariantName
+
+Array = NDArray[Any]
+B, T, K = 6, 7, 5
+LENGTHS = np.array([3, 7, 1, 4, 0, 5])
+VALID = np.arange(T) < LENGTHS[:, np.newaxis]
+GROUPS = np.array([4, 4, 9, 4, 9, 1])  # three, two and one sequence
+MAX_LENGTH = {"dr_grpo": {"max_length": 8}}
+
+
+class Batch:
+    """Sequences that an older policy has drawn; NaN and bad actions where there is no token."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(3)
+        self.logits = rng.normal(size=(B, T, K))
+        self.actions = rng.integers(K, size=(B, T))
+        self.log_prob = scorefn.log_prob(self.logits, self.actions)
+        self.old = self.log_prob + rng.normal(scale=0.3, size=(B, T))
+        self.reference = self.log_prob + rng.normal(scale=0.3, size=(B, T))
+        self.rewards = rng.normal(size=B)
+        self.logits[~VALID] = self.old[~VALID] = self.reference[~VALID] = np.nan
+        self.actions[~VALID] = -100
+
+
+def group_advantages(rewards: Array, divides: bool) -> Array:
+    result = np.zeros(B)
+    for group in np.unique(GROUPS):
+        members = group == GROUPS
+        if members.sum() == 1:
+            continue
+        r = rewards[members]
+        result[members] = (r - r.mean()) / (r.std(ddof=1) + 1e-4 if divides else 1.0)
+    return result
+
+
+def loss(variant: str, batch: Batch, log_prob: Array) -> float:
+    """The objective in plain NumPy, sequence by sequence and token by token."""
+    a = group_advantages(batch.rewards, divides=variant != "dr_grpo")
+    num_sequences, num_tokens, total = int((LENGTHS > 0).sum()), int(LENGTHS.sum()), 0.0
+    for i, n in enumerate(LENGTHS):
+        if n == 0:
+            continue
+        x = log_prob[i, :n] - batch.old[i, :n]
+        ratio = np.exp(x)
+        if variant == "gspo":
+            s = np.exp(x.mean())
+            total += min(s * a[i], np.clip(s, 1 - 3e-4, 1 + 4e-4) * a[i]) / num_sequences
+            continue
+        if variant == "gmpo":
+            clipped = np.minimum(x, 0.4) if a[i] > 0 else np.maximum(x, -0.4)
+            total += np.exp(clipped.mean()) * a[i] / num_sequences
+            continue
+        high = 0.28 if variant == "dapo" else 0.2
+        values = np.minimum(ratio * a[i], np.clip(ratio, 0.8, 1 + high) * a[i])
+        if variant == "sapo":
+            tau = 1.0 if a[i] > 0 else 1.05
+            values = 4 / tau / (1 + np.exp(-tau * (ratio - 1))) * a[i]
+        weight = {
+            "dr_grpo": 1 / (num_sequences * 8),
+            "bnpo": 1 / num_tokens,
+            "dapo": 1 / num_tokens,
+        }.get(variant, 1 / (num_sequences * n))
+        total += float(values.sum()) * weight
+    return total
+
+
+def estimate(variant: Any, batch: Batch, **options: Any) -> scorefn.Estimate:
+    method = scorefn.GRPO(variant, **options.pop("method", {}))
+    arguments: dict[str, Any] = {
+        "old_log_prob": batch.old,
+        "groups": GROUPS,
+        "valid": VALID,
+        **MAX_LENGTH.get(variant, {}),
+        **options,
+    }
+    return method.estimate(batch.logits, None, batch.actions, batch.rewards, **arguments)
+
+
+@pytest.mark.parametrize("variant", [v for v in VARIANTS if v != "cispo"])
+def test_the_objective_is_the_published_one_and_the_gradient_its_derivative(variant: str) -> None:
+    batch = Batch()
+    result = estimate(variant, batch)
+    assert result.objective == pytest.approx(loss(variant, batch, batch.log_prob), rel=1e-12)
+    np.testing.assert_array_equal(result.gradient[~VALID], 0.0)
+    step = 1e-6
+    for i, t in [(0, 1), (1, 6), (3, 0)]:
+        for k in range(K):
+            changed = np.nan_to_num(batch.logits)
+            values = []
+            for sign in (1.0, -1.0):
+                changed[i, t, k] = batch.logits[i, t, k] + sign * step
+                log_prob = scorefn.log_prob(changed, np.where(VALID, batch.actions, 0))
+                values.append(loss(variant, batch, log_prob))
+            # Central differences: their truncation and rounding errors are below 1e-9.
+            difference = (values[0] - values[1]) / (2 * step)
+            assert result.gradient[i, t, k] == pytest.approx(difference, abs=2e-9)
+
+
+def test_cispo_keeps_the_clipped_ratio_constant() -> None:
+    batch = Batch()
+    a = group_advantages(batch.rewards, divides=True)[:, np.newaxis]
+    ratio = np.exp(batch.log_prob - batch.old)
+    high = scorefn.CISPO().clip_range
+    weights = np.clip(ratio, 1 - high[0], 1 + high[1]) * a / LENGTHS.sum()
+    expected = scorefn.WeightedLogProb().gradient(
+        batch.logits, None, batch.actions, weights=weights, valid=VALID
+    )
+    np.testing.assert_allclose(
+        estimate("cispo", batch).gradient, expected.gradient, rtol=1e-12, atol=1e-15
+    )
+
+
+@pytest.mark.parametrize("variant", get_args(VariantName))
+def test_padded_and_packed_sequences_have_the_same_bits(variant: str) -> None:
+    batch = Batch()
+    padded = estimate(variant, batch)
+    packed = scorefn.GRPO(variant).estimate(
+        batch.logits[VALID],
+        None,
+        batch.actions[VALID],
+        batch.rewards,
+        old_log_prob=batch.old[VALID],
+        groups=GROUPS,
+        lengths=LENGTHS,
+        **MAX_LENGTH.get(variant, {}),
+    )
+    assert padded.gradient[VALID].tobytes() == packed.gradient.tobytes()
+    assert padded.advantages.tobytes() == packed.advantages.tobytes()
+    # Sums over the tokens are accumulated in another order if there is padding between.
+    assert packed.objective == pytest.approx(padded.objective, rel=1e-14)
+
+
+def test_penalty_and_entropy_have_the_weights_of_the_tokens() -> None:
+    batch = Batch()
+    plain = estimate("grpo", batch)
+    both = estimate(
+        "grpo",
+        batch,
+        method={"kl_coef": 0.04, "entropy_coef": 0.01},
+        reference_log_prob=batch.reference,
+    )
+    d = (batch.reference - batch.log_prob)[VALID]
+    weights = np.repeat(1 / (5 * np.maximum(LENGTHS, 1)), LENGTHS)
+    k3 = np.exp(d) - d - 1
+    entropies = scorefn.entropy(batch.logits[VALID])
+    expected = float(np.sum(weights * (0.01 * entropies - 0.04 * k3)))
+    assert both.objective - plain.objective == pytest.approx(expected, rel=1e-11)
+
+
+@pytest.mark.parametrize("kind", ["tabular", "linear"])
+def test_any_policy(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    if kind == "tabular":
+        policy: Any = scorefn.TabularPolicy(rng.normal(size=(4, K)))
+        x: Array = rng.integers(4, size=(B, T))
+        logits = policy.parameters[x]
+    else:
+        policy = scorefn.LinearPolicy(rng.normal(size=(3, K)))
+        x = rng.normal(size=(B, T, 3))
+        logits = x @ policy.parameters
+    actions, _ = policy.sample(x, rng=0)
+    rewards = rng.normal(size=B)
+    of_policy = scorefn.GRPO().estimate(policy, x, actions, rewards, valid=VALID)
+    of_logits = scorefn.GRPO().estimate(logits, None, actions, rewards, valid=VALID)
+    assert of_policy.objective == pytest.approx(of_logits.objective, abs=1e-13)
+    assert of_policy.gradient.shape == policy.parameters.shape
+    assert of_policy.diagnostics.approx_kl < 1e-30  # the square of a rounding error
+    assert of_policy.diagnostics.effective_sample_size == pytest.approx(LENGTHS.sum())
+
+
+# ---- Exact expectations: all pairs of sequences of two tokens that a policy can draw
+
+Z = np.array([[0.3, -0.2, 0.5], [-0.4, 0.1, 0.2]])  # logits of the two tokens
+REWARDS = np.array([[1.0, 4.0, 0.0], [2.0, -1.0, 3.0], [0.5, 2.5, -2.0]])
+
+
+def expected_gradient(method: Any, **options: Any) -> Array:
+    """Of two sequences each, over all that can be drawn; summed over the sequences."""
+    p = scorefn.softmax(Z)
+    total = np.zeros_like(Z)
+    sequences = list(itertools.product(range(3), repeat=2))
+    for first, second in itertools.product(sequences, repeat=2):
+        actions = np.array([first, second])
+        probability = p[[0, 1, 0, 1], actions.ravel()].prod()
+        rewards = REWARDS[actions[:, 0], actions[:, 1]]
+        logits = np.broadcast_to(Z, (2, 2, 3))
+        result = method.estimate(logits, None, actions, rewards, **options)
+        total += probability * result.gradient.sum(axis=0)
+    return total
+
+
+def exact_gradient() -> Array:
+    """d E[R] / dz by the derivatives of softmax."""
+    p = scorefn.softmax(Z)
+    of_first = p[0] * (REWARDS @ p[1] - p[0] @ REWARDS @ p[1])
+    of_second = p[1] * (p[0] @ REWARDS - p[0] @ REWARDS @ p[1])
+    return np.array([of_first, of_second])
+
+
+def test_rloo_is_unbiased() -> None:
+    expected = expected_gradient(scorefn.RLOO())
+    np.testing.assert_allclose(expected, exact_gradient(), rtol=0, atol=1e-12)
+
+
+def test_dr_grpo_has_the_bias_of_the_mean_alone() -> None:
+    expected = expected_gradient(scorefn.GRPO("dr_grpo"), max_length=2)
+    np.testing.assert_allclose(expected, exact_gradient() * (1 / 2) / 2, rtol=0, atol=1e-12)
+
+
+def test_grpo_is_biased() -> None:
+    """The negative control: a standard deviation of the same samples is in the estimate."""
+    expected = expected_gradient(scorefn.GRPO())
+    ratios = expected / exact_gradient()
+    assert np.ptp(ratios) > 0.01
+
+
+def test_rloo_takes_the_penalty_from_the_rewards() -> None:
+    batch = Batch()
+    counts = LENGTHS > 0
+    penalty = np.where(VALID, batch.old - batch.reference, 0.0).sum(axis=1)
+    groups = np.array([0, 0, 1, 0, 1, 1])
+    result = scorefn.RLOO(kl_coef=0.05).estimate(
+        batch.logits,
+        None,
+        batch.actions,
+        batch.rewards,
+        old_log_prob=batch.old,
+        reference_log_prob=batch.reference,
+        groups=groups,
+        valid=VALID,
+    )
+    expected = scorefn.credit.advantages(
+        batch.rewards - 0.05 * penalty, "leave_one_out", groups=groups
+    )
+    np.testing.assert_allclose(result.advantages, expected, rtol=1e-13)
+    ratio = np.exp(np.where(VALID, batch.log_prob - batch.old, 0.0).sum(axis=1))
+    a = result.advantages
+    values = np.minimum(ratio * a, np.clip(ratio, 0.8, 1.2) * a)
+    assert result.objective == pytest.approx(values[counts].sum() / B, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"variant": "ppo"}, "variant must be one of grpo, .*, got 'ppo'"),
+        ({"kl_coef": -1.0}, r"kl_coef must be at least 0, got -1\.0"),
+        ({"kl_coef": 0.1}, r"reference_log_prob must be given for kl_coef=0\.1"),
+        ({"reference_log_prob": np.zeros((2, 3))}, "reference_log_prob must be left out"),
+        ({"rewards": np.zeros(3)}, r"rewards must have shape \(2,\), got \(3,\)"),
+        ({"rewards": [np.nan, 0.0]}, r"rewards\[0\] must be finite, got nan"),
+        ({"actions": np.zeros(6, int)}, r"actions must have shape \(B, T\), as there are no len"),
+        ({"lengths": [3, 3]}, r"actions must have shape \(num_tokens,\), got \(2, 3\)"),
+        ({"max_length": 3}, "max_length must be left out for reduction='sequence_mean'"),
+        ({"groups": [0, 1, 2]}, r"groups must have shape \(2,\), got \(3,\)"),
+    ],
+)
+def test_wrong_calls(change: dict[str, Any], message: str) -> None:
+    options = {k: v for k, v in change.items() if k in ("variant", "kl_coef")}
+    arguments = {k: v for k, v in change.items() if k not in options}
+    actions = arguments.pop("actions", np.zeros((2, 3), int))
+    rewards = arguments.pop("rewards", np.zeros(2))
+    with pytest.raises(ValueError, match=message):
+        scorefn.GRPO(**options).estimate(np.zeros((2, 3, 4)), None, actions, rewards, **arguments)
+
+
+def test_estimators_are_values() -> None:
+    for method in (scorefn.GRPO("dapo", kl_coef=0.1), scorefn.RLOO(), scorefn.PPO(epochs=2)):
+        assert pickle.loads(pickle.dumps(method)) == method
+        assert eval(repr(method), {**vars(scorefn), "inf": np.inf}) == method
