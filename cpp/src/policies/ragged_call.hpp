@@ -147,6 +147,7 @@ private:
         return {options_.where.data, options_.where.cols, options_.where.col_stride};
     }
 
+    const StandardFloatEnvironment environment_;  // of what is computed between the blocks, too
     const Options& options_;
     const RowOffsets offsets_;
     std::vector<std::int64_t> shared_rows_;
