@@ -4,12 +4,15 @@
 // that are named here, and is asked for each array of a call once:
 //
 //     logits, other_logits, table, features, coef, row         matrices of real numbers, and one row
-//     actions, states, weights, old_log_prob                   one a sample
+//     actions, states, weights, old_log_prob, propensities     one a sample
+//     offsets, segments                                        rows that are ragged, and those that are one decision
 //     numbers, flags                                           any; a mask of the shape of the logits
 //     gradient(of)                                             for results of the shape of `of`, perhaps in its place
 //     matrix, results, drawn_actions, drawn_log_probs          for other results
-//     options, gradient_options, clip_range, objective         the last counts the objectives below
+//     options, gradient_options, clip_range, objective         the last counts those of function_list.hpp
 //     keep(x)                                                  takes a number that is returned
+//
+// For functions of ragged rows, what has an entry for each logit is a matrix of one row.
 #pragma once
 
 #include <algorithm>
@@ -18,110 +21,25 @@
 #include <scorefn/scorefn.hpp>
 #include <vector>
 
-enum class Function {
-    // A row's results are its own.
-    log_softmax,
-    softmax,
-    logsumexp,
-    log_prob,
-    entropy,
-    kl_divergence,
-    sample,
-    score,
-    // And others.
-    score_gradient,
-    score_gradient_of_one_row,
-    tabular_gradient,
-    linear_gradient,
-    policy_gradient,
-    clipped_surrogate,
-    // The same with other arguments.
-    sample_with_entropies,
-    sample_of_actions_alone,
-    score_gradient_of_an_objective,
-    tabular_gradient_of_an_objective,
-    linear_gradient_of_an_objective,
-    score_gradient_of_all_actions,
-    tabular_gradient_of_all_actions,
-    linear_gradient_of_all_actions,
-    // Of other things than policies.
-    derivatives,
-    discounted_returns,
-    generalized_advantages,
-    moments,
-};
-constexpr const char* kFunctionNames[] = {"log_softmax",
-                                          "softmax",
-                                          "logsumexp",
-                                          "log_prob",
-                                          "entropy",
-                                          "kl_divergence",
-                                          "sample",
-                                          "score",
-                                          "score_gradient",
-                                          "score_gradient of one row",
-                                          "tabular_gradient",
-                                          "linear_gradient",
-                                          "policy_gradient",
-                                          "clipped_surrogate",
-                                          "sample with entropies",
-                                          "sample of actions alone",
-                                          "score_gradient of an objective",
-                                          "tabular_gradient of an objective",
-                                          "linear_gradient of an objective",
-                                          "score_gradient of all actions",
-                                          "tabular_gradient of all actions",
-                                          "linear_gradient of all actions",
-                                          "derivatives",
-                                          "discounted_returns",
-                                          "generalized_advantages",
-                                          "moments"};
-constexpr int kFunctions = sizeof kFunctionNames / sizeof kFunctionNames[0];
+#include "function_list.hpp"
 
-constexpr bool is_sample(Function f) {
-    return f == Function::sample || f == Function::sample_with_entropies ||
-           f == Function::sample_of_actions_alone;
+// Where a row begins if two after each other have from 1 to 2 cols - 1 entries, and 2 cols together.
+constexpr std::int64_t begin_of_ragged_row(std::int64_t row, std::int64_t rows, std::int64_t cols) {
+    if (row % 2 == 0 || row == rows) return row * cols;
+    return (row - 1) * cols + 1 + row / 2 * 7919 % (2 * cols - 1);
 }
-constexpr bool is_of_a_table(Function f) {
-    return f == Function::tabular_gradient || f == Function::tabular_gradient_of_an_objective ||
-           f == Function::tabular_gradient_of_all_actions;
+constexpr std::int64_t length_of_ragged_row(std::int64_t row, std::int64_t rows, std::int64_t cols) {
+    return begin_of_ragged_row(row + 1, rows, cols) - begin_of_ragged_row(row, rows, cols);
 }
-constexpr bool is_of_features(Function f) {
-    return f == Function::linear_gradient || f == Function::linear_gradient_of_an_objective ||
-           f == Function::linear_gradient_of_all_actions;
-}
-constexpr bool is_of_all_actions(Function f) {
-    return f >= Function::score_gradient_of_all_actions && f <= Function::linear_gradient_of_all_actions;
-}
-constexpr bool has_objective(Function f) {
-    return f >= Function::score_gradient_of_an_objective && f <= Function::derivatives;
-}
-constexpr bool has_gradient_options(Function f) {
-    return (f >= Function::score_gradient && f <= Function::clipped_surrogate) ||
-           (has_objective(f) && f != Function::derivatives);
+// Where a segment begins if there are as many as rows: two without a row, one of three rows, one of one.
+constexpr std::int64_t begin_of_segment(std::int64_t segment, std::int64_t rows) {
+    return segment == rows || segment % 4 == 3 ? segment : segment / 4 * 4;
 }
 
-// The objectives of the tests: the declared ones, then the first of them with each term over all actions.
-constexpr int kTerms = 3, kObjectives = scorefn::DeclaredObjectives::size + kTerms;
-constexpr int place_of(int objective) {
-    return objective < scorefn::DeclaredObjectives::size ? objective : 0;
-}
-constexpr scorefn::AllActions term_of(int objective) {
-    return static_cast<scorefn::AllActions>(std::max(0, objective - scorefn::DeclaredObjectives::size + 1));
-}
-
-// visit(function, its objective or 0) for all of them, and for each objective.
-template <class Visit>
-void for_every_function(Visit visit) {
-    for (int i = 0; i < kFunctions; ++i) {
-        const auto f = static_cast<Function>(i);
-        const int objectives = f == Function::derivatives ? scorefn::DeclaredObjectives::size
-                               : is_of_all_actions(f)
-                                   ? static_cast<int>(std::size(scorefn::kAllActionDeclarations))
-                               : has_objective(f) ? kObjectives
-                                                  : 1;
-        for (int objective = 0; objective < objectives; ++objective) visit(f, objective);
-    }
+inline bool reads(const scorefn::ObjectiveDeclaration& declared, const scorefn::SampleNumber& number) {
+    return std::any_of(std::begin(declared.reads), std::end(declared.reads), [&](const auto& read) {
+        return read.name && std::strcmp(read.name, number.name) == 0;
+    });
 }
 
 // The declared objective, with its standard options.
@@ -165,18 +83,21 @@ scorefn::ObjectiveOptions<T> objective_options(Arrays& a, Matrix matrix) {
     return options;
 }
 
-// run(objective, its results), whose sum is kept. The targets of each row are its first action, which every row allows.
+// Targets for matrices of such rows: the first action of each, which every row allows.
+template <class T>
+std::vector<T> first_actions(std::int64_t rows, std::int64_t cols) {
+    std::vector<T> targets(static_cast<std::size_t>(rows * cols));
+    for (std::int64_t i = 0; i < rows; ++i) targets[static_cast<std::size_t>(i * cols)] = 1;
+    return targets;
+}
+
+// run(objective, its results), whose sum is kept.
 template <class T, class Arrays, class Matrix, class Run>
-void with_all_actions(Arrays& a, std::int64_t rows, std::int64_t cols, Matrix matrix, Run run) {
+void with_all_actions(Arrays& a, const scorefn::Matrix<const T>& targets, Matrix matrix, Run run) {
     scorefn::AllActionObjective<T> objective;
     objective.kind = scorefn::kAllActionDeclarations[a.objective()].kind;
     objective.weights = a.weights();
-    std::vector<T> targets(static_cast<std::size_t>(rows * cols));
-    for (std::int64_t i = 0; i < rows; ++i) targets[static_cast<std::size_t>(i * cols)] = 1;
-    if (objective.kind == scorefn::AllActions::cross_entropy)
-        objective.matrix = scorefn::Matrix<const T>(targets.data(), rows, cols);
-    else
-        objective.matrix = matrix();
+    objective.matrix = objective.kind == scorefn::AllActions::cross_entropy ? targets : matrix();
     scorefn::ObjectiveResults<T> results;
     results.entropy = a.results();
     results.term = a.results();
@@ -188,24 +109,95 @@ template <class T, class Arrays>
 void call_all_actions(Function f, Arrays& a) {
     using namespace scorefn;
     using Objective = AllActionObjective<T>;
+    const auto with = [&](std::int64_t rows, std::int64_t cols, auto matrix, auto run) {
+        const std::vector<T> targets = first_actions<T>(rows, cols);
+        with_all_actions<T>(a, {targets, rows, cols}, matrix, run);
+    };
     if (is_of_a_table(f)) {
         const Matrix<const T> table = a.table();
-        return with_all_actions<T>(a, table.rows, table.cols, [&] { return a.table(); },
-                                   [&](const Objective& objective, ObjectiveResults<T>& results) {
+        return with(table.rows, table.cols, [&] { return a.table(); },
+                    [&](const Objective& objective, ObjectiveResults<T>& results) {
             tabular_gradient(table, a.states(), objective, a.gradient(table), results, a.gradient_options());
         });
     }
     if (is_of_features(f)) {
         const Matrix<const T> features = a.features(), coef = a.coef();
-        return with_all_actions<T>(a, features.rows, coef.cols, [&] { return a.other_logits(); },
-                                   [&](const Objective& objective, ObjectiveResults<T>& results) {
+        return with(features.rows, coef.cols, [&] { return a.other_logits(); },
+                    [&](const Objective& objective, ObjectiveResults<T>& results) {
             linear_gradient(features, coef, objective, a.gradient(coef), results, a.gradient_options());
         });
     }
     const Matrix<const T> z = a.logits();
-    with_all_actions<T>(a, z.rows, z.cols, [&] { return a.other_logits(); },
-                        [&](const Objective& objective, ObjectiveResults<T>& results) {
+    with(z.rows, z.cols, [&] { return a.other_logits(); },
+         [&](const Objective& objective, ObjectiveResults<T>& results) {
         score_gradient(z, objective, a.gradient(z), results, a.gradient_options());
+    });
+}
+
+// A result of more than one row becomes a vector of another size.
+template <class T>
+scorefn::Vector<T> flat(const scorefn::Matrix<T>& row) {
+    return {row.data, row.cols + row.rows - 1, row.col_stride};
+}
+template <class T>
+scorefn::Vector<T> first_column(const scorefn::Matrix<T>& m) {
+    return {m.data, m.rows, m.row_stride};
+}
+
+template <class T, class Arrays>
+void call_ragged(Function f, Arrays& a) {
+    using namespace scorefn;
+    const Matrix<const T> row = a.logits();
+    const RaggedRows<const T> z{flat(row), a.offsets()};
+    const auto out = [&] { return flat<T>(a.gradient(row)); };
+    switch (dense(f)) {
+        case Function::log_softmax: return log_softmax(z, out(), a.options());
+        case Function::softmax: return softmax(z, out(), a.options());
+        case Function::logsumexp: return logsumexp(z, a.results(), a.options());
+        case Function::log_prob: return log_prob(z, a.actions(), a.results(), a.options());
+        case Function::entropy: return entropy(z, a.results(), a.options());
+        case Function::kl_divergence:
+            return kl_divergence(z, flat(a.other_logits()), a.results(), a.options());
+        case Function::sample: {
+            const auto actions = first_column(a.drawn_actions());
+            return sample(z, RandomKey{{1, 2}}, actions, first_column(a.drawn_log_probs()), a.results(),
+                          a.options());
+        }
+        case Function::score: return score(z, a.actions(), out(), a.options());
+        case Function::score_gradient:
+            return score_gradient(z, a.actions(), a.weights(), out(), a.gradient_options());
+        case Function::score_gradient_of_an_objective:
+            return with_objective<T>(a, [&](const Objective& objective, ObjectiveResults<T>& results) {
+                const auto options = objective_options<T>(a, [&] { return a.other_logits(); });
+                score_gradient(z, a.actions(), objective, out(), results, options);
+            });
+        default: break;
+    }
+    const std::int64_t rows = z.offsets.size - 1, size = z.values.size;
+    std::vector<T> targets(static_cast<std::size_t>(size));
+    for (std::int64_t i = 0; i < rows; ++i)
+        targets[static_cast<std::size_t>(begin_of_ragged_row(i, rows, size / rows))] = 1;
+    with_all_actions<T>(a, {targets, 1, size}, [&] { return a.other_logits(); },
+                        [&](const AllActionObjective<T>& objective, ObjectiveResults<T>& results) {
+        score_gradient(z, objective, out(), results, a.gradient_options());
+    });
+}
+
+template <class T, class Arrays>
+void call_derivatives(Function f, Arrays& a) {
+    using namespace scorefn;
+    with_objective<T>(a, [&](const Objective& objective, ObjectiveResults<T>& results) {
+        Segments segments;
+        segments.valid = a.options().valid;
+        if (f == Function::derivatives_of_segments) {
+            const ObjectiveDeclaration& declared = DeclaredObjectives::declarations[objective.place];
+            segments.offsets = a.segments();
+            if (!reads(declared, terms::propensities)) segments.log_prob = SegmentLogProb::mean;
+            if (reads(declared, terms::old_log_prob)) segments.row_clip = 0.5;
+        }
+        // A column of the logits will do for log-probabilities.
+        const Vector<const T> log_prob = first_column(a.other_logits());
+        derivatives(objective, log_prob, a.results(), results, segments, a.options().num_threads);
     });
 }
 
@@ -243,6 +235,7 @@ void call_moments(Arrays& a) {
 template <class T, class Arrays>
 void call(Function f, Arrays& a) {
     using namespace scorefn;
+    if (is_ragged(f)) return call_ragged<T>(f, a);
     switch (f) {
         case Function::linear_gradient: {
             const Matrix<const T> features = a.features(), coef = a.coef();
@@ -271,14 +264,7 @@ void call(Function f, Arrays& a) {
         case Function::tabular_gradient_of_all_actions:
         case Function::linear_gradient_of_all_actions: return call_all_actions<T>(f, a);
         case Function::derivatives:
-            return with_objective<T>(a, [&](const Objective& objective, ObjectiveResults<T>& results) {
-                // A column of the logits will do for log-probabilities.
-                const Matrix<const T> z = a.other_logits();
-                Segments rows;
-                rows.valid = a.options().valid;
-                derivatives(objective, Vector<const T>{z.data, z.rows, z.row_stride}, a.results(), results,
-                            rows, a.options().num_threads);
-            });
+        case Function::derivatives_of_segments: return call_derivatives<T>(f, a);
         case Function::sample:
         case Function::sample_with_entropies:
         case Function::sample_of_actions_alone: return call_sample<T>(f, a);

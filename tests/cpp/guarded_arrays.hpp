@@ -69,6 +69,12 @@ struct Values {
                 other_logits.push_back(z / T(2) + static_cast<T>(j % 5));
                 allowed.push_back(needed || (i * 5 + j * 3) % 4 != 1);
             }
+        // Ragged rows have an allowed action, too, their first one.
+        for (std::int64_t i = 0; i < n - bad_row; ++i) {
+            const auto at = static_cast<std::size_t>(begin_of_ragged_row(i, n, cols));
+            allowed[at] = true;
+            if (logits[at] == -std::numeric_limits<T>::infinity()) logits[at] = T(-1);
+        }
         for (std::int64_t i = 0; i < n * shape.features; ++i)
             features.push_back(static_cast<T>(i * 5 % 11) / T(8));
         for (std::int64_t i = 0; i < shape.features * cols; ++i) {
@@ -92,8 +98,8 @@ public:
           layouts_(layouts),
           at_end_(at_end) {}
 
-    Matrix<const T> logits() { return read(shape_.rows, shape_.cols, values_.logits.data()); }
-    Matrix<const T> other_logits() { return read(shape_.rows, shape_.cols, values_.other_logits.data()); }
+    Matrix<const T> logits() { return logits(values_.logits.data()); }
+    Matrix<const T> other_logits() { return logits(values_.other_logits.data()); }
     Matrix<const T> table() { return logits(); }
     Matrix<const T> features() { return read(shape_.rows, shape_.features, values_.features.data()); }
     Matrix<const T> coef() { return read(shape_.features, shape_.cols, values_.coef.data()); }
@@ -101,8 +107,24 @@ public:
         const Matrix<T> m = matrix(shape_.cols, 1, layouts_.in, values_.logits.data());
         return {m.data, shape_.cols, m.row_stride};
     }
-    IndexVector actions() { return indices(shape_.cols); }
-    IndexVector states() { return indices(shape_.rows); }
+    IndexVector actions() {
+        return indices([&](std::int64_t i) {
+            return i * 11 %
+                   (is_ragged(function_) ? length_of_ragged_row(i, shape_.rows, shape_.cols) : shape_.cols);
+        });
+    }
+    IndexVector states() {
+        return indices([&](std::int64_t i) { return i * 11 % shape_.rows; });
+    }
+    IndexVector offsets() {
+        return index_vector<std::int32_t>(shape_.rows + 1, [&](std::int64_t i) {
+            return begin_of_ragged_row(i, shape_.rows, shape_.cols);
+        });
+    }
+    IndexVector segments() {
+        return index_vector<std::int64_t>(shape_.rows + 1,
+                                          [&](std::int64_t i) { return begin_of_segment(i, shape_.rows); });
+    }
     RealVector weights() {
         return variant_.accumulate ? real_vector<float>(samples()) : real_vector<double>(samples());
     }
@@ -117,9 +139,12 @@ public:
     // What a matrix of results has before the call: what the logits are.
     Matrix<T> gradient(const Matrix<const T>& of) {
         if (is_of_features(function_)) return results(shape_.features, shape_.cols, values_.sums.data());
-        if (!layouts_.in_place) return results(shape_.rows, shape_.cols, values_.logits.data());
+        if (!layouts_.in_place) {
+            if (is_ragged(function_)) return as_row(results(size(), 1, values_.logits.data()));
+            return results(shape_.rows, shape_.cols, values_.logits.data());
+        }
         const Matrix<T> out(const_cast<T*>(of.data), of.rows, of.cols, of.row_stride, of.col_stride);
-        results_.push_back({out, layouts_.in});
+        results_.push_back({is_ragged(function_) ? as_column(out) : out, layouts_.in});
         return out;
     }
     Vector<T> gradient(const Vector<const T>&) {
@@ -172,6 +197,21 @@ private:
     std::int64_t samples() const { return is_of_a_table(function_) ? 37 : shape_.rows; }
     std::int64_t draws() const { return function_ == Function::sample_of_actions_alone ? 1 : 2; }
 
+    // Ragged rows, which lie in a column: so they have strides, too.
+    std::int64_t size() const { return shape_.rows * shape_.cols; }
+    template <class E>
+    static Matrix<E> as_row(const Matrix<E>& column) {
+        return {column.data, 1, column.rows, 0, column.row_stride};
+    }
+    template <class E>
+    static Matrix<E> as_column(const Matrix<E>& row) {
+        return {row.data, row.cols, 1, row.col_stride, 1};
+    }
+    Matrix<const T> logits(const T* values) {
+        return is_ragged(function_) ? as_row(read(size(), 1, values))
+                                    : read(shape_.rows, shape_.cols, values);
+    }
+
     template <class E>
     static E gap() {
         return static_cast<E>(-77);
@@ -214,14 +254,15 @@ private:
     Matrix<T> zeros(std::int64_t rows, std::int64_t cols) {
         return results(rows, cols, std::vector<T>(static_cast<std::size_t>(rows * cols)).data());
     }
-    IndexVector indices(std::int64_t bound) {
-        return variant_.accumulate ? index_vector<std::int16_t>(samples(), bound)
-                                   : index_vector<std::int64_t>(samples(), bound);
+    template <class Value>
+    IndexVector indices(Value value) {
+        return variant_.accumulate ? index_vector<std::int16_t>(samples(), value)
+                                   : index_vector<std::int64_t>(samples(), value);
     }
-    template <class Integer>
-    IndexVector index_vector(std::int64_t count, std::int64_t bound) {
+    template <class Integer, class Value>
+    IndexVector index_vector(std::int64_t count, Value value) {
         std::vector<Integer> values;
-        for (std::int64_t i = 0; i < count; ++i) values.push_back(static_cast<Integer>(i * 11 % bound));
+        for (std::int64_t i = 0; i < count; ++i) values.push_back(static_cast<Integer>(value(i)));
         const Matrix<Integer> m = matrix(count, 1, layouts_.in, values.data());
         return {m.data, count, m.row_stride};
     }
@@ -234,6 +275,10 @@ private:
     }
 
     Matrix<const bool> allowed(std::int64_t rows) {
+        if (is_ragged(function_)) {
+            const Matrix<bool> column = matrix_of<bool>(size(), 1, layouts_.in, values_.allowed.data());
+            return as_row<const bool>(column);
+        }
         const bool alike = variant_.masked == Masked::all_rows_alike;
         const Matrix<bool> m =
             matrix_of<bool>(alike ? 1 : rows, shape_.cols, layouts_.in, values_.allowed.data());

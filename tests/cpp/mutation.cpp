@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <limits>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 #include "check.hpp"
@@ -79,8 +80,10 @@ public:
           table_(changing_matrix(kStates, shape.cols)),
           features_(changing_matrix(shape.rows, kFeatures)),
           coef_(changing_matrix(kFeatures, shape.cols)),
-          actions_(indices(shape.cols)),
-          states_(indices(kStates)),
+          actions_(indices(shape.rows, shape.cols)),
+          states_(indices(shape.rows, kStates)),
+          offsets_(offsets([&](std::int64_t i) { return begin_of_ragged_row(i, shape.rows, shape.cols); })),
+          segments_(offsets([&](std::int64_t i) { return begin_of_segment(i, shape.rows); })),
           weights_(reals()),
           old_log_prob_(reals()),
           propensities_(probabilities()),
@@ -100,14 +103,16 @@ public:
         for (std::size_t i = 0; i < changing_.size(); ++i) changing_[i].change(step / (i + 1));
     }
 
-    Matrix<const T> logits() const { return logits_; }
-    Matrix<const T> other_logits() const { return other_logits_; }
+    Matrix<const T> logits() const { return as_rows(logits_); }
+    Matrix<const T> other_logits() const { return as_rows(other_logits_); }
     Matrix<const T> table() const { return table_; }
     Matrix<const T> features() const { return features_; }
     Matrix<const T> coef() const { return coef_; }
     Vector<const T> row() const { return {logits_.data, shape_.cols, 1}; }
     IndexVector actions() const { return actions_; }
     IndexVector states() const { return states_; }
+    IndexVector offsets() const { return offsets_; }
+    IndexVector segments() const { return segments_; }
     RealVector weights() const { return weights_; }
     RealVector old_log_prob() const { return old_log_prob_; }
     RealVector propensities() const { return propensities_; }
@@ -131,7 +136,7 @@ public:
         GradientOptions options = chosen;
         if (has_flags) options.valid = {reinterpret_cast<const bool*>(valid_), shape_.rows};
         if (!options.where) return options;
-        options.where = is_of_a_table(function) ? where_of_table_ : where_;
+        options.where = is_of_a_table(function) ? where_of_table_ : as_rows(where_);
         if (function == Function::score_gradient_of_one_row) options.where.rows = 1;
         return options;
     }
@@ -142,6 +147,11 @@ public:
 private:
     static constexpr int kResults = 8;  // no call has more
 
+    // One row, for functions of ragged rows.
+    template <class E>
+    Matrix<const E> as_rows(const Matrix<const E>& m) const {
+        return is_ragged(function) ? Matrix<const E>(m.data, 1, m.rows * m.cols) : m;
+    }
     template <class E>
     E* place(std::int64_t count) {
         return region(used_++).template place<E>(count, true);
@@ -163,25 +173,37 @@ private:
                         {Limits::quiet_NaN(), Limits::infinity(), -Limits::infinity(), T(-1e30), T(1e30)}),
             rows, cols};
     }
-    std::int64_t strided_size() const { return (shape_.rows - 1) * shape_.stride + 1; }
-    IndexVector indices(std::int64_t bound) {
+    std::int64_t strided(std::int64_t size) const { return (size - 1) * shape_.stride + 1; }
+    // Among them are many that are in range for ragged rows, too.
+    IndexVector indices(std::int64_t size, std::int64_t bound) {
         using Limits = std::numeric_limits<Index>;
         const auto beyond = static_cast<Index>(std::min<std::int64_t>(bound, Limits::max()));
-        return {changing<Index>(strided_size(),
+        return {changing<Index>(strided(size),
                                 [&](std::int64_t i) { return i * 11 % std::min<std::int64_t>(bound, 100); },
-                                {static_cast<Index>(-1), beyond, Limits::max(), Limits::min(),
+                                {Index{0}, static_cast<Index>(-1), beyond, Limits::max(), Limits::min(),
                                  static_cast<Index>(Limits::max() / 3)}),
-                shape_.rows, shape_.stride};
+                size, shape_.stride};
+    }
+    // begin(i) for each row or segment, and where they end. They need not fit into 8 bits.
+    template <class Begin>
+    IndexVector offsets(Begin begin) {
+        using Offset = std::conditional_t<sizeof(Index) == 1, std::int32_t, Index>;
+        using Limits = std::numeric_limits<Offset>;
+        const std::int64_t size = shape_.rows + 1;
+        return {changing<Offset>(strided(size), [&](std::int64_t i) { return begin(i / shape_.stride); },
+                                 {static_cast<Offset>(-1), Limits::max()}),
+                size, shape_.stride};
     }
     RealVector reals() {
         using Limits = std::numeric_limits<double>;
-        return {changing<double>(strided_size(), [](std::int64_t i) { return i % 5 - 2; },
+        return {changing<double>(strided(shape_.rows), [](std::int64_t i) { return i % 5 - 2; },
                                  {Limits::quiet_NaN(), -Limits::infinity(), 0, 1e300}),
                 shape_.rows, shape_.stride};
     }
     RealVector probabilities() {
-        return {changing<double>(strided_size(), [](std::int64_t) { return 1.0; }, {0.5, 1e-300, 0.25, 0}),
-                shape_.rows, shape_.stride};
+        return {
+            changing<double>(strided(shape_.rows), [](std::int64_t) { return 1.0; }, {0.5, 1e-300, 0.25, 0}),
+            shape_.rows, shape_.stride};
     }
     Matrix<const bool> mask(std::int64_t rows) {
         const auto* const bytes =
@@ -191,7 +213,7 @@ private:
 
     const Shape shape_;
     const Matrix<const T> logits_, other_logits_, table_, features_, coef_;
-    const IndexVector actions_, states_;
+    const IndexVector actions_, states_, offsets_, segments_;
     const RealVector weights_, old_log_prob_, propensities_;
     const Matrix<const bool> where_, where_of_table_;
     const unsigned char* const valid_;

@@ -11,14 +11,14 @@ struct Shape {
     std::int64_t rows, cols, features, states;
 };
 
-// The numbers that all calls read. The mask allows the first action of each row.
+// The numbers that all calls read. The mask allows the first action of each row, ragged or not.
 template <class T>
 struct Inputs {
     const Shape shape;
     std::vector<T> logits, other_logits, table, features, coef, old_log_prob;
     std::vector<double> weights, propensities, numbers;
     std::vector<char> allowed, valid;
-    std::vector<std::int32_t> actions, states;
+    std::vector<std::int32_t> actions, ragged_actions, states, offsets, segments;
 
     // value() is one number after the other.
     template <class Value>
@@ -38,6 +38,12 @@ struct Inputs {
             propensities.push_back(0.125 * static_cast<double>(i % 8 + 1));
             actions.push_back(static_cast<std::int32_t>(i * 7919 % cols));
             states.push_back(static_cast<std::int32_t>(i * 104729 % shape.states));
+            ragged_actions.push_back(static_cast<std::int32_t>(i * 7919 % length_of_ragged_row(i, n, cols)));
+            allowed[static_cast<std::size_t>(begin_of_ragged_row(i, n, cols))] = true;
+        }
+        for (std::int64_t i = 0; i <= n; ++i) {
+            offsets.push_back(static_cast<std::int32_t>(begin_of_ragged_row(i, n, cols)));
+            segments.push_back(static_cast<std::int32_t>(begin_of_segment(i, n)));
         }
     }
 };
@@ -61,7 +67,9 @@ public:
     }
     scorefn::Matrix<const T> coef() const { return {in_.coef.data(), in_.shape.features, in_.shape.cols}; }
     scorefn::Vector<const T> row() const { return {in_.logits.data(), in_.shape.cols}; }
-    scorefn::IndexVector actions() const { return {in_.actions.data(), in_.shape.rows}; }
+    scorefn::IndexVector actions() const { return is_ragged(function_) ? in_.ragged_actions : in_.actions; }
+    scorefn::IndexVector offsets() const { return in_.offsets; }
+    scorefn::IndexVector segments() const { return in_.segments; }
     scorefn::IndexVector states() const { return {in_.states.data(), in_.shape.rows}; }
     scorefn::RealVector weights() const { return {in_.weights.data(), in_.shape.rows}; }
     scorefn::RealVector old_log_prob() const { return {in_.old_log_prob.data(), in_.shape.rows}; }
@@ -112,6 +120,7 @@ private:
     static constexpr std::int64_t kDraws = 2;
 
     scorefn::Matrix<const T> of_rows(const std::vector<T>& values) const {
+        if (is_ragged(function_)) return {values.data(), 1, in_.shape.rows * in_.shape.cols};
         return {values.data(), in_.shape.rows, in_.shape.cols};
     }
     scorefn::Matrix<const bool> allowed(std::int64_t rows) const {
@@ -128,6 +137,7 @@ private:
         options.where = allowed(is_of_a_table(function_)                           ? in_.shape.states
                                 : function_ == Function::score_gradient_of_one_row ? 1
                                                                                    : in_.shape.rows);
+        if (is_ragged(function_)) options.where = {options.where.data, 1, in_.shape.rows * in_.shape.cols};
         options.valid = {reinterpret_cast<const bool*>(in_.valid.data()), in_.shape.rows};
     }
     template <class E>
