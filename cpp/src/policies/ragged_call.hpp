@@ -73,7 +73,8 @@ public:
 private:
     static constexpr std::int64_t kWidth = sizeof(T);
     static constexpr std::int64_t kWindow = tuning::kRaggedWindowBytes / kWidth;
-    static constexpr std::int64_t kLongestCopied = tuning::kLongestCopiedRowBytes / kWidth;
+    static constexpr std::int64_t kLongestCopied =
+        std::min(tuning::kLongestCopiedRowBytes / kWidth, tuning::kShortestSharedRow - 1);
 
     std::int64_t windows() const { return (values() + kWindow - 1) / kWindow; }
     bool is_shared(std::int64_t row) const { return offsets_.length(row) >= tuning::kShortestSharedRow; }
