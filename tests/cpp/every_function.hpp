@@ -160,8 +160,8 @@ void call_ragged(Function f, Arrays& a) {
             return kl_divergence(z, flat(a.other_logits()), a.results(), a.options());
         case Function::sample: {
             const auto actions = first_column(a.drawn_actions());
-            return sample(z, RandomKey{{1, 2}}, actions, first_column(a.drawn_log_probs()), a.results(),
-                          a.options());
+            const auto log_probs = first_column(a.drawn_log_probs());
+            return sample(z, RandomKey{{1, 2}}, actions, log_probs, a.results(), a.options());
         }
         case Function::score: return score(z, a.actions(), out(), a.options());
         case Function::score_gradient:

@@ -79,7 +79,14 @@ public:
     scorefn::IndexVector states() { return indices(p_.states); }
     scorefn::RealVector weights() { return weights(p_.weights); }
     scorefn::RealVector old_log_prob() { return weights(p_.old_log_prob); }
-    scorefn::RealVector propensities() { return weights(); }  // of no function that is fuzzed
+    scorefn::RealVector propensities() { return weights(p_.propensities); }
+    // In the type of the actions, if that has them all.
+    scorefn::IndexVector offsets() {
+        return indices(p_.offsets, p_.cols < 128 ? p_.integer_type : scorefn::IntegerType::i64);
+    }
+    scorefn::IndexVector segments() {
+        return indices(p_.offsets, p_.rows < 128 ? p_.integer_type : scorefn::IntegerType::i64);
+    }
 
     scorefn::Matrix<T> gradient(const scorefn::Matrix<const T>& of) {
         if (p_.function == Function::linear_gradient) return own_results();
@@ -119,13 +126,18 @@ public:
             // Without entries it would be no mask.
             if (!options.where) options.where.data = &kTrue;
         }
+        if (p_.has_valid) {
+            const auto valid = input(p_.valid);
+            options.valid = {valid.data, valid.rows, valid.row_stride};
+        }
         return options;
     }
     double clip_range() const { return p_.clip_range; }
     void keep(double x) { sums_.push_back(x); }
 
+    int objective() const { return p_.objective; }
+
     // For functions that the fuzzer does not call.
-    static int objective() { return 0; }
     scorefn::Matrix<const double> numbers() { return input(p_.weights); }
     scorefn::Matrix<const bool> flags() { return input(p_.where); }
     scorefn::Matrix<T> matrix() { return own_results(); }
@@ -144,7 +156,10 @@ private:
         return reals_.back().view();
     }
     scorefn::IndexVector indices(const Content<std::int64_t>& content) {
-        return with_integer(p_.integer_type, [&](auto zero) {
+        return indices(content, p_.integer_type);
+    }
+    scorefn::IndexVector indices(const Content<std::int64_t>& content, scorefn::IntegerType type) {
+        return with_integer(type, [&](auto zero) {
             const auto m = input(Content<decltype(zero)>(content));
             return scorefn::IndexVector(m.data, m.rows, m.row_stride);
         });
