@@ -73,7 +73,7 @@ def trl_loss(batch: Batch, **options: Any) -> tuple[float, Array]:
             delta=args["delta"],
             use_bias_correction_kl=False,
             sapo_temperature_pos=1.0,
-            sapo_temperature_neg=1.05,
+            sapo_temperature_neg=1.25,  # exact in float32, to which TRL rounds it
         ),
         **{k: v for k, v in args.items() if k != "delta"},
     )
@@ -117,7 +117,7 @@ CASES = {
         PER_TOKEN,
         {"loss_type": "cispo", "epsilon_high": 1.3},  # which is the largest ratio itself
     ),
-    "sapo": (scorefn.SAPO(), PER_SEQUENCE, {"loss_type": "sapo"}),
+    "sapo": (scorefn.SAPO(tau_neg=1.25), PER_SEQUENCE, {"loss_type": "sapo"}),
 }
 
 
@@ -134,10 +134,8 @@ def test_token_level(name: str, compare: Callable[..., None]) -> None:
         old_log_prob=batch.old,
         advantages=batch.advantages[:, None] * token_weights,
     )
-    # TRL rounds the temperatures of SAPO to float32.
-    rtol = 1e-6 if name == "sapo" else 1e-12
-    compare(name, step.objective, -value, rtol)
-    compare(name, step.gradient, -gradient, rtol)
+    compare(name, step.objective, -value)
+    compare(name, step.gradient, -gradient)
 
 
 def test_gspo(compare: Callable[..., None]) -> None:
@@ -174,3 +172,37 @@ def test_kl_penalty(compare: Callable[..., None]) -> None:
     )
     compare("beta (k3)", step.objective, -value, 1e-12)
     compare("beta (k3)", step.gradient, -gradient, 1e-12)
+
+
+@pytest.mark.parametrize("variant", [*(n for n in CASES if n != "two-sided clip"), "gspo"])
+def test_estimators(variant: Any, compare: Callable[..., None]) -> None:
+    """From rewards to the gradient; TRL's epsilon for CISPO is the largest ratio itself."""
+    batch = Batch()
+    rewards, groups = np.array([1.0, 0.0, 0.5, 0.0, 1.0, 1.0]), np.array([0, 1, 0, 1, 0, 1])
+    divides = 0.0 if variant == "dr_grpo" else 1.0
+    for group in (0, 1):  # as GRPOTrainer._generate_and_score_completions has it
+        r = torch.tensor(rewards[groups == group])
+        scale = (r.std() + 1e-4) if divides else torch.tensor(1.0)
+        batch.advantages[groups == group] = ((r - r.mean()) / scale).numpy()
+    options: dict[str, Any] = dict(CASES[variant][2]) if variant in CASES else {}
+    if variant == "gspo":
+        options = {
+            "importance_sampling_level": "sequence",
+            "epsilon_low": 3e-4,
+            "epsilon_high": 4e-4,
+        }
+    value, gradient = trl_loss(batch, beta=0.04, **options)
+    objective = CASES[variant][0] if variant in ("cispo", "sapo") else None
+    result = scorefn.GRPO(variant, objective=objective, kl_coef=0.04).estimate(
+        batch.logits,
+        None,
+        batch.actions,
+        rewards,
+        groups=groups,
+        old_log_prob=batch.old,
+        reference_log_prob=batch.reference,
+        max_length=T if variant == "dr_grpo" else None,
+        valid=MASK,
+    )
+    compare(f"GRPO({variant!r})", result.objective, -value)
+    compare(f"GRPO({variant!r})", result.gradient, -gradient)
