@@ -193,7 +193,7 @@ def test_floating_point_errors_are_never_raised():
         (
             lambda: advantages(np.ones(3), "best"),
             ValueError,
-            "baseline must be one of none, mean, leave_one_out, values, got 'best'",
+            "baseline must be one of none, mean, leave_one_out, weighted_mean, values, got 'best'",
         ),
         (
             lambda: advantages(np.ones(3), np.array(["mean", "none"])),

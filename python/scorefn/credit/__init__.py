@@ -21,12 +21,14 @@ and pass only the valid steps on to an estimator: ``observations[valid], actions
 """
 
 from .baselines import Baseline, Singleton, advantages
+from .moving_average import MovingAverage
 from .normalization import normalize
 from .scans import discounted_returns, gae
 from .sequences import Reduction, sequence_weights
 
 __all__ = [
     "Baseline",
+    "MovingAverage",
     "Reduction",
     "Singleton",
     "advantages",

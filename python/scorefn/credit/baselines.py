@@ -7,11 +7,18 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._check import check_choice, check_finite, check_float, check_real
+from .._check import (
+    check_choice,
+    check_finite,
+    check_float,
+    check_real,
+    check_shape,
+    subscript,
+)
 from .._groups import by_group, check_groups, check_samples
 from .._moments import Moments
 
-Baseline = Literal["none", "mean", "leave_one_out", "values"]
+Baseline = Literal["none", "mean", "leave_one_out", "weighted_mean", "values"]
 Singleton = Literal["error", "zero", "raw"]
 
 
@@ -20,6 +27,7 @@ def advantages(
     baseline: Baseline = "none",
     *,
     values: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
     axis: int | None = None,
     groups: ArrayLike | None = None,
     valid: ArrayLike | None = None,
@@ -31,7 +39,7 @@ def advantages(
     ----------
     rewards : array
         One number per sample: its return, after discounting.
-    baseline : {"none", "mean", "leave_one_out", "values"}
+    baseline : {"none", "mean", "leave_one_out", "weighted_mean", "values"}
         ``"none"``: 0.
 
         ``"mean"``: the mean of all samples. It includes the sample's own reward, which shrinks the
@@ -41,9 +49,18 @@ def advantages(
         keeps the gradient unbiased; equal to n / (n - 1) times the advantage over the mean (Kool et
         al. 2019, "Buy 4 REINFORCE samples, get a baseline for free!").
 
-        ``"values"``: the given `values`, which must not depend on the sample's action.
-    values : array shaped like rewards
+        ``"weighted_mean"``: sum_j w_j r_j / sum_j w_j with the given `weights`, or the mean where
+        all weights of a group are 0. With the lengths of the sequences as weights it is that of OPO
+        (Hao et al. 2025, "On-policy RL with optimal reward baseline"). It includes the sample's own
+        reward, so the expected gradient has a bias, which is of order 1 / n.
+
+        ``"values"``: the given `values`, which must not depend on the sample's action. A learned
+        value function, the reward of the greedy action for the same observation (ReMax, Li et al.
+        2024), a constant, or a `MovingAverage` of earlier rewards.
+    values : array shaped like rewards, or one number for all
         For ``baseline="values"``, and only for it.
+    weights : array shaped like rewards
+        For ``baseline="weighted_mean"``, and only for it: at least 0.
     axis : int, optional
         The samples that are compared with each other lie along this axis; None: all of them.
     groups : integer array shaped like rewards, optional
@@ -53,9 +70,10 @@ def advantages(
         Samples that count (True); by default all do. The others, such as padding, may hold
         anything, are in no group, and their result is 0.
     singleton : {"error", "zero", "raw"}
-        What a group of one sample gets from "mean" and "leave_one_out". ``"error"``: 0 from "mean",
-        and a ValueError from "leave_one_out", because the sample has no others. ``"zero"``: 0, as
-        in TRL and in verl's vectorised estimators. ``"raw"``: its reward, as in verl's other ones.
+        What a group of one sample gets from a baseline that compares. ``"error"``: 0 from means
+        that include the sample, and a ValueError from "leave_one_out", because the sample has no
+        others. ``"zero"``: 0, as in TRL and in verl's vectorised estimators. ``"raw"``: its reward,
+        as in verl's other ones.
 
     Returns
     -------
@@ -66,12 +84,13 @@ def advantages(
     TypeError
         An array of the wrong kind.
     ValueError
-        An unknown baseline, a wrong shape, a number that is not finite, `values` missing or
-        superfluous, `axis` and `groups` together, or a single sample for leave_one_out (see
-        `singleton`).
+        An unknown baseline, a wrong shape, a number that is not finite, a negative weight, `values`
+        or `weights` missing or superfluous, `axis` and `groups` together, or a single sample for
+        leave_one_out (see `singleton`).
 
     Examples
     --------
+    >>> import numpy as np
     >>> from scorefn import credit
     >>> credit.advantages([1.0, 2.0, 6.0], "mean")
     array([-2., -1.,  3.])
@@ -79,28 +98,33 @@ def advantages(
     array([-3. , -1.5,  4.5])
     >>> credit.advantages([1.0, 7.0, 3.0], "leave_one_out", groups=[5, 8, 5], singleton="zero")
     array([-2.,  0.,  2.])
+    >>> credit.advantages([1.0, 2.0, 6.0], "weighted_mean", weights=[1, 2, 2])
+    array([-2.4, -1.4,  2.6])
+    >>> prompts, greedy = np.array([0, 1, 1]), np.array([1.0, 4.0])
+    >>> credit.advantages([1.0, 2.0, 6.0], "values", values=greedy[prompts])
+    array([ 0., -2.,  2.])
     """
-    check_baseline(baseline)
+    check_choice("baseline", baseline, get_args(Baseline))
     check_choice("singleton", singleton, get_args(Singleton))
     given, counts = check_samples("rewards", rewards, valid)
     r = check_float("rewards", given)
     v = check_values(baseline, values, r.shape, counts)
+    w = _check_weights(baseline, weights, r.shape, counts)
     ids = check_groups(groups, axis, r.shape)
-    if ids is None and counts is None:
+    if ids is None and counts is None and w is None:
         moments = Moments("rewards", r, axis) if r.size else None
         result = over_baseline(r, moments, baseline, v, axis, singleton)
         return result.astype(np.float64, copy=result is r)
 
-    def of_groups(r: NDArray[Any], v: NDArray[np.float64] | None = None) -> NDArray[Any]:
-        return over_baseline(r, Moments("rewards", r, -1), baseline, v, -1, singleton)
+    def of_groups(r: NDArray[Any], x: NDArray[np.float64] | None = None) -> NDArray[Any]:
+        moments = Moments("rewards", r, -1)
+        if w is not None and x is not None:
+            return _over_weighted_mean(r, moments, x, singleton)
+        return over_baseline(r, moments, baseline, x, -1, singleton)
 
-    arrays = [check_finite("rewards", r)] if v is None else [check_finite("rewards", r), v]
+    arrays = [check_finite("rewards", r), *(x for x in (v, w) if x is not None)]
     at_least = _fewest(baseline, singleton)
     return by_group(of_groups, ids, axis, counts, *arrays, at_least=at_least)
-
-
-def check_baseline(baseline: str) -> None:
-    check_choice("baseline", baseline, get_args(Baseline))
 
 
 def check_values(
@@ -115,8 +139,31 @@ def check_values(
         raise ValueError(f"values must be {given} for baseline={baseline!r}")
     if values is None:
         return None
-    v = check_real("values", values, shape=shape)
+    v = check_real("values", values)
+    if v.ndim == 0:
+        v = np.full(shape, v)
+    check_shape("values", v, shape)
     return check_finite("values", v if counts is None else np.where(counts, v, 0.0))
+
+
+def _check_weights(
+    baseline: Baseline,
+    weights: ArrayLike | None,
+    shape: tuple[int, ...],
+    counts: NDArray[np.bool_] | None,
+) -> NDArray[np.float64] | None:
+    if (weights is not None) != (baseline == "weighted_mean"):
+        given = "given" if weights is None else "left out"
+        raise ValueError(f"weights must be {given} for baseline={baseline!r}")
+    if weights is None:
+        return None
+    w = check_real("weights", weights, shape=shape)
+    w = check_finite("weights", w if counts is None else np.where(counts, w, 0.0))
+    if np.any(w < 0.0):
+        index = np.argwhere(w < 0.0)[0]
+        got = w[tuple(index)]
+        raise ValueError(f"{subscript('weights', index)} must be at least 0, got {got}")
+    return w
 
 
 def _fewest(baseline: Baseline, singleton: Singleton) -> int:
@@ -146,6 +193,20 @@ def over_baseline(
         return rewards
     factor = n / (n - 1) if baseline == "leave_one_out" and n > 1 else 1.0
     return moments.standardized(rewards, moments.unit * factor)
+
+
+def _over_weighted_mean(
+    rewards: NDArray[Any], moments: Moments, weights: NDArray[np.float64], singleton: Singleton
+) -> NDArray[np.float64]:
+    """Of groups of one size, a group per row."""
+    if rewards.shape[-1] == 1 and singleton == "raw":
+        return rewards.astype(np.float64, copy=False)
+    deviations = moments.standardized(rewards, np.ones_like(moments.unit))
+    with np.errstate(all="ignore"):
+        largest = weights.max(axis=-1, keepdims=True)
+        w = np.where(largest > 0.0, weights / largest, 1.0)
+        mean = np.sum(w * deviations, axis=-1, keepdims=True) / np.sum(w, axis=-1, keepdims=True)
+        return np.asarray((deviations - mean) * moments.unit)
 
 
 def group_size(samples: NDArray[Any], axis: int | None, *, at_least: int) -> int:

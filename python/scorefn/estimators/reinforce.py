@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from .._check import (
     check_axis,
+    check_choice,
     check_flag,
     check_float,
     check_number,
@@ -18,10 +19,13 @@ from .._check import (
     to_array,
 )
 from .._moments import Moments
-from ..credit.baselines import Baseline, check_baseline, check_values, over_baseline
+from ..credit.baselines import Baseline, check_values, over_baseline
 from ..credit.normalization import normalized, rounding_of
 from ..policies import Policy
 from .estimate import Diagnostics, Estimate, norm
+
+# Those of `credit.advantages` that need nothing but rewards and values.
+_BASELINES = ("none", "mean", "leave_one_out", "values")
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class Reinforce:
     axis: int | None = None
 
     def __post_init__(self) -> None:
-        check_baseline(self.baseline)
+        check_choice("baseline", self.baseline, _BASELINES)
         check_number("entropy_coef", self.entropy_coef)
         check_flag("normalize_advantages", self.normalize_advantages)
         check_axis(self.axis)

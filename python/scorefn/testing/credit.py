@@ -73,6 +73,7 @@ def advantages(
     baseline: str = "none",
     *,
     values: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
     axis: int | None = None,
     groups: ArrayLike | None = None,
     valid: ArrayLike | None = None,
@@ -80,16 +81,21 @@ def advantages(
 ) -> Float64:
     """rewards - baseline, for one sample after the other."""
     r = np.asarray(rewards, dtype=np.float64)
-    v = _zeros_or(values, r.shape)
+    v = np.broadcast_to(_zeros_or(values, r.shape), r.shape)
+    w = _zeros_or(weights, r.shape)
     result = np.zeros(r.shape)
     for members in _groups_of(r.shape, axis, groups, valid):
         for i in members:
-            if baseline in ("mean", "leave_one_out") and len(members) == 1:
+            if baseline not in ("none", "values") and len(members) == 1:
                 result[i] = r[i] if singleton == "raw" else 0.0
             elif baseline == "mean":
                 result[i] = np.mean([r[i] - r[j] for j in members])
             elif baseline == "leave_one_out":
                 result[i] = np.mean([r[i] - r[j] for j in members if j != i])
+            elif baseline == "weighted_mean":
+                total = sum(w[j] for j in members)
+                shares = {j: w[j] / total if total else 1 / len(members) for j in members}
+                result[i] = sum(shares[j] * (r[i] - r[j]) for j in members)
             else:
                 result[i] = r[i] - v[i]
     return result
