@@ -40,13 +40,19 @@ EXACT = (testing.softmax(LOGITS) * REWARD) @ SCORES
 # --- weighted means ------------------------------------------------------------------------------
 
 
-@given(seed=st.integers(0, 2**32 - 1), masked=st.booleans(), axis=st.sampled_from([None, 0, 1]))
-def test_weighted_mean(seed: int, masked: bool, axis: int | None) -> None:
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    masked=st.booleans(),
+    axis=st.sampled_from([None, 0, 1]),
+    folds=st.sampled_from([None, 2, 3, 100]),
+)
+def test_weighted_mean(seed: int, masked: bool, axis: int | None, folds: int | None) -> None:
     rng = np.random.default_rng(seed)
     rewards, weights = rng.normal(size=(4, 5)), rng.integers(3, size=(4, 5))
     valid = rng.random((4, 5)) < 0.7 if masked else None
     grouping = {"axis": axis} if seed % 2 else {"groups": rng.integers(5, size=(4, 5))}
-    options: Any = {**grouping, "valid": valid, "singleton": ("zero", "raw")[seed // 2 % 2]}
+    singleton = ("zero", "raw")[seed // 2 % 2]
+    options: Any = {**grouping, "valid": valid, "singleton": singleton, "folds": folds}
     expected = testing.advantages(rewards, "weighted_mean", weights=weights, **options)
     if valid is not None:
         rewards = np.where(valid, rewards, np.nan)
@@ -103,6 +109,35 @@ def test_bias_of_weighted_means() -> None:
         for n in (3, 6)
     ]
     assert 0.4 < biases[1] / biases[0] < 0.6
+
+
+def test_folds_keep_weighted_means_unbiased() -> None:
+    """Weights and rewards of the other folds say nothing of the sample's own action."""
+    n = 5
+    for weights_of in (lambda a: 1.0 + a, lambda a: (a == 1).astype(float)):
+        for folds in (2, 3, n):
+            result = expected_gradient(
+                lambda a, w=weights_of, k=folds: advantages(
+                    REWARD[a], "weighted_mean", weights=w(a), folds=k
+                ),
+                n,
+            )
+            np.testing.assert_allclose(result, EXACT, rtol=1e-12)
+        biased = expected_gradient(
+            lambda a, w=weights_of: advantages(REWARD[a], "weighted_mean", weights=w(a)), n
+        )
+        assert np.abs(biased - EXACT).max() > 0.01
+
+
+def test_folds_of_one_sample_leave_it_out() -> None:
+    rewards = np.random.default_rng(0).normal(size=9)
+    expected = advantages(rewards, "leave_one_out")
+    result = advantages(rewards, "weighted_mean", weights=np.full(9, 3.0), folds=9)
+    np.testing.assert_allclose(result, expected, **CLOSE)
+    # Beside a fold of large weight the others keep their digits.
+    weights = np.array([1e200, 1.0, 3.0])
+    result = advantages([5.0, 2.0, 6.0], "weighted_mean", weights=weights, folds=3)
+    np.testing.assert_allclose(result, [0.0, -3.0, 1.0], **CLOSE)
 
 
 # --- values --------------------------------------------------------------------------------------
@@ -199,6 +234,26 @@ def test_expectation_with_a_moving_average() -> None:
             lambda: advantages([1.0, 2.0], "weighted_mean", weights=1.0),
             ValueError,
             r"weights must have shape \(2,\), got \(\)",
+        ),
+        (
+            lambda: advantages([1.0, 2.0], "mean", folds=2),
+            ValueError,
+            "folds must be left out for baseline='mean'",
+        ),
+        (
+            lambda: advantages([1.0, 2.0], "weighted_mean", weights=[1, 1], folds=1),
+            ValueError,
+            "folds must be at least 2, got 1",
+        ),
+        (
+            lambda: advantages([1.0, 2.0], "weighted_mean", weights=[1, 1], folds=2.0),
+            TypeError,
+            "folds must be an int, got float",
+        ),
+        (
+            lambda: advantages([1.0], "weighted_mean", weights=[1], folds=2),
+            ValueError,
+            "number of samples to compare must be at least 2, got 1",
         ),
         (
             lambda: advantages([1.0, 2.0], "values", values=np.nan),

@@ -15,6 +15,7 @@ from .._check import (
     check_shape,
     subscript,
 )
+from .._folds import check_folds, fold_starts, sums_of_others
 from .._groups import by_group, check_groups, check_samples
 from .._moments import Moments
 
@@ -28,6 +29,7 @@ def advantages(
     *,
     values: ArrayLike | None = None,
     weights: ArrayLike | None = None,
+    folds: int | None = None,
     axis: int | None = None,
     groups: ArrayLike | None = None,
     valid: ArrayLike | None = None,
@@ -50,9 +52,12 @@ def advantages(
         al. 2019, "Buy 4 REINFORCE samples, get a baseline for free!").
 
         ``"weighted_mean"``: sum_j w_j r_j / sum_j w_j with the given `weights`, or the mean where
-        all weights of a group are 0. With the lengths of the sequences as weights it is that of OPO
-        (Hao et al. 2025, "On-policy RL with optimal reward baseline"). It includes the sample's own
-        reward, so the expected gradient has a bias, which is of order 1 / n.
+        all weights are 0. With the lengths of the sequences as weights it is that of OPO (Hao et
+        al. 2025, "On-policy RL with optimal reward baseline"). With
+        the squared norms of the scores as weights it is the constant that minimises the variance of
+        the gradient, E[r ||s||^2] / E[||s||^2] (Greensmith et al. 2004, "Variance reduction
+        techniques for gradient estimates"). It includes the sample's own reward, so the expected
+        gradient has a bias of order 1 / n, unless there are `folds`.
 
         ``"values"``: the given `values`, which must not depend on the sample's action. A learned
         value function, the reward of the greedy action for the same observation (ReMax, Li et al.
@@ -61,6 +66,11 @@ def advantages(
         For ``baseline="values"``, and only for it.
     weights : array shaped like rewards
         For ``baseline="weighted_mean"``, and only for it: at least 0.
+    folds : int, optional
+        For ``baseline="weighted_mean"``, and only for it: at least 2. The samples of each group
+        are parted, in their order, into so many folds of nearly equal size, as
+        ``numpy.array_split`` does. The weighted mean is that of the *other* folds, so the gradient
+        of independent samples is unbiased. As many folds as samples: a weighted leave-one-out.
     axis : int, optional
         The samples that are compared with each other lie along this axis; None: all of them.
     groups : integer array shaped like rewards, optional
@@ -71,9 +81,9 @@ def advantages(
         anything, are in no group, and their result is 0.
     singleton : {"error", "zero", "raw"}
         What a group of one sample gets from a baseline that compares. ``"error"``: 0 from means
-        that include the sample, and a ValueError from "leave_one_out", because the sample has no
-        others. ``"zero"``: 0, as in TRL and in verl's vectorised estimators. ``"raw"``: its reward,
-        as in verl's other ones.
+        that include the sample, and a ValueError from "leave_one_out" and from `folds`, because the
+        sample has no others. ``"zero"``: 0, as in TRL and in verl's vectorised estimators.
+        ``"raw"``: its reward, as in verl's other ones.
 
     Returns
     -------
@@ -85,8 +95,8 @@ def advantages(
         An array of the wrong kind.
     ValueError
         An unknown baseline, a wrong shape, a number that is not finite, a negative weight, `values`
-        or `weights` missing or superfluous, `axis` and `groups` together, or a single sample for
-        leave_one_out (see `singleton`).
+        or `weights` missing, `values`, `weights` or `folds` superfluous, fewer than two folds,
+        `axis` and `groups` together, or a single sample that has no others (see `singleton`).
 
     Examples
     --------
@@ -110,6 +120,7 @@ def advantages(
     r = check_float("rewards", given)
     v = check_values(baseline, values, r.shape, counts)
     w = _check_weights(baseline, weights, r.shape, counts)
+    _check_folds(baseline, folds)
     ids = check_groups(groups, axis, r.shape)
     if ids is None and counts is None and w is None:
         moments = Moments("rewards", r, axis) if r.size else None
@@ -119,11 +130,11 @@ def advantages(
     def of_groups(r: NDArray[Any], x: NDArray[np.float64] | None = None) -> NDArray[Any]:
         moments = Moments("rewards", r, -1)
         if w is not None and x is not None:
-            return _over_weighted_mean(r, moments, x, singleton)
+            return _over_weighted_mean(r, moments, x, folds, singleton)
         return over_baseline(r, moments, baseline, x, -1, singleton)
 
     arrays = [check_finite("rewards", r), *(x for x in (v, w) if x is not None)]
-    at_least = _fewest(baseline, singleton)
+    at_least = 2 if folds is not None and singleton == "error" else _fewest(baseline, singleton)
     return by_group(of_groups, ids, axis, counts, *arrays, at_least=at_least)
 
 
@@ -166,6 +177,14 @@ def _check_weights(
     return w
 
 
+def _check_folds(baseline: Baseline, folds: int | None) -> None:
+    if folds is None:
+        return
+    if baseline != "weighted_mean":
+        raise ValueError(f"folds must be left out for baseline={baseline!r}")
+    check_folds(folds)
+
+
 def _fewest(baseline: Baseline, singleton: Singleton) -> int:
     """The fewest samples that a group may have."""
     return 2 if baseline == "leave_one_out" and singleton == "error" else 1
@@ -196,17 +215,36 @@ def over_baseline(
 
 
 def _over_weighted_mean(
-    rewards: NDArray[Any], moments: Moments, weights: NDArray[np.float64], singleton: Singleton
+    rewards: NDArray[Any],
+    moments: Moments,
+    weights: NDArray[np.float64],
+    folds: int | None,
+    singleton: Singleton,
 ) -> NDArray[np.float64]:
     """Of groups of one size, a group per row."""
-    if rewards.shape[-1] == 1 and singleton == "raw":
-        return rewards.astype(np.float64, copy=False)
+    n = rewards.shape[-1]
+    if n == 1:
+        return rewards.astype(np.float64) if singleton == "raw" else np.zeros(rewards.shape)
+
+    def total(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.sum(x, axis=-1, keepdims=True) if folds is None else _of_other_folds(x, folds)
+
     deviations = moments.standardized(rewards, np.ones_like(moments.unit))
     with np.errstate(all="ignore"):
         largest = weights.max(axis=-1, keepdims=True)
-        w = np.where(largest > 0.0, weights / largest, 1.0)
-        mean = np.sum(w * deviations, axis=-1, keepdims=True) / np.sum(w, axis=-1, keepdims=True)
-        return np.asarray((deviations - mean) * moments.unit)
+        w = np.where(largest > 0.0, weights / largest, 0.0)
+        sums = total(w)
+        mean = total(deviations) / total(np.ones((1, n)))
+        weighted = np.where(sums > 0.0, total(w * deviations) / sums, mean)
+        return np.asarray((deviations - weighted) * moments.unit)
+
+
+def _of_other_folds(x: NDArray[np.float64], folds: int) -> NDArray[np.float64]:
+    """For each entry of a row the sum over the other folds."""
+    n = x.shape[-1]
+    starts = fold_starts(n, folds)
+    sums = np.add.reduceat(x, starts, axis=-1)
+    return np.repeat(sums_of_others(sums, axis=-1), np.diff(starts, append=n), axis=-1)
 
 
 def group_size(samples: NDArray[Any], axis: int | None, *, at_least: int) -> int:

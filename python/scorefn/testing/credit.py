@@ -74,6 +74,7 @@ def advantages(
     *,
     values: ArrayLike | None = None,
     weights: ArrayLike | None = None,
+    folds: int | None = None,
     axis: int | None = None,
     groups: ArrayLike | None = None,
     valid: ArrayLike | None = None,
@@ -85,7 +86,9 @@ def advantages(
     w = _zeros_or(weights, r.shape)
     result = np.zeros(r.shape)
     for members in _groups_of(r.shape, axis, groups, valid):
-        for i in members:
+        parts = np.array_split(np.arange(len(members)), folds or 1)
+        fold = [k for k, part in enumerate(parts) for _ in part]
+        for at, i in enumerate(members):
             if baseline not in ("none", "values") and len(members) == 1:
                 result[i] = r[i] if singleton == "raw" else 0.0
             elif baseline == "mean":
@@ -93,9 +96,10 @@ def advantages(
             elif baseline == "leave_one_out":
                 result[i] = np.mean([r[i] - r[j] for j in members if j != i])
             elif baseline == "weighted_mean":
-                total = sum(w[j] for j in members)
-                shares = {j: w[j] / total if total else 1 / len(members) for j in members}
-                result[i] = sum(shares[j] * (r[i] - r[j]) for j in members)
+                used = [j for k, j in zip(fold, members, strict=True) if not folds or k != fold[at]]
+                total = sum(w[j] for j in used)
+                shares = {j: w[j] / total if total else 1 / len(used) for j in used}
+                result[i] = sum(shares[j] * (r[i] - r[j]) for j in used)
             else:
                 result[i] = r[i] - v[i]
     return result
