@@ -54,7 +54,7 @@ def advantages(
         ``"weighted_mean"``: sum_j w_j r_j / sum_j w_j with the given `weights`, or the mean where
         all weights are 0. With the lengths of the sequences as weights it is that of OPO (Hao et
         al. 2025, "On-policy RL with optimal reward baseline"). With
-        the squared norms of the scores as weights it is the constant that minimises the variance of
+        `scorefn.estimators.squared_score_norms` it is the constant that minimises the variance of
         the gradient, E[r ||s||^2] / E[||s||^2] (Greensmith et al. 2004, "Variance reduction
         techniques for gradient estimates"). It includes the sample's own reward, so the expected
         gradient has a bias of order 1 / n, unless there are `folds`.

@@ -8,5 +8,16 @@ from .estimate import Diagnostics, Estimate
 from .ppo import PPO
 from .reinforce import Reinforce
 from .sequences import GRPO, RLOO
+from .squared_scores import coordinate_baseline_gradient, squared_score_norms, squared_score_sums
 
-__all__ = ["GRPO", "PPO", "RLOO", "Diagnostics", "Estimate", "Reinforce"]
+__all__ = [
+    "GRPO",
+    "PPO",
+    "RLOO",
+    "Diagnostics",
+    "Estimate",
+    "Reinforce",
+    "coordinate_baseline_gradient",
+    "squared_score_norms",
+    "squared_score_sums",
+]

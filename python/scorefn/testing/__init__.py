@@ -19,12 +19,18 @@ from .functions import entropy, kl_divergence, log_prob, log_softmax, logsumexp,
 from .gradients import linear_gradient, score, score_gradient, tabular_gradient
 from .objectives import clipped_surrogate, objective_gradient, policy_gradient
 from .random import philox4x32, philox_uniforms, sample
+from .squared_scores import (
+    coordinate_baseline_gradient,
+    squared_score_norms,
+    squared_score_sums,
+)
 
 __all__ = [
     "advantages",
     "all_action_gradient",
     "central_difference",
     "clipped_surrogate",
+    "coordinate_baseline_gradient",
     "discounted_returns",
     "entropy",
     "gae",
@@ -43,6 +49,8 @@ __all__ = [
     "score_gradient",
     "sequence_weights",
     "softmax",
+    "squared_score_norms",
+    "squared_score_sums",
     "tabular_gradient",
     "ulp_error",
 ]
