@@ -50,22 +50,30 @@ def by_group(
     """
     shape = arrays[0].shape
     labels = (_ids_along(axis, shape) if ids is None else ids).reshape(-1)
-    order = _order(labels, None if valid is None else valid.reshape(-1))
-    in_order = labels[order]
-    begins = np.ones(order.size, dtype=np.bool_)
-    np.not_equal(in_order[1:], in_order[:-1], out=begins[1:])
+    chosen = None if valid is None else np.flatnonzero(valid)
+    if chosen is not None:
+        labels = labels[chosen]
+    order = None if np.all(labels[1:] >= labels[:-1]) else _order(labels)
+    if order is not None:
+        labels = labels[order]
+    begins = np.ones(labels.size, dtype=np.bool_)
+    np.not_equal(labels[1:], labels[:-1], out=begins[1:])
     starts = np.flatnonzero(begins)
-    sizes = np.diff(starts, append=order.size)
+    sizes = np.diff(starts, append=labels.size)
     if np.any(sizes < at_least):
         first = int(np.argmax(sizes < at_least))
-        group = "" if ids is None else f" in group {in_order[starts[first]]}"
+        group = "" if ids is None else f" in group {labels[starts[first]]}"
         raise ValueError(
             f"number of samples to compare must be at least {at_least}, got {sizes[first]}{group}"
         )
     by_size = np.argsort(sizes, kind="stable")
     starts, sizes = starts[by_size], sizes[by_size]
     ends = np.cumsum(sizes)
-    samples = order[np.repeat(starts - (ends - sizes), sizes) + np.arange(order.size)]
+    samples = np.repeat(starts - (ends - sizes), sizes) + np.arange(labels.size)
+    if order is not None:
+        samples = order[samples]
+    if chosen is not None:
+        samples = chosen[samples]
     of_samples = [x.reshape(-1)[samples] for x in arrays]
     computed = np.empty(samples.size)
     first = 0
@@ -74,7 +82,7 @@ def by_group(
         rows = (x[first:last].reshape(-1, size) for x in of_samples)
         computed[first:last] = f(*rows).reshape(-1)
         first = last
-    result = np.zeros(labels.size)
+    result = np.zeros(arrays[0].size)
     result[samples] = computed
     return result.reshape(shape)
 
@@ -87,20 +95,16 @@ def _ids_along(axis: int | None, shape: tuple[int, ...]) -> NDArray[np.integer[A
     return np.broadcast_to(np.expand_dims(ids, axis), shape)
 
 
-def _order(labels: NDArray[np.integer[Any]], valid: NDArray[np.bool_] | None) -> NDArray[np.intp]:
-    """The indices of the samples that count, group by group, in each group as they stand.
+def _order(labels: NDArray[np.integer[Any]]) -> NDArray[np.intp]:
+    """The indices that sort the labels, equal ones as they stand.
 
     A radix sort, because NumPy has one for 16 bits alone, and its other sorts take several times
     as long.
     """
-    order = np.arange(labels.size) if valid is None else np.flatnonzero(valid)
-    labels = labels[order] if valid is not None else labels
-    if np.all(labels[1:] >= labels[:-1]):
-        return order
     least = int(labels.min())
     keys = labels.astype(np.uint64) - np.uint64(least % 2**64)  # wraps around to the difference
-    by_key = np.argsort(keys.astype(np.uint16), kind="stable")
+    order = np.argsort(keys.astype(np.uint16), kind="stable")
     for shift in range(16, (int(labels.max()) - least).bit_length(), 16):
         digits = (keys >> np.uint64(shift)).astype(np.uint16)
-        by_key = by_key[np.argsort(digits[by_key], kind="stable")]
-    return order[by_key]
+        order = order[np.argsort(digits[order], kind="stable")]
+    return order
