@@ -177,6 +177,52 @@ def test_large_rewards() -> None:
     np.testing.assert_allclose(large, result * 2.0**1000, rtol=1e-14)
 
 
+@pytest.mark.parametrize("name", cases())
+def test_no_samples(name: str) -> None:
+    policy, x, actions, options = cases()[name]
+    options = {**options, "valid": np.zeros(actions.shape, bool)}
+    assert not squared_score_norms(policy, x, actions, **options).any()
+    assert not squared_score_sums(policy, x, actions, np.ones(actions.shape), **options).any()
+    with pytest.raises(ValueError, match="number of samples must be at least 2, got 0"):
+        coordinate_baseline_gradient(policy, x, actions, np.ones(actions.shape), **options)
+
+
+def test_certain_actions() -> None:
+    """One action alone has score 0; a nearly certain one keeps the digits of 1 - pi."""
+    alone = TabularPolicy(np.zeros((2, 1)))
+    assert squared_score_norms(alone, [0, 1], [0, 0]).tolist() == [0.0, 0.0]
+    result = coordinate_baseline_gradient(alone, [0, 1], [0, 0], [1.0, 5.0])
+    assert result.tolist() == [[0.0], [0.0]]
+    nearly = LogitsPolicy(np.array([50.0, 0.0]))
+    norms = squared_score_norms(nearly, None, [0, 1])
+    # Two squares of 1 / (1 + e^50), or of 1 minus that: a few roundings.
+    np.testing.assert_allclose(norms, [2 * np.exp(-100.0), 2.0], rtol=1e-13)
+    sums = squared_score_sums(nearly, None, [0, 0, 0], [0.1, 0.2, 0.3])
+    np.testing.assert_allclose(sums, np.full(2, 0.6 * np.exp(-100.0)), rtol=1e-13)
+
+
+def test_policies_whose_unvisited_states_hold_anything() -> None:
+    table = np.array([[0.0, 1.0], [np.nan, np.inf], [2.0, 0.0]])
+    where = np.array([[True, True], [False, False], [True, True]])
+    policy = TabularPolicy(table, where=where)
+    assert np.isfinite(squared_score_norms(policy, [0, 2], [0, 1])).all()
+    sums = squared_score_sums(policy, [0, 2], [0, 1], [1.0, 1.0])
+    assert not sums[1].any()
+    assert sums[[0, 2]].all()
+    with pytest.raises(ValueError, match=r"\[1\] has no allowed action"):
+        squared_score_norms(policy, [0, 1], [0, 1])
+
+
+def test_rows_without_an_allowed_action_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_ENTRIES", 2 * K)
+    policy, x, actions, options = cases()["linear, masks"]
+    options["where"][[3, 7]] = False
+    valid = np.ones(actions.shape, bool)
+    valid[3] = False
+    with pytest.raises(ValueError, match=r"\[7\] has no allowed action"):
+        squared_score_norms(policy, x, actions, valid=valid, **options)
+
+
 class Stranger:
     parameters = np.zeros(3)
 

@@ -98,6 +98,28 @@ PER_SEQUENCE, PER_TOKEN, CONSTANT = (
     for reduction, most in [("sequence_mean", None), ("token_mean", None), ("constant", T)]
 )
 
+
+def test_advantages(compare: Callable[..., None]) -> None:
+    """Of groups of one size; NaN is a reward that no function gave."""
+    utils = pytest.importorskip("trl.trainer.utils")
+    rng = np.random.default_rng(1)
+    rewards = rng.integers(0, 4, size=(30, 4)).astype(np.float64)
+    rewards[rng.random((30, 4)) < 0.2] = np.nan
+    rewards[0] = np.nan
+    rewards[1, 1:] = np.nan
+    grouped = torch.tensor(rewards)
+    mean, deviation = grouped.nanmean(dim=1), utils.nanstd(grouped, dim=1)
+    scaled = torch.nan_to_num((grouped - mean[:, None]) / (deviation[:, None] + 1e-4), nan=0.0)
+    count = (~grouped.isnan()).sum(dim=1, keepdim=True)
+    others = (grouped.nansum(dim=1, keepdim=True) - grouped) / (count - 1)
+    over_others = torch.nan_to_num(grouped - others, nan=0.0)
+    options: Any = {"axis": 1, "valid": ~np.isnan(rewards), "singleton": "zero"}
+    result = scorefn.credit.normalize(rewards, eps=1e-4, **options)
+    compare("scale_rewards=group", result, scaled.numpy(), 1e-14)
+    result = scorefn.credit.advantages(rewards, "leave_one_out", **options)
+    compare("RLOO", result, over_others.numpy(), 1e-14)
+
+
 CASES = {
     "grpo": (scorefn.ClippedSurrogate(), PER_SEQUENCE, {"loss_type": "grpo"}),
     "bnpo": (scorefn.ClippedSurrogate(), PER_TOKEN, {"loss_type": "bnpo"}),

@@ -6,7 +6,9 @@ The score of sample i is s_i = d log pi(a_i | x_i) / dparameters.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -83,14 +85,10 @@ def squared_score_norms(
     >>> credit.advantages([1.0, 0.0, 2.0, 3.0], "weighted_mean", weights=weights)
     array([-0.5, -1.5,  0.5,  1.5])
     """
-    samples = _Samples.of(policy, observations, actions, where, valid)
-    result = np.zeros(samples.actions.size)
-    for block in samples.blocks(samples.chosen):
-        norms = np.einsum("ij,ij->i", block.scores, block.scores)
-        if isinstance(policy, LinearPolicy):
-            norms *= np.einsum("ij,ij->i", block.inputs, block.inputs)
-        result[block.samples] = norms
-    return result.reshape(samples.shape)
+    samples = _samples(policy, observations, actions, where, valid)
+    result = np.zeros(samples.shape)
+    result.reshape(-1)[samples.chosen] = samples.norms()
+    return result
 
 
 def squared_score_sums(
@@ -107,7 +105,8 @@ def squared_score_sums(
     The baseline of parameter j that minimises the variance of its gradient is
     b_j = E[r s_j^2] / E[s_j^2] (Peters & Schaal 2008, "Reinforcement learning of motor skills with
     policy gradients"): the quotient of two such sums. No array holds a number for each sample and
-    parameter. The sums are NumPy's matrix products, whose last bits may depend on the machine.
+    parameter. NumPy's exponentials and matrix products make them, whose last bits may depend on the
+    machine.
 
     Parameters
     ----------
@@ -135,9 +134,9 @@ def squared_score_sums(
     >>> squared_score_sums(policy, None, [0, 1, 1], [1.0, 1.0, 2.0])
     array([0.75, 1.75, 0.25, 0.25])
     """
-    samples = _Samples.of(policy, observations, actions, where, valid)
+    samples = _samples(policy, observations, actions, where, valid)
     w = _numbers("weights", weights, samples)
-    return samples.sums(samples.chosen, [(2, w)])[0]
+    return samples.sums(samples.chosen, w)[0][1]
 
 
 def coordinate_baseline_gradient(
@@ -194,7 +193,7 @@ def coordinate_baseline_gradient(
     True
     """
     check_folds(folds)
-    samples = _Samples.of(policy, observations, actions, where, valid)
+    samples = _samples(policy, observations, actions, where, valid)
     n = samples.chosen.size
     if n < 2:
         raise ValueError(f"number of samples must be at least 2, got {n}")
@@ -204,13 +203,14 @@ def coordinate_baseline_gradient(
     one = np.ones(r.size)
     parts = np.split(samples.chosen, fold_starts(n, folds)[1:])
     with np.errstate(all="ignore"):
-        sums = np.array([samples.sums(x, [(2, one), (2, r), (1, r), (1, one)]) for x in parts])
-        squares, weighted = sums_of_others(sums[:, 0]), sums_of_others(sums[:, 1])
+        # Axes: folds, (1, r), (scores, squared scores), those of the parameters.
+        sums = np.array([samples.sums(x, one, r) for x in parts])
+        squares, weighted = sums_of_others(sums[:, 0, 1]), sums_of_others(sums[:, 1, 1])
         totals = sums_of_others(np.array([r[x].sum() for x in parts]))
         means = totals / [n - x.size for x in parts]
         axes = tuple(range(1, squares.ndim))
         baselines = np.where(squares > 0.0, weighted / squares, np.expand_dims(means, axes))
-        gradient = np.sum(sums[:, 2] - baselines * sums[:, 3], axis=0) / n
+        gradient = np.sum(sums[:, 1, 0] - baselines * sums[:, 0, 0], axis=0) / n
         return np.asarray(gradient * moments.unit.item())
 
 
@@ -222,101 +222,136 @@ def _numbers(name: str, values: ArrayLike, samples: _Samples) -> Float64:
     return check_finite(name, np.where(counts.reshape(given.shape), given, 0.0)).reshape(-1)
 
 
-class _Block(NamedTuple):
-    """Some samples: their indices, their states or features in float64, and d log pi / dlogits."""
-
-    samples: NDArray[np.intp]
-    inputs: Any
-    scores: Float64
-
-
-class _Samples(NamedTuple):
+@dataclass
+class _Samples:
     """Checked and flat: the actions, and which of them count."""
 
     policy: AnyPolicy
-    inputs: Any
     actions: NDArray[np.integer[Any]]
     shape: tuple[int, ...]
-    per_observation: int
-    where: NDArray[Any] | None
     chosen: NDArray[np.intp]
+    per_observation: int
+    inputs: Any
+    where: ArrayLike | None
 
-    @classmethod
-    def of(
-        cls,
-        policy: AnyPolicy,
-        observations: Any,
-        actions: ArrayLike,
-        where: ArrayLike | None,
-        valid: ArrayLike | None,
-    ) -> _Samples:
-        if not isinstance(policy, LogitsPolicy | TabularPolicy | LinearPolicy):
-            raise TypeError(
-                "policy must be a LogitsPolicy, TabularPolicy or LinearPolicy, "
-                f"got {type_name(policy)}"
-            )
-        given = to_array("actions", actions)
-        counts = None if valid is None else check_bool("valid", valid, shape=given.shape)
-        if counts is not None:
-            given = np.where(counts, given, given.dtype.type(0))
-        a = check_indices("actions", given, policy.num_actions, "actions")
-        inputs: Any = None
-        rows: tuple[int, ...] = a.shape
-        if isinstance(policy, LinearPolicy):
-            inputs = policy._features(observations)
-            rows = inputs.shape[:-1]
-            inputs = inputs.reshape(-1, inputs.shape[-1])
-        elif isinstance(policy, TabularPolicy):
-            states = policy._states(policy._harmless(observations, counts))
-            inputs, rows = states.reshape(-1), states.shape
-        if a.shape != rows and a.shape[:-1] != rows:
-            several = ", ".join(map(str, (*rows, "num_samples")))
-            raise ValueError(f"actions must have shape {rows} or ({several}), got {a.shape}")
-        mask = None
-        if where is not None:
-            mask = to_array("where", where)
-            if mask.ndim > 1:
-                mask = check_bool("where", mask, shape=(*rows, policy.num_actions))
-                mask = mask.reshape(-1, policy.num_actions)
-        chosen = np.arange(a.size) if counts is None else np.flatnonzero(counts)
-        per_observation = 1 if a.shape == rows else a.shape[-1]
-        return cls(policy, inputs, a.reshape(-1), a.shape, per_observation, mask, chosen)
+    def norms(self) -> Float64:
+        """||s_i||^2 for each sample that counts."""
+        raise NotImplementedError
 
-    def blocks(self, samples: NDArray[np.intp]) -> Iterator[_Block]:
+    def sums(self, samples: NDArray[np.intp], *weights: Float64) -> list[tuple[Float64, Float64]]:
+        """sum_i w_i s_i and sum_i w_i s_i^2 over some samples, for each of the weights."""
+        raise NotImplementedError
+
+
+class _TableSamples(_Samples):
+    """Scores have one number per state, action and action drawn there: no loop over samples."""
+
+    @cached_property
+    def _cells(self) -> NDArray[np.intp]:
+        """Which entry of the table each sample has drawn."""
+        states: Any = 0 if self.inputs is None else np.repeat(self.inputs, self.per_observation)
+        return np.asarray(states, np.intp) * self.policy.num_actions + self.actions.astype(np.intp)
+
+    @cached_property
+    def _probabilities(self) -> tuple[Float64, Float64]:
+        """pi and 1 - pi in each state that was visited; both are 0 for a forbidden action."""
+        table = np.atleast_2d(self.policy.parameters).astype(np.float64)
+        counts = np.zeros(len(table), dtype=np.bool_)
+        counts[self._cells[self.chosen] // table.shape[1]] = True
+        mask = self.policy.where if isinstance(self.policy, TabularPolicy) else self.where
+        log_p = _core.log_softmax(table, where=mask, valid=counts)
+        log_p[~counts] = -np.inf
+        return np.exp(log_p), np.where(np.isneginf(log_p), 0.0, -np.expm1(log_p))
+
+    def norms(self) -> Float64:
+        p, rest = self._probabilities
+        norms = rest**2 + sums_of_others(p**2, axis=-1)
+        return np.asarray(norms.reshape(-1)[self._cells[self.chosen]])
+
+    def sums(self, samples: NDArray[np.intp], *weights: Float64) -> list[tuple[Float64, Float64]]:
+        p, rest = self._probabilities
+        shape, result = self.policy.parameters.shape, []
+        for w in weights:
+            counts = np.bincount(self._cells[samples], w[samples], p.size)
+            drawn = counts.astype(np.float64, copy=False).reshape(p.shape)
+            not_drawn = sums_of_others(drawn, axis=-1)
+            first, second = drawn * rest - not_drawn * p, drawn * rest**2 + not_drawn * p**2
+            result.append((first.reshape(shape), second.reshape(shape)))
+        return result
+
+
+class _LinearSamples(_Samples):
+    """A block of rows of scores at a time."""
+
+    def _blocks(self, samples: NDArray[np.intp]) -> Iterator[tuple[Any, Float64, Float64]]:
+        """Some samples, their features, and their d log pi / dlogits."""
         size = max(1, _ENTRIES // self.policy.num_actions)
-        for first in range(0, samples.size, size):
-            block = samples[first : first + size]
+        for block in np.split(samples, range(size, samples.size, size)):
             rows = block // self.per_observation
-            inputs: Any = None if self.inputs is None else self.inputs[rows]
-            mask: Any = self.where
-            if mask is not None and mask.ndim > 1:
+            x, mask = self.inputs[rows], self.where
+            if isinstance(mask, np.ndarray) and mask.ndim > 1:
                 mask = mask[rows]
-            logits = self.policy.logits(inputs)
-            logits = np.broadcast_to(logits, (block.size, self.policy.num_actions))
-            mask = self.policy._mask(inputs, mask)
-            scores = _core.score(logits, self.actions[block], where=mask)
-            if isinstance(self.policy, LinearPolicy):
-                inputs = inputs.astype(np.float64, copy=False)
-            yield _Block(block, inputs, scores.astype(np.float64, copy=False))
+            try:
+                scores = _core.score(self.policy.logits(x), self.actions[block], where=mask)
+            except ValueError:  # of a row among those of the block
+                counts = np.zeros(len(self.inputs), dtype=np.bool_)
+                counts[self.chosen // self.per_observation] = True
+                _core.log_softmax(self.policy.logits(self.inputs), where=self.where, valid=counts)
+                raise
+            yield block, x.astype(np.float64), scores.astype(np.float64)
 
-    def sums(self, samples: NDArray[np.intp], terms: list[tuple[int, Float64]]) -> list[Float64]:
-        """sum_i w_i s_i^power, entry by entry, for each (power, w)."""
-        totals = [np.zeros(self.policy.parameters.shape) for _ in terms]
-        for block in self.blocks(samples):
-            for total, (power, w) in zip(totals, terms, strict=True):
-                self._add(total, block, power, w[block.samples])
-        return totals
+    def norms(self) -> Float64:
+        norms = [
+            np.einsum("ij,ij->i", x, x) * np.einsum("ij,ij->i", scores, scores)
+            for _, x, scores in self._blocks(self.chosen)
+        ]
+        return np.concatenate(norms)
 
-    def _add(self, total: Float64, block: _Block, power: int, w: Float64) -> None:
-        scores = block.scores if power == 1 else block.scores**power
-        if isinstance(self.policy, LogitsPolicy):
-            total += w @ scores
-        elif isinstance(self.policy, LinearPolicy):
-            inputs = block.inputs if power == 1 else block.inputs**power
-            total += inputs.T @ (w[:, np.newaxis] * scores)
-        else:
-            order = np.argsort(block.inputs, kind="stable")
-            states = block.inputs[order]
-            starts = np.flatnonzero(np.append(True, states[1:] != states[:-1]))
-            rows = (w[:, np.newaxis] * scores)[order]
-            total[states[starts]] += np.add.reduceat(rows, starts, axis=0)
+    def sums(self, samples: NDArray[np.intp], *weights: Float64) -> list[tuple[Float64, Float64]]:
+        shape = self.policy.parameters.shape
+        result = [(np.zeros(shape), np.zeros(shape)) for _ in weights]
+        for block, x, scores in self._blocks(samples):
+            for (first, second), w in zip(result, weights, strict=True):
+                first += x.T @ (w[block, np.newaxis] * scores)
+                second += (x**2).T @ (w[block, np.newaxis] * scores**2)
+        return result
+
+
+def _samples(
+    policy: AnyPolicy,
+    observations: Any,
+    actions: ArrayLike,
+    where: ArrayLike | None,
+    valid: ArrayLike | None,
+) -> _Samples:
+    if not isinstance(policy, LogitsPolicy | TabularPolicy | LinearPolicy):
+        raise TypeError(
+            f"policy must be a LogitsPolicy, TabularPolicy or LinearPolicy, got {type_name(policy)}"
+        )
+    given = to_array("actions", actions)
+    counts = None if valid is None else check_bool("valid", valid, shape=given.shape)
+    if counts is not None:
+        given = np.where(counts, given, given.dtype.type(0))
+    a = check_indices("actions", given, policy.num_actions, "actions")
+    kind: type[_Samples] = _TableSamples
+    inputs: Any = None
+    rows: tuple[int, ...] = a.shape
+    mask = where
+    if isinstance(policy, LinearPolicy):
+        kind, features = _LinearSamples, policy._features(observations)
+        rows, inputs = features.shape[:-1], features.reshape(-1, features.shape[-1])
+        if where is not None and np.ndim(where) > 1:
+            mask = check_bool("where", where, shape=(*rows, policy.num_actions))
+            mask = mask.reshape(-1, policy.num_actions)
+    elif isinstance(policy, TabularPolicy):
+        policy._refuse(where)
+        states = policy._states(policy._harmless(observations, counts))
+        rows, inputs = states.shape, states.reshape(-1)
+    elif where is not None:
+        mask = check_bool("where", where, shape=(policy.num_actions,))
+    if a.shape != rows and a.shape[:-1] != rows:
+        several = ", ".join(map(str, (*rows, "num_samples")))
+        raise ValueError(f"actions must have shape {rows} or ({several}), got {a.shape}")
+    per_observation = 1 if a.shape == rows else a.shape[-1]
+    chosen = np.arange(a.size) if counts is None else np.flatnonzero(counts)
+    return kind(policy, a.reshape(-1), a.shape, chosen, per_observation, inputs, mask)
