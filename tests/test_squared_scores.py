@@ -11,13 +11,13 @@ import pytest
 from numpy.typing import NDArray
 
 from scorefn import LinearPolicy, LogitsPolicy, TabularPolicy, softmax, testing
-from scorefn.estimators import squared_scores as module
 from scorefn.credit import advantages
 from scorefn.estimators import (
     coordinate_baseline_gradient,
     squared_score_norms,
     squared_score_sums,
 )
+from scorefn.estimators import squared_scores as module
 
 Array = NDArray[Any]
 N, K = 12, 4
