@@ -61,6 +61,19 @@ def test_weighted_mean(seed: int, masked: bool, axis: int | None, folds: int | N
     np.testing.assert_allclose(result, expected, **CLOSE)
 
 
+@pytest.mark.parametrize("folds", [None, 2, 3])
+def test_a_group_has_the_bits_that_it_has_alone(folds: int | None) -> None:
+    rng = np.random.default_rng(0)
+    for size in (2, 3, 7, 8, 9, 17, 128, 129, 1000):
+        rewards, weights = rng.normal(size=(2, 5, size))
+        options: Any = {"weights": np.abs(weights), "folds": folds}
+        together = advantages(rewards, "weighted_mean", axis=1, **options)
+        for i in range(5):
+            options["weights"] = np.abs(weights[i])
+            alone = advantages(rewards[i], "weighted_mean", **options)
+            assert alone.tobytes() == together[i].tobytes()
+
+
 def test_opo() -> None:
     """sum len r / sum len of each group, as in verl; a group of one sample keeps its reward."""
     prompts, lengths = np.array([0, 1, 0, 1, 2, 0]), np.array([3, 9, 1, 2, 4, 8])
