@@ -22,32 +22,37 @@ struct StepInput {
     const char* name;
     Matrix<const T> values;
     double (StepBuffer::*place)[StepBuffer::size];
-    typename StepRow<T>::Numbers StepRow<T>::* in_row;
+    typename StepRow<T>::Numbers StepRow<T>::* in_row = nullptr;
+    bool may_be_minus_infinity = false;
 };
 
-// Formula: `num_inputs`; `truncates_last`, whether the last valid step counts as truncated; `kernel`, its u and v;
-// reads(input, terminated, truncated), whether a valid step needs that input.
+// Formula: `num_inputs`; `truncates_last`, whether the last valid step counts as truncated; reads(input, terminated,
+// truncated), whether a valid step needs that input; `has_rows`, whether the kernel `scan_row` has it, as `kernel`;
+// `num_carried`, how many numbers an environment carries; scan(kernels, buffer, times, width, carried), whether all numbers
+// are good.
 template <class T, class Formula>
 class Scan {
 public:
     using Inputs = StepInput<T>[Formula::num_inputs];
 
-    // No data in `out`: only a look at the numbers.
-    Scan(const EpisodeSteps<T>& steps, const Inputs& inputs, const Formula& formula, const Matrix<T>& out)
+    // No data in `out`: only a look at the numbers. `advantages`: a second result, if there is data.
+    Scan(const EpisodeSteps<T>& steps, const Inputs& inputs, const Formula& formula, const Matrix<T>& out,
+         const Matrix<T>& advantages)
         : num_steps_(steps.rewards.rows),
           num_environments_(steps.rewards.cols),
           steps_(steps),
           inputs_(inputs),
           formula_(formula),
-          out_(out) {
+          out_(out),
+          advantages_(advantages) {
         for (auto& bad : first_bad_) bad = num_steps_ * num_environments_;
     }
 
     void run(int num_threads) {
         if (num_steps_ == 0 || num_environments_ == 0) return;
         // Wide enough for long stretches of memory, narrow enough to share out.
-        const std::int64_t width =
-            std::clamp<std::int64_t>(num_environments_ / 16 / 64 * 64, kShortestRow, 8192);
+        const std::int64_t widest = formula_.num_carried == 1 ? 8192 : StepBuffer::size,
+                           width = std::clamp(num_environments_ / 16 / 64 * 64, kShortestRow, widest);
         parallel_for((num_environments_ + width - 1) / width, num_threads, [&](std::int64_t i) {
             scan_environments(i * width, std::min(width, num_environments_ - i * width));
         });
@@ -64,8 +69,12 @@ private:
         Zeros<double> x;
         Zeros<bool> has_valid;
 
-        Environments(std::int64_t first, std::int64_t count)
-            : first(first), count(count), num_without_valid(count), x(count), has_valid(count) {}
+        Environments(std::int64_t first, std::int64_t count, std::int64_t num_carried)
+            : first(first),
+              count(count),
+              num_without_valid(count),
+              x(count * num_carried),
+              has_valid(count) {}
     };
     // Where a buffer lies.
     struct Place {
@@ -75,7 +84,7 @@ private:
     };
 
     void scan_environments(std::int64_t first, std::int64_t count) {
-        Environments environments(first, count);
+        Environments environments(first, count, formula_.num_carried);
         const Array<StepBuffer> memory(1);
         StepBuffer& buffer = memory[0];
         for (const auto& input : inputs_)
@@ -87,7 +96,7 @@ private:
         const std::int64_t width = std::min(count, StepBuffer::size),
                            times = is_row ? 1 : StepBuffer::size / width;
         for (std::int64_t end = num_steps_; end > 0; end -= times) {
-            if (end / times % 64 == 0) check_interrupt();
+            if (end / times % 64 == 0 || formula_.num_carried > 64) check_interrupt();
             const std::int64_t begin = std::max<std::int64_t>(0, end - times);
             const std::int64_t together = is_row && !needs_flags(environments) ? count : width;
             for (std::int64_t e = 0; e < count; e += together)
@@ -99,7 +108,7 @@ private:
 
     // Whether the numbers of neighbouring environments lie one after the other.
     bool have_rows() const {
-        bool so = out_ && out_.col_stride == 1;
+        bool so = Formula::has_rows && out_ && out_.col_stride == 1;
         for (const auto& input : inputs_) so &= !input.values || input.values.col_stride == 1;
         return so;
     }
@@ -119,7 +128,8 @@ private:
         const StepBuffer* const flags = needs_flags(environments) ? &buffer : nullptr;
         const bool has_marks = marks_last(environments);
         if (has_marks) truncate_last(buffer, at, environments);
-        double* const x = environments.x.data() + at.environment - environments.first;
+        double* const x =
+            environments.x.data() + (at.environment - environments.first) * formula_.num_carried;
         // An input that is not finite makes u so; the reverse need not hold, as u may overflow.
         if (!(is_row ? scan_row(flags, at, x) : scan_steps(buffer, at, x))) find_bad(buffer, at);
         if (has_marks && !steps_.truncated) std::fill_n(buffer.truncated, at.count(), 0.0);
@@ -131,15 +141,16 @@ private:
             if (input.values)
                 row.*input.in_row = {&input.values(at.time, at.environment),
                                      &input.values(std::max<std::int64_t>(at.time - 1, 0), at.environment)};
-        return numbers_.scan_row(row, at.width, formula_.kernel, x);
+        if constexpr (Formula::has_rows) return numbers_.scan_row(row, at.width, formula_.kernel, x);
+        return false;
     }
     bool scan_steps(StepBuffer& buffer, const Place& at, double* x) const {
         for (const auto& input : inputs_)
             if (input.values) load(input.values, at, buffer.*input.place);
-        table_.set_terms(buffer, at.count(), formula_.kernel);
-        const bool is_finite = table_.scan_steps(buffer, at.times, at.width, x);
-        if (out_) store(buffer.u, at);
-        return is_finite;
+        const bool is_good = formula_.scan(table_, buffer, at.times, at.width, x);
+        if (out_) store(buffer.u, out_, at);
+        if (advantages_) store(buffer.advantages, advantages_, at);
+        return is_good;
     }
 
     static void truncate_last(StepBuffer& buffer, const Place& at, Environments& environments) {
@@ -183,12 +194,11 @@ private:
                 to[first + i] = flags[from + i * stride] != 0 ? 1.0 : 0.0;
         });
     }
-    void store(const double* x, const Place& at) const {
-        for_each_run(out_, at,
+    void store(const double* x, const Matrix<T>& out, const Place& at) const {
+        for_each_run(out, at,
                      [&](std::int64_t to, std::int64_t stride, std::int64_t first, std::int64_t count) {
-            if (stride == 1) return numbers_.store_numbers(x + first, count, out_.data + to);
-            for (std::int64_t i = 0; i < count; ++i)
-                out_.data[to + i * stride] = static_cast<T>(x[first + i]);
+            if (stride == 1) return numbers_.store_numbers(x + first, count, out.data + to);
+            for (std::int64_t i = 0; i < count; ++i) out.data[to + i * stride] = static_cast<T>(x[first + i]);
         });
     }
 
@@ -205,23 +215,27 @@ private:
             const std::int64_t step =
                 (at.time + i / at.width) * num_environments_ + at.environment + i % at.width;
             for (int k = 0; k < Formula::num_inputs; ++k)
-                if (!std::isfinite((buffer.*inputs_[k].place)[i]) &&
-                    Formula::reads(k, buffer.terminated[i] != 0, buffer.truncated[i] != 0))
+                if (!is_good(inputs_[k], (buffer.*inputs_[k].place)[i]) &&
+                    formula_.reads(k, buffer.terminated[i] != 0, buffer.truncated[i] != 0))
                     lower(first_bad_[k], step);
         }
+    }
+    static bool is_good(const StepInput<T>& input, double x) {
+        return std::isfinite(x) || (input.may_be_minus_infinity && x < 0);
     }
     void throw_if_bad(const StepInput<T>& input, std::int64_t step) const {
         if (step == num_steps_ * num_environments_) return;
         const T x = input.values(step / num_environments_, step % num_environments_);
         const char* const got = x != x ? "nan" : x < 0 ? "-inf" : "inf";
-        throw BadValue({input.name, step, std::string(" must be finite, got ") + got});
+        const char* const expected = input.may_be_minus_infinity ? "finite or -inf" : "finite";
+        throw BadValue({input.name, step, std::string(" must be ") + expected + ", got " + got});
     }
 
     const std::int64_t num_steps_, num_environments_;
     const EpisodeSteps<T>& steps_;
     const Inputs& inputs_;
     const Formula& formula_;
-    const Matrix<T> out_;
+    const Matrix<T> out_, advantages_;
     const KernelTable& table_ = kernels();
     const Kernels<T>& numbers_ = table_.of<T>();
     std::atomic<std::int64_t> first_bad_[Formula::num_inputs];
@@ -229,9 +243,11 @@ private:
 
 template <class T, class Formula>
 void scan(const EpisodeSteps<T>& steps, const StepInput<T> (&inputs)[Formula::num_inputs],
-          const Formula& formula, const Matrix<T>& out, const ScanOptions& options) {
-    if (!options.may_write_on_error) Scan<T, Formula>(steps, inputs, formula, {}).run(options.num_threads);
-    Scan<T, Formula>(steps, inputs, formula, out).run(options.num_threads);
+          const Formula& formula, const Matrix<T>& out, const ScanOptions& options,
+          const Matrix<T>& advantages = {}) {
+    if (!options.may_write_on_error)
+        Scan<T, Formula>(steps, inputs, formula, {}, {}).run(options.num_threads);
+    Scan<T, Formula>(steps, inputs, formula, out, advantages).run(options.num_threads);
 }
 
 }  // namespace scorefn

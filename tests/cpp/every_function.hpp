@@ -218,10 +218,23 @@ void call_scan(Function f, Arrays& a) {
     const Matrix<const T> rewards = a.other_logits(), next_values = a.other_logits();
     const Matrix<const bool> flags = a.flags();
     const ScanOptions options{a.options().num_threads, a.options().may_write_on_error};
-    if (f == Function::discounted_returns)
-        return discounted_returns({rewards, {}, {}, flags}, next_values, 0.5, a.matrix(), options);
-    generalized_advantages({rewards, flags, flags, {}}, a.other_logits(), next_values, 0.5, 0.5, a.matrix(),
-                           options);
+    const EpisodeSteps<T> valid{rewards, {}, {}, flags}, ends{rewards, flags, flags, {}};
+    switch (f) {
+        case Function::discounted_returns:
+            return discounted_returns(valid, next_values, 0.5, a.matrix(), options);
+        case Function::lambda_returns:
+            return lambda_returns(valid, next_values, 0.5, 0.5, a.matrix(), options);
+        case Function::n_step_returns: return n_step_returns(valid, next_values, 0.5, 2, a.matrix(), options);
+        case Function::generalized_advantages:
+            return generalized_advantages(ends, a.other_logits(), next_values, 0.5, 0.5, a.matrix(), options);
+        case Function::upgo: return upgo(ends, a.other_logits(), next_values, 0.5, a.matrix(), options);
+        default: break;
+    }
+    const Matrix<const T> values = a.other_logits(), log_ratios = a.other_logits();
+    if (f == Function::retrace)
+        return retrace(ends, values, next_values, log_ratios, 0.5, 0.5, 1, a.matrix(), options);
+    const Matrix<T> targets = a.matrix(), advantages = a.matrix();
+    vtrace(ends, values, next_values, log_ratios, 0.5, {}, targets, advantages, options);
 }
 
 template <class T, class Arrays>
@@ -269,7 +282,12 @@ void call(Function f, Arrays& a) {
         case Function::sample_with_entropies:
         case Function::sample_of_actions_alone: return call_sample<T>(f, a);
         case Function::discounted_returns:
-        case Function::generalized_advantages: return call_scan<T>(f, a);
+        case Function::generalized_advantages:
+        case Function::lambda_returns:
+        case Function::n_step_returns:
+        case Function::vtrace:
+        case Function::retrace:
+        case Function::upgo: return call_scan<T>(f, a);
         case Function::moments: return call_moments<T>(a);
         case Function::score_gradient_of_one_row: {
             const Vector<const T> z = a.row();

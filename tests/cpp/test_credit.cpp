@@ -44,6 +44,89 @@ void test_scans() {
     generalized_advantages(y.all(), y.numbers(y.values), y.numbers(y.next_values), 0.5, 0.5, y.results());
     // delta = r + next / 2 - value: {5.5, 5.5, 5, 7, 6, 11}, and a quarter of what follows.
     CHECK_NEAR(0, y.out, {6.75, 7.25, 5, 7, 6, 11});
+
+    // Half of what follows is a value, half a return: {next, next}, {cut, terminated}, {last, last}.
+    lambda_returns(y.all(), y.numbers(y.next_values), 0.5, 0.5, y.results());
+    CHECK_NEAR(0, y.out, {1 + 2.25 + 1.25, 2 + 2.25 + 2, 5, 8, 6, 12});
+    for (const std::int64_t n : {1, 2, 3, 9}) {
+        n_step_returns(y.plain(), y.numbers(y.next_values), 0.5, n, y.results());
+        // One step: r + next / 2. Two: r + half of that of the next step. Three: r + half of that.
+        if (n == 1) CHECK_NEAR(0, y.out, {5.5, 6.5, 5, 12.5, 6, 12});
+        if (n == 2) CHECK_NEAR(0, y.out, {3.5, 8.25, 7, 14, 6, 12});
+        if (n >= 3) CHECK_NEAR(0, y.out, {4.5, 9, 7, 14, 6, 12});
+    }
+}
+
+// Ratios of 1, 0 and infinity, which no clip leaves as it is.
+template <class T>
+void test_traces() {
+    Steps<T> x;
+    const T none = static_cast<T>(-inf), most = std::numeric_limits<T>::max();
+    const std::vector<T> logs{0, 0, none, most, 0, 0};
+    std::vector<T> advantages(6);
+    const auto values = x.numbers(x.values), next = x.numbers(x.next_values), log_ratios = x.numbers(logs);
+    const Matrix<T> second(advantages.data(), 3, 2);
+    // delta: {5.5, 5.5, 5, 7, 6, 11}
+    VTraceOptions by;
+    by.clip_rho = by.clip_c = by.clip_pg_rho = 2;
+    vtrace(x.all(), values, next, log_ratios, 0.5, by, x.results(), second);
+    // x: {5.5 + 0, 5.5 + 14 / 2, 0, 14, 6, 11}
+    CHECK_NEAR(0, x.out, {5.5, 13.5, 0, 15, 6, 12});
+    CHECK_NEAR(0, advantages, {5.5, 12.5, 0, 14, 6, 11});
+    by.lambda = 0.5;
+    by.has_lambda_in_advantages = true;
+    vtrace(x.all(), values, next, log_ratios, 0.5, by, x.results(), second);
+    CHECK_NEAR(0, x.out, {5.5, 10, 0, 15, 6, 12});
+    CHECK_NEAR(0, advantages, {5.5, 9, 0, 14, 6, 11});
+    retrace(x.all(), values, next, log_ratios, 0.5, 0.5, 2, x.results());
+    // Traces of half the ratio, at most 1: {1/2, 1/2, 0, 1, 1/2, 1/2}
+    CHECK_NEAR(0, x.out, {5.5, 10, 5, 8, 6, 12});
+    retrace(x.all(), values, next, Matrix<const T>(), 0.5, 0.5, 2, x.results());
+    CHECK_NEAR(0, x.out, {6.75, 8.25, 5, 8, 6, 12});
+    upgo(x.all(), values, next, 0.5, x.results());
+    CHECK_NEAR(0, x.out, {8, 9, 5, 7, 6, 11});
+    x.rewards[2] = -2;  // delta -1
+    upgo(x.all(), values, next, 0.5, x.results());
+    CHECK_NEAR(0, x.out, {5.5, 9, -1, 7, 6, 11});
+}
+
+template <class T>
+void test_trace_errors() {
+    using Error = std::invalid_argument;
+    Steps<T> x;
+    std::vector<T> logs(6);
+    std::vector<T> advantages(6, T(7));
+    const auto values = x.numbers(x.values), log_ratios = x.numbers(logs);
+    const Matrix<T> second(advantages.data(), 3, 2);
+    const auto with = [&](auto change) {
+        VTraceOptions by;
+        change(by);
+        vtrace(x.all(), values, values, log_ratios, 0.5, by, x.results(), second);
+    };
+    CHECK_THROWS(Error, "clip_rho must be at least 0, got -1.000000",
+                 with([](auto& by) { by.clip_rho = -1; }));
+    CHECK_THROWS(Error, "clip_c must be at least 0, got -1.000000", with([](auto& by) { by.clip_c = -1; }));
+    CHECK_THROWS(Error, "clip_pg_rho must be at least 0, got -1.000000",
+                 with([](auto& by) { by.clip_pg_rho = -1; }));
+    CHECK_THROWS(Error, "alpha must be from 0 to 1, got 2.000000", with([](auto& by) { by.alpha = 2; }));
+    CHECK_THROWS(Error, "lambda must be from 0 to 1, got 2.000000", with([](auto& by) { by.lambda = 2; }));
+    CHECK_THROWS(
+        Error, "advantages must have shape (3, 2), got (2, 2)",
+        vtrace(x.all(), values, values, log_ratios, 0.5, {}, x.results(), Matrix<T>(second.data, 2, 2)));
+    CHECK_THROWS(Error, "log_ratio must have shape (3, 2), got (0, 0)",
+                 vtrace(x.all(), values, values, {}, 0.5, {}, x.results(), second));
+    CHECK_THROWS(Error, "targets must have shape (3, 2), got (2, 2)",
+                 vtrace(x.all(), values, values, log_ratios, 0.5, {}, Matrix<T>(x.out.data(), 2, 2), second));
+    CHECK_THROWS(Error, "action_values must have shape (3, 2), got (0, 0)",
+                 retrace(x.all(), {}, values, log_ratios, 0.5, 1, 1, x.results()));
+    CHECK_THROWS(Error, "clip must be at least 0, got nan",
+                 retrace(x.all(), values, values, log_ratios, 0.5, 1, nan, x.results()));
+    CHECK_THROWS(Error, "lambda must be from 0 to 1, got 2.000000",
+                 lambda_returns(x.all(), values, 0.5, 2, x.results()));
+    CHECK_THROWS(Error, "n must be at least 1, got 0", n_step_returns(x.all(), values, 0.5, 0, x.results()));
+    logs[3] = static_cast<T>(inf);
+    CHECK_THROWS(BadValue, "log_ratio[3] must be finite or -inf, got inf", with([](auto&) {}));
+    CHECK(x.out == std::vector<T>(6, T(7)) && advantages == x.out);
 }
 
 // Rows of more environments than a tile holds, with flags and without.
@@ -197,7 +280,9 @@ template <class T>
 void test_all() {
     test_scans<T>();
     test_scans_of_many<T>();
+    test_traces<T>();
     test_scan_errors<T>();
+    test_trace_errors<T>();
     test_statistics<T>();
 }
 

@@ -140,10 +140,14 @@ std::vector<T> all_results(const KernelTable& table, std::int64_t num_rows, std:
         flags->terminated[i] = i % 3 == 1, flags->truncated[i] = i % 5 == 2, flags->valid[i] = i % 7 != 3;
         flags->rewards[i] = static_cast<double>(q[static_cast<std::size_t>(i % width)]);
         flags->values[i] = flags->next_values[i] = 0.25 * static_cast<double>(i % 9);
+        flags->log_ratios[i] = 0.5 * static_cast<double>(i % 8 - 5);
     }
-    for (const auto kind : {ScanFormula::discounted_returns, ScanFormula::generalized_advantages})
+    const auto keep_buffer = [&](const double* x) {
+        for (std::int64_t i = 0; i < width; ++i) all.push_back(static_cast<T>(x[i]));
+    };
+    for (const auto kind : {ScanFormula::returns, ScanFormula::generalized_advantages})
         for (const bool has_flags : {false, true}) {
-            const ScanFormula by{kind, 0.9, 0.8};
+            const ScanFormula by{kind, 0.9, 0.8, 0.1};
             const typename StepRow<T>::Numbers numbers{q.data(), q.data()};
             const StepRow<T> row{numbers,       numbers, numbers, has_flags ? flags.get() : nullptr,
                                  matrix.data(), false};
@@ -151,10 +155,27 @@ std::vector<T> all_results(const KernelTable& table, std::int64_t num_rows, std:
             keep(matrix);
             for (const double x : carried) all.push_back(static_cast<T>(x));
             StepBuffer buffer = *flags;
-            table.set_terms(buffer, width, by);
-            CHECK(table.scan_steps(buffer, 1, width, carried.data()));
-            for (std::int64_t i = 0; i < width; ++i) all.push_back(static_cast<T>(buffer.u[i]));
+            CHECK(table.set_terms(buffer, width, by));
+            table.scan_steps(buffer, 1, width, carried.data());
+            keep_buffer(buffer.u);
         }
+    for (const auto kind : {TraceFormula::vtrace, TraceFormula::retrace, TraceFormula::upgo}) {
+        const TraceFormula by{kind, 0.9, 0.8, 1.5, 1.25, 2, 0.75, 0.5};
+        StepBuffer buffer = *flags;
+        CHECK(table.set_traces(buffer, width, by));
+        table.scan_steps(buffer, 1, width, carried.data());
+        table.set_trace_results(buffer, width, by);
+        keep_buffer(buffer.u);
+        if (kind == TraceFormula::vtrace) keep_buffer(buffer.advantages);
+    }
+    for (const std::int64_t window : {1, 3}) {
+        StepBuffer buffer = *flags;
+        CHECK(table.set_terms(buffer, width, {ScanFormula::returns, 0.9, 0.9, 1}));
+        std::vector<double> sums(static_cast<std::size_t>(window * width), 0.25);
+        table.scan_window(buffer, 1, width, window, sums.data());
+        keep_buffer(buffer.u);
+        keep_buffer(sums.data());
+    }
     SampleMoments of;
     table.sample_moments(weight_sums.data(), cols, 0.5, 2, of);
     for (const double x : {of.count, of.mean, of.sum_square, of.least, of.greatest})

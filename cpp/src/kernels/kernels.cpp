@@ -8,6 +8,7 @@
 #include "kernels/functions/row_gradient.inl"
 #include "kernels/functions/sample.inl"
 #include "kernels/functions/scan.inl"
+#include "kernels/functions/traces.inl"
 #include "kernels/functions/softmax.inl"
 #include "kernels/objectives/cispo.inl"
 #include "kernels/objectives/clipped_surrogate.inl"
@@ -70,6 +71,9 @@ const KernelTable SCOREFN_TABLE(SCOREFN_ISA_NAME) = {SCOREFN_STRING(SCOREFN_ISA_
                                                      load_flags,
                                                      set_terms,
                                                      scan_steps,
+                                                     scan_window,
+                                                     set_traces,
+                                                     set_trace_results,
                                                      store_fence,
                                                      sample_moments,
                                                      table<float>(DeclaredObjectives{}),

@@ -93,10 +93,11 @@ struct ObjectiveContext {
 // Some steps of some environments as doubles, one time after the other: what a scan's formula reads and writes. Flags are 0
 // or 1.
 struct StepBuffer {
-    static constexpr std::int64_t size = 512;
+    static constexpr std::int64_t size = 256;
     alignas(64) double rewards[size], values[size], next_values[size];
     alignas(64) double terminated[size], truncated[size], valid[size];
-    alignas(64) double u[size], v[size];
+    alignas(64) double u[size], v[size], following[size];
+    alignas(64) double log_ratios[size], delta[size], weights[size], advantages[size];
 };
 
 // The numbers of neighbouring environments at one time, which lie one after the other, and where the results go. Null: 0.
@@ -115,8 +116,18 @@ struct StepRow {
 
 // Which u and v a scan has, and its factors.
 struct ScanFormula {
-    enum Kind { discounted_returns, generalized_advantages } kind;
+    enum Kind { returns, generalized_advantages } kind;
     double discount, decay;
+    double share = 0;  // of next_values in returns within an episode: 1 - lambda
+};
+
+// Which weights the corrections of a scan have, from the ratio of the policies' probabilities.
+struct TraceFormula {
+    enum Kind { vtrace, retrace, upgo } kind;
+    double discount, lambda = 1;
+    double clip_rho = 1, clip_c = 1, clip_pg_rho = 1;
+    double alpha = 1;  // of what is clipped, beside 1 - alpha of the ratio
+    double share = 1;  // of the corrections that follow in what follows
 };
 
 // Of some numbers x: how many they are, the mean of d = scale * x - scale * pivot, the sum of the squares of d - mean, and
@@ -251,10 +262,17 @@ struct KernelTable {
     bool (*indices_are_in_range)(const IndexVector& indices, std::int64_t first, std::int64_t count,
                                  std::int64_t bound);
     void (*load_flags)(const unsigned char* x, std::int64_t count, double* to);
-    // Sets u and v.
-    void (*set_terms)(StepBuffer& steps, std::int64_t count, const ScanFormula& by);
-    // u = u + v x with x the result of the next time, which is carried on. Whether u was finite at every valid step.
-    bool (*scan_steps)(StepBuffer& steps, std::int64_t times, std::int64_t width, double* x);
+    // Sets u and v, with which an episode ends where v is 0. Whether u is finite at every valid step.
+    bool (*set_terms)(StepBuffer& steps, std::int64_t count, const ScanFormula& by);
+    // u = u + v x with x the result of the next time, which is carried on and kept in `following`.
+    void (*scan_steps)(StepBuffer& steps, std::int64_t times, std::int64_t width, double* x);
+    // The same for returns of n steps, u those of one: u = rewards + v x with x the result of n - 1 steps from the next time,
+    // or u itself where v is 0. Carried on are the results of 1 .. n steps, `width` each.
+    void (*scan_window)(StepBuffer& steps, std::int64_t times, std::int64_t width, std::int64_t n, double* x);
+    // Sets u and v, delta and the weights of advantages. Whether delta is finite and log_ratios < inf at every valid step.
+    bool (*set_traces)(StepBuffer& steps, std::int64_t count, const TraceFormula& by);
+    // After scan_steps: u, and the advantages of V-trace.
+    void (*set_trace_results)(StepBuffer& steps, std::int64_t count, const TraceFormula& by);
     // Non-temporal stores of this thread are seen by whoever sees what it writes next. It takes as long as some
     // hundred results.
     void (*store_fence)();

@@ -21,9 +21,17 @@ struct ScanNumbers {
     Lanes<double> rewards, values, next_values, terminated, truncated;
 };
 
-// u = rewards + discount * (next_values if the step was truncated, but 0 if it terminated), v = 0 where an episode ends
+// a b, but 0 if a is
+SCOREFN_INLINE Lanes<double> product(Lanes<double> a, Lanes<double> b) {
+    return select(a == 0.0, 0.0, a * b);
+}
+
+// u = rewards + discount * (next_values if the step was truncated, 0 if it terminated, else their share), v = 0 where an
+// episode ends
 SCOREFN_INLINE ScanTerms terms_of_returns(const ScanNumbers& x, const ScanFormula& by) {
-    const auto following = select((x.terminated == 0.0) & (x.truncated != 0.0), x.next_values, 0.0);
+    const auto inside = product(Lanes<double>::splat(by.share), x.next_values);
+    const auto following =
+        select(x.terminated == 0.0, select(x.truncated != 0.0, x.next_values, inside), 0.0);
     const auto v = select(x.terminated + x.truncated == 0.0, by.decay, Lanes<double>::splat(0));
     return {x.rewards + by.discount * following, v};
 }
@@ -36,24 +44,27 @@ SCOREFN_INLINE ScanTerms terms_of_advantages(const ScanNumbers& x, const ScanFor
 // f(the formula's function)
 template <class F>
 SCOREFN_INLINE auto with_formula(const ScanFormula& by, F f) {
-    if (by.kind == ScanFormula::discounted_returns)
+    if (by.kind == ScanFormula::returns)
         return f([](const ScanNumbers& x, const ScanFormula& by)
                      SCOREFN_INLINE_LAMBDA { return terms_of_returns(x, by); });
     return f([](const ScanNumbers& x, const ScanFormula& by)
                  SCOREFN_INLINE_LAMBDA { return terms_of_advantages(x, by); });
 }
 
-void set_terms(StepBuffer& steps, std::int64_t count, const ScanFormula& by) {
+bool set_terms(StepBuffer& steps, std::int64_t count, const ScanFormula& by) {
+    auto bad = Mask<double>::splat(0);
     with_formula(by, [&](auto terms_of) SCOREFN_INLINE_LAMBDA {
         for_each_vector<double, 1>(count, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
             const auto at = [&](const double* x) SCOREFN_INLINE_LAMBDA { return load(x + i, extent, 0.0); };
             const ScanTerms terms = terms_of({at(steps.rewards), at(steps.values), at(steps.next_values),
                                               at(steps.terminated), at(steps.truncated)},
                                              by);
+            bad = bad | ((terms.u - terms.u != 0.0) & (at(steps.valid) != 0.0));
             store(terms.u, steps.u + i, extent);
             store(terms.v, steps.v + i, extent);
         });
     });
+    return !any(bad);
 }
 
 // One step of the scan, and 0 times an infinite sum is 0. A step that is not valid hands x on, and its result is 0.
@@ -61,36 +72,64 @@ struct ScanStep {
     Lanes<double> result, x;
 
     SCOREFN_INLINE ScanStep(Lanes<double> u, Lanes<double> v, Lanes<double> valid, Lanes<double> following) {
-        const auto sum = u + select(v == 0.0, 0.0, v * following);
+        const auto sum = u + product(v, following);
         x = select(valid == 0.0, following, sum);
         result = select(valid == 0.0, 0.0, select(sum == sum, sum, kNaN<double>));
     }
 };
 
-// The results take the place of u; x is carried on. Whether u is finite at every valid step.
-bool scan_steps(StepBuffer& steps, std::int64_t times, std::int64_t width, double* x) {
-    auto bad = Mask<double>::splat(0);
-    for_each_vector<double, 1>(times * width, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
-        const auto u = load(steps.u + i, extent, 0.0);
-        bad = bad | ((u - u != 0.0) & (load(steps.valid + i, extent, 0.0) != 0.0));
-    });
+// The results take the place of u; x is carried on.
+void scan_steps(StepBuffer& steps, std::int64_t times, std::int64_t width, double* x) {
     for (std::int64_t t = times - 1; t >= 0; --t) {
         const std::int64_t first = t * width;
         if (width == 1) {  // a chain of operations that wait for one another
+            steps.following[t] = *x;
             const double sum = steps.u[t] + (steps.v[t] == 0 ? 0.0 : steps.v[t] * *x);
             *x = steps.valid[t] == 0 ? *x : sum;
             steps.u[t] = steps.valid[t] == 0 ? 0.0 : canonical(sum);
             continue;
         }
         for_each_vector<double, 1>(width, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
+            const auto following = load(x + i, extent, 0.0);
             const ScanStep step(load(steps.u + first + i, extent, 0.0),
                                 load(steps.v + first + i, extent, 0.0),
-                                load(steps.valid + first + i, extent, 0.0), load(x + i, extent, 0.0));
+                                load(steps.valid + first + i, extent, 0.0), following);
+            store(following, steps.following + first + i, extent);
             store(step.result, steps.u + first + i, extent);
             store(step.x, x + i, extent);
         });
     }
-    return !any(bad);
+}
+
+// Row k of x has the results of k + 1 steps.
+void scan_window(StepBuffer& steps, std::int64_t times, std::int64_t width, std::int64_t n, double* x) {
+    for (std::int64_t t = times - 1; t >= 0; --t) {
+        if (width == 1) {
+            if (steps.valid[t] != 0) {
+                for (std::int64_t k = n - 1; k > 0; --k)
+                    x[k] = steps.v[t] == 0 ? steps.u[t] : steps.rewards[t] + steps.v[t] * x[k - 1];
+                x[0] = steps.u[t];
+            }
+            steps.u[t] = steps.valid[t] == 0 ? 0.0 : canonical(x[n - 1]);
+            continue;
+        }
+        for_each_vector<double, 1>(width, [&](std::int64_t e, auto extent) SCOREFN_INLINE_LAMBDA {
+            const std::int64_t i = t * width + e;
+            const auto at = [&](const double* from) SCOREFN_INLINE_LAMBDA { return load(from, extent, 0.0); };
+            const auto rewards = at(steps.rewards + i), u = at(steps.u + i), v = at(steps.v + i);
+            const auto is_valid = at(steps.valid + i) != 0.0;
+            double* row = x + (n - 1) * width + e;
+            auto old = at(row);
+            for (; row >= x + width; row -= width) {
+                const auto shorter = at(row - width);
+                store(select(is_valid, select(v == 0.0, u, rewards + v * shorter), old), row, extent);
+                old = shorter;
+            }
+            store(select(is_valid, u, old), row, extent);
+            const auto result = at(x + (n - 1) * width + e);
+            store(select(is_valid, select(result == result, result, kNaN<double>), 0.0), steps.u + i, extent);
+        });
+    }
 }
 
 template <class T>
