@@ -143,7 +143,7 @@ def test_floating_point_errors_are_never_raised():
         (
             lambda: discounted_returns(1.0, 0.9),
             ValueError,
-            r"rewards must have shape \(T,\) or \(T, \.\.\.\), time first, got \(\)",
+            r"rewards must have an axis of time, got shape \(\)",
         ),
         (
             lambda: discounted_returns(np.ones(3), 1.5),

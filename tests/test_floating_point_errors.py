@@ -42,6 +42,11 @@ def test_scans(dtype):
         scorefn.discounted_returns(x, 1.0)
         ends = {"terminated": NEVER, "truncated": NEVER}
         scorefn.gae(x, -x, x, **ends, discount=1.0, gae_lambda=1.0)
+        scorefn.lambda_returns(x, -x, **ends, discount=1.0, lambda_=0.5)
+        scorefn.n_step_returns(x, -x, **ends, discount=1.0, n=2)
+        scorefn.vtrace(x, -x, x, x, **ends, discount=1.0, clip_rho=np.inf)
+        scorefn.retrace(x, -x, x, x, **ends, discount=1.0, clip=np.inf)
+        scorefn.upgo(x, -x, x, **ends, discount=1.0)
 
 
 @pytest.mark.parametrize("axis", [None, 0, 1])

@@ -25,6 +25,8 @@ bool is_bool(py::handle x) {
     return PyBool_Check(x.ptr()) || type == "numpy.bool" || type == "numpy.bool_";
 }
 
+}  // namespace
+
 // A huge int is infinite.
 double to_number(py::handle x, const char* name, const char* expected) {
     if (is_bool(x)) {
@@ -41,8 +43,6 @@ double to_number(py::handle x, const char* name, const char* expected) {
     }
     return value;
 }
-
-}  // namespace
 
 py::ssize_t to_int(py::handle x, const char* name, const char* expected) {
     if (is_bool(x)) {
@@ -84,7 +84,7 @@ bool to_bool(py::handle x, const char* name) {
 }
 
 double to_finite(py::handle x, const char* name) {
-    const double value = x ? to_number(x, name, "a real number") : 0.0;
+    const double value = x ? to_number(x, name) : 0.0;
     if (!std::isfinite(value)) {
         throw py::value_error(std::string(name) + " must be finite, got " + text_of(x));
     }

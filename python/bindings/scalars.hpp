@@ -22,6 +22,7 @@ int to_num_threads(py::handle x);
 // False and 0.0 where left out.
 bool to_bool(py::handle x, const char* name);
 double to_finite(py::handle x, const char* name);
+double to_number(py::handle x, const char* name, const char* expected = "a real number");
 
 // A number, or a tuple or list of two: low and high. They may be infinite or NaN.
 LowHigh to_low_high(py::handle x, const char* name);

@@ -35,7 +35,18 @@ from ._sample import Sample, SampleWithEntropy
 from ._segments import offsets_from_lengths
 from ._threads import threads
 from .config import Config, show_config
-from .credit import discounted_returns, gae
+from .credit import (
+    VTrace,
+    discounted_returns,
+    gae,
+    lambda_returns,
+    n_step_returns,
+    q_lambda,
+    retrace,
+    tree_backup,
+    upgo,
+    vtrace,
+)
 from .estimators import GRPO, PPO, RLOO, Diagnostics, Estimate, Reinforce
 from .objectives import *  # noqa: F403
 from .policies import LinearPolicy, LogitsPolicy, TabularPolicy, load_policy
@@ -56,6 +67,7 @@ __all__ = [
     "Sample",
     "SampleWithEntropy",
     "TabularPolicy",
+    "VTrace",
     "clipped_surrogate",
     "credit",
     "discounted_returns",
@@ -64,15 +76,19 @@ __all__ = [
     "gae",
     "get_num_threads",
     "kl_divergence",
+    "lambda_returns",
     "linear_gradient",
     "load_policy",
     "log_prob",
     "log_softmax",
     "logsumexp",
+    "n_step_returns",
     "objectives",
     "offsets_from_lengths",
     "policies",
     "policy_gradient",
+    "q_lambda",
+    "retrace",
     "sample",
     "score",
     "score_gradient",
@@ -81,5 +97,8 @@ __all__ = [
     "softmax",
     "tabular_gradient",
     "threads",
+    "tree_backup",
+    "upgo",
+    "vtrace",
 ]
 __all__ += objectives.__all__

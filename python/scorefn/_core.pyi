@@ -431,7 +431,28 @@ def discounted_returns(
     terminated: NDArray[np.bool_] | None,
     truncated: NDArray[np.bool_] | None,
     valid: NDArray[np.bool_] | None,
+    axis: SupportsIndex,
     discount: SupportsFloat,
+) -> NDArray[_Float]: ...
+def lambda_returns(
+    rewards: NDArray[_Float],
+    next_values: NDArray[_Float],
+    terminated: NDArray[np.bool_] | None,
+    truncated: NDArray[np.bool_] | None,
+    valid: NDArray[np.bool_] | None,
+    axis: SupportsIndex,
+    discount: SupportsFloat,
+    lambda_: SupportsFloat,
+) -> NDArray[_Float]: ...
+def n_step_returns(
+    rewards: NDArray[_Float],
+    next_values: NDArray[_Float],
+    terminated: NDArray[np.bool_] | None,
+    truncated: NDArray[np.bool_] | None,
+    valid: NDArray[np.bool_] | None,
+    axis: SupportsIndex,
+    discount: SupportsFloat,
+    n: SupportsIndex,
 ) -> NDArray[_Float]: ...
 def gae(
     rewards: NDArray[_Float],
@@ -440,8 +461,50 @@ def gae(
     terminated: NDArray[np.bool_] | None,
     truncated: NDArray[np.bool_] | None,
     valid: NDArray[np.bool_] | None,
+    axis: SupportsIndex,
     discount: SupportsFloat,
     gae_lambda: SupportsFloat,
+) -> NDArray[_Float]: ...
+def vtrace(
+    rewards: NDArray[_Float],
+    values: NDArray[_Float],
+    next_values: NDArray[_Float],
+    log_ratio: NDArray[_Float],
+    terminated: NDArray[np.bool_] | None,
+    truncated: NDArray[np.bool_] | None,
+    valid: NDArray[np.bool_] | None,
+    axis: SupportsIndex,
+    discount: SupportsFloat,
+    lambda_: SupportsFloat,
+    clip_rho: SupportsFloat,
+    clip_c: SupportsFloat,
+    clip_pg_rho: SupportsFloat,
+    alpha: SupportsFloat,
+    lambda_in_advantages: bool,
+) -> tuple[NDArray[_Float], NDArray[_Float]]: ...
+def retrace(
+    rewards: NDArray[_Float],
+    action_values: NDArray[_Float],
+    next_values: NDArray[_Float],
+    log_ratio: NDArray[_Float] | None,
+    terminated: NDArray[np.bool_] | None,
+    truncated: NDArray[np.bool_] | None,
+    valid: NDArray[np.bool_] | None,
+    axis: SupportsIndex,
+    discount: SupportsFloat,
+    lambda_: SupportsFloat,
+    clip: SupportsFloat,
+    log_ratio_name: str,
+) -> NDArray[_Float]: ...
+def upgo(
+    rewards: NDArray[_Float],
+    values: NDArray[_Float],
+    next_values: NDArray[_Float],
+    terminated: NDArray[np.bool_] | None,
+    truncated: NDArray[np.bool_] | None,
+    valid: NDArray[np.bool_] | None,
+    axis: SupportsIndex,
+    discount: SupportsFloat,
 ) -> NDArray[_Float]: ...
 def moments(groups: NDArray[_Float]) -> NDArray[np.float64]: ...
 def standardize(

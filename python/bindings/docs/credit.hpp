@@ -8,8 +8,20 @@ namespace scorefn::python::docs {
     "ValueError\n"                                                \
     "    A wrong shape, or a number that counts and is not finite.\n"
 
+#define SCOREFN_DOC_STEPS \
+    "terminated : (T, ...) bool array or None\n" \
+    "    Whether the episode terminated with step t; None: never.\n" \
+    "truncated : (T, ...) bool array or None\n" \
+    "    Whether the episode was truncated at step t; None: never.\n" \
+    "valid : (T, ...) bool array or None\n" \
+    "    Whether step t counts; None: all do.\n" \
+    "axis : int\n" \
+    "    The axis of time, from 0 on. The shapes here are those with axis 0.\n" \
+    "discount : float\n" \
+    "    The discount factor (gamma), from 0 to 1.\n"
+
 inline constexpr const char* discounted_returns =
-R"(discounted_returns(rewards, next_values, terminated, truncated, valid, discount)
+R"(discounted_returns(rewards, next_values, terminated, truncated, valid, axis, discount)
 --
 
 The scan of `scorefn.discounted_returns`, for arrays that have been checked.
@@ -20,14 +32,36 @@ rewards : (T, ...) array of float32 or float64
     One reward per step.
 next_values : array of the shape and dtype of `rewards`, or None
     What follows a truncated step and the last one; None: 0.
-terminated : (T, ...) bool array or None
-    Whether the episode terminated with step t; None: never.
-truncated : (T, ...) bool array or None
-    Whether the episode was truncated at step t; None: never.
-valid : (T, ...) bool array or None
-    Whether step t counts; None: all do.
-discount : float
-    The discount factor (gamma), from 0 to 1.
+)" SCOREFN_DOC_STEPS R"(
+Returns
+-------
+array of the shape and dtype of `rewards`
+
+Raises
+------
+)" SCOREFN_DOC_RAISES_STEPS R"(
+Examples
+--------
+>>> import numpy as np
+>>> from scorefn import _core
+>>> _core.discounted_returns(np.array([1.0, 2.0, 4.0]), None, None, None, None, 0, 0.5)
+array([3., 4., 4.])
+)";
+
+inline constexpr const char* lambda_returns =
+R"(lambda_returns(rewards, next_values, terminated, truncated, valid, axis, discount, lambda_)
+--
+
+The scan of `scorefn.lambda_returns`, for arrays that have been checked.
+
+Parameters
+----------
+rewards : (T, ...) array of float32 or float64
+    One reward per step.
+next_values : array of the shape and dtype of `rewards`
+    The value of the observation after step t.
+)" SCOREFN_DOC_STEPS R"(lambda_ : float
+    From 0 to 1.
 
 Returns
 -------
@@ -40,12 +74,43 @@ Examples
 --------
 >>> import numpy as np
 >>> from scorefn import _core
->>> _core.discounted_returns(np.array([1.0, 2.0, 4.0]), None, None, None, None, 0.5)
-array([3., 4., 4.])
+>>> ones = np.ones(2)
+>>> _core.lambda_returns(ones, ones, None, None, None, 0, 0.5, 0.5)
+array([1.625, 1.5  ])
+)";
+
+inline constexpr const char* n_step_returns =
+R"(n_step_returns(rewards, next_values, terminated, truncated, valid, axis, discount, n)
+--
+
+The scan of `scorefn.n_step_returns`, for arrays that have been checked.
+
+Parameters
+----------
+rewards : (T, ...) array of float32 or float64
+    One reward per step.
+next_values : array of the shape and dtype of `rewards`
+    The value of the observation after step t.
+)" SCOREFN_DOC_STEPS R"(n : int
+    The number of steps.
+
+Returns
+-------
+array of the shape and dtype of `rewards`
+
+Raises
+------
+)" SCOREFN_DOC_RAISES_STEPS R"(
+Examples
+--------
+>>> import numpy as np
+>>> from scorefn import _core
+>>> _core.n_step_returns(np.ones(3), np.zeros(3), None, None, None, 0, 0.5, 2)
+array([1.5, 1.5, 1. ])
 )";
 
 inline constexpr const char* gae =
-R"(gae(rewards, values, next_values, terminated, truncated, valid, discount, gae_lambda)
+R"(gae(rewards, values, next_values, terminated, truncated, valid, axis, discount, gae_lambda)
 --
 
 The scan of `scorefn.gae`, for arrays that have been checked.
@@ -58,15 +123,7 @@ values : array of the shape and dtype of `rewards`
     The value of the observation of step t.
 next_values : array of the shape and dtype of `rewards`
     The value of the observation after step t.
-terminated : (T, ...) bool array or None
-    Whether the episode terminated with step t; None: never.
-truncated : (T, ...) bool array or None
-    Whether the episode was truncated at step t; None: never.
-valid : (T, ...) bool array or None
-    Whether step t counts; None: all do.
-discount : float
-    The discount factor (gamma), from 0 to 1.
-gae_lambda : float
+)" SCOREFN_DOC_STEPS R"(gae_lambda : float
     The GAE lambda, from 0 to 1.
 
 Returns
@@ -81,7 +138,122 @@ Examples
 >>> import numpy as np
 >>> from scorefn import _core
 >>> ones = np.ones(2)
->>> _core.gae(ones, ones, ones, None, None, None, 0.5, 1.0)
+>>> _core.gae(ones, ones, ones, None, None, None, 0, 0.5, 1.0)
+array([0.75, 0.5 ])
+)";
+
+inline constexpr const char* vtrace =
+R"(vtrace(rewards, values, next_values, log_ratio, terminated, truncated, valid, axis, discount, lambda_, clip_rho, clip_c, clip_pg_rho, alpha, lambda_in_advantages)
+--
+
+The scan of `scorefn.vtrace`, for arrays that have been checked.
+
+Parameters
+----------
+rewards : (T, ...) array of float32 or float64
+    One reward per step.
+values : array of the shape and dtype of `rewards`
+    The value of the observation of step t.
+next_values : array of the shape and dtype of `rewards`
+    The value of the observation after step t.
+log_ratio : array of the shape and dtype of `rewards`
+    log pi(a) - log mu(a) of each action.
+)" SCOREFN_DOC_STEPS R"(lambda_ : float
+    From 0 to 1.
+clip_rho : float
+    The largest weight of a step's error.
+clip_c : float
+    The largest factor of the trace, before lambda.
+clip_pg_rho : float
+    The largest weight of an advantage.
+alpha : float
+    How much of the weights is clipped, from 0 to 1.
+lambda_in_advantages : bool
+    Whether advantages use lambda.
+
+Returns
+-------
+targets and advantages : arrays of the shape and dtype of `rewards`
+
+Raises
+------
+)" SCOREFN_DOC_RAISES_STEPS R"(
+Examples
+--------
+>>> import numpy as np
+>>> from scorefn import _core
+>>> ones, zeros = np.ones(2), np.zeros(2)
+>>> _core.vtrace(ones, ones, ones, zeros, None, None, None, 0, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0, False)
+(array([1.75, 1.5 ]), array([0.75, 0.5 ]))
+)";
+
+inline constexpr const char* retrace =
+R"(retrace(rewards, action_values, next_values, log_ratio, terminated, truncated, valid, axis, discount, lambda_, clip, log_ratio_name)
+--
+
+The scan of `scorefn.retrace`, for arrays that have been checked.
+
+Parameters
+----------
+rewards : (T, ...) array of float32 or float64
+    One reward per step.
+action_values : array of the shape and dtype of `rewards`
+    The value of the action of step t.
+next_values : array of the shape and dtype of `rewards`
+    The expected action value of the observation after step t.
+log_ratio : array of the shape and dtype of `rewards`, or None
+    log pi(a) - log mu(a) of each action.
+)" SCOREFN_DOC_STEPS R"(lambda_ : float
+    From 0 to 1.
+clip : float
+    The largest factor of the trace, before lambda.
+log_ratio_name : str
+    What errors call `log_ratio`.
+
+Returns
+-------
+array of the shape and dtype of `rewards`
+
+Raises
+------
+)" SCOREFN_DOC_RAISES_STEPS R"(
+Examples
+--------
+>>> import numpy as np
+>>> from scorefn import _core
+>>> ones = np.ones(2)
+>>> _core.retrace(ones, ones, ones, None, None, None, None, 0, 0.5, 1.0, 1.0, "log_ratio")
+array([1.75, 1.5 ])
+)";
+
+inline constexpr const char* upgo =
+R"(upgo(rewards, values, next_values, terminated, truncated, valid, axis, discount)
+--
+
+The scan of `scorefn.upgo`, for arrays that have been checked.
+
+Parameters
+----------
+rewards : (T, ...) array of float32 or float64
+    One reward per step.
+values : array of the shape and dtype of `rewards`
+    The value of the observation of step t.
+next_values : array of the shape and dtype of `rewards`
+    The value of the observation after step t.
+)" SCOREFN_DOC_STEPS R"(
+Returns
+-------
+array of the shape and dtype of `rewards`
+
+Raises
+------
+)" SCOREFN_DOC_RAISES_STEPS R"(
+Examples
+--------
+>>> import numpy as np
+>>> from scorefn import _core
+>>> ones = np.ones(2)
+>>> _core.upgo(ones, ones, ones, None, None, None, 0, 0.5)
 array([0.75, 0.5 ])
 )";
 

@@ -1,14 +1,17 @@
-"""Backward scans over the steps of episodes: see `scorefn.credit` for terminated and truncated."""
+"""Returns and advantages of the policy that acted.
+
+See `scorefn.credit` for terminated and truncated.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
-from .._check import check_bool, check_fraction, check_real_array
+from .._check import check_fraction
+from ._steps import checked_numbers, checked_steps
 
 
 def discounted_returns(
@@ -19,6 +22,7 @@ def discounted_returns(
     truncated: ArrayLike | None = None,
     next_values: ArrayLike | None = None,
     valid: ArrayLike | None = None,
+    axis: int = 0,
 ) -> NDArray[Any]:
     """The discounted sum of the rewards from each step to the end of its episode.
 
@@ -40,6 +44,8 @@ def discounted_returns(
     valid : (T, ...) bool array, optional
         True = a step that counts. The others may hold anything: they are passed over, and their
         result is 0.
+    axis : int
+        The axis of time of all arrays, 0 by default. The shapes here are those with axis 0.
 
     Returns
     -------
@@ -61,9 +67,137 @@ def discounted_returns(
     >>> scorefn.discounted_returns([1.0, 2.0, 4.0], 0.5, terminated=[True, False, False])
     array([1., 4., 4.])
     """
-    r, next_v = _numbers(rewards=rewards, next_values=next_values)
-    flags = _flags(r.shape, terminated, truncated, valid)
-    return _core.discounted_returns(r, next_v, *flags, check_fraction("discount", discount))
+    r, next_v = checked_numbers(rewards=rewards, next_values=next_values)
+    steps = checked_steps(r.shape, terminated, truncated, valid, axis)
+    return _core.discounted_returns(r, next_v, *steps, check_fraction("discount", discount))
+
+
+def lambda_returns(
+    rewards: ArrayLike,
+    next_values: ArrayLike,
+    *,
+    terminated: ArrayLike,
+    truncated: ArrayLike,
+    discount: float,
+    lambda_: float,
+    valid: ArrayLike | None = None,
+    axis: int = 0,
+) -> NDArray[Any]:
+    """The lambda-returns: returns of 1, 2, 3, ... steps, weighted by powers of lambda.
+
+    G_t = r_t + discount * F_t,  F_t = (1 - lambda) * next_values_t + lambda * G_{t+1}
+
+    F_t is 0 if the episode terminated with step t, and next_values_t if it was truncated or t is
+    the last valid step (Sutton and Barto, Reinforcement Learning, 2018, section 12.1). With lambda
+    1 these are the `discounted_returns`, with lambda 0 the one-step targets.
+
+    Parameters
+    ----------
+    rewards : (T, ...) array
+        rewards[t] follows the action of step t.
+    next_values : (T, ...) array
+        The value of the observation that followed step t: at an episode's end its final
+        observation, not the first one of the next episode. Anything where the episode terminated.
+    terminated, truncated : (T, ...) bool arrays
+        Whether the episode ended with step t, and how.
+    discount, lambda_ : float in [0, 1]
+        The discount factor (gamma) and lambda.
+    valid : (T, ...) bool array, optional
+        True = a step that counts. The others may hold anything: they are passed over, and their
+        result is 0.
+    axis : int
+        The axis of time of all arrays, 0 by default. The shapes here are those with axis 0.
+
+    Returns
+    -------
+    (T, ...) array
+        float32 if all numbers are float32 or half precision, else float64. Accumulated in float64.
+
+    Raises
+    ------
+    TypeError
+        An array or option of the wrong kind.
+    ValueError
+        A wrong shape, an option out of range, or a number that counts and is not finite.
+
+    Examples
+    --------
+    >>> import scorefn
+    >>> scorefn.lambda_returns(
+    ...     rewards=[1.0, 1.0], next_values=[0.5, 0.0],
+    ...     terminated=[False, True], truncated=[False, False], discount=1.0, lambda_=0.5,
+    ... )
+    array([1.75, 1.  ])
+    """
+    r, next_v = checked_numbers(rewards=rewards, next_values=next_values)
+    steps = checked_steps(r.shape, terminated, truncated, valid, axis)
+    discount = check_fraction("discount", discount)
+    return _core.lambda_returns(r, next_v, *steps, discount, check_fraction("lambda_", lambda_))
+
+
+def n_step_returns(
+    rewards: ArrayLike,
+    next_values: ArrayLike,
+    *,
+    terminated: ArrayLike,
+    truncated: ArrayLike,
+    discount: float,
+    n: int,
+    valid: ArrayLike | None = None,
+    axis: int = 0,
+) -> NDArray[Any]:
+    """The returns of n steps, after which the value of the observation takes the place of rewards.
+
+    G_t = r_t + discount * r_{t+1} + ... + discount^(n-1) * r_{t+n-1}
+          + discount^n * next_values_{t+n-1}
+
+    The sum ends earlier with the episode or the last valid step: without a value if the episode
+    terminated, else with that of its final observation (Sutton and Barto, Reinforcement Learning,
+    2018, section 7.1). The time that it takes grows with n.
+
+    Parameters
+    ----------
+    rewards : (T, ...) array
+        rewards[t] follows the action of step t.
+    next_values : (T, ...) array
+        The value of the observation that followed step t: at an episode's end its final
+        observation, not the first one of the next episode. Anything where the episode terminated.
+    terminated, truncated : (T, ...) bool arrays
+        Whether the episode ended with step t, and how.
+    discount : float in [0, 1]
+        The discount factor (gamma).
+    n : int, at least 1
+        The number of steps.
+    valid : (T, ...) bool array, optional
+        True = a step that counts. The others may hold anything: they are passed over, and their
+        result is 0.
+    axis : int
+        The axis of time of all arrays, 0 by default. The shapes here are those with axis 0.
+
+    Returns
+    -------
+    (T, ...) array
+        float32 if all numbers are float32 or half precision, else float64. Accumulated in float64.
+
+    Raises
+    ------
+    TypeError
+        An array or option of the wrong kind.
+    ValueError
+        A wrong shape, an option out of range, or a number that counts and is not finite.
+
+    Examples
+    --------
+    >>> import scorefn
+    >>> scorefn.n_step_returns(
+    ...     rewards=[1.0, 2.0, 4.0], next_values=[8.0, 8.0, 8.0],
+    ...     terminated=[False] * 3, truncated=[False] * 3, discount=0.5, n=2,
+    ... )
+    array([4., 6., 8.])
+    """
+    r, next_v = checked_numbers(rewards=rewards, next_values=next_values)
+    steps = checked_steps(r.shape, terminated, truncated, valid, axis)
+    return _core.n_step_returns(r, next_v, *steps, check_fraction("discount", discount), n)
 
 
 def gae(
@@ -76,6 +210,7 @@ def gae(
     discount: float,
     gae_lambda: float,
     valid: ArrayLike | None = None,
+    axis: int = 0,
 ) -> NDArray[Any]:
     """Generalized advantage estimation (Schulman et al. 2016, https://arxiv.org/abs/1506.02438).
 
@@ -100,6 +235,8 @@ def gae(
     valid : (T, ...) bool array, optional
         True = a step that counts. The others may hold anything: they are passed over, and their
         result is 0.
+    axis : int
+        The axis of time of all arrays, 0 by default. The shapes here are those with axis 0.
 
     Returns
     -------
@@ -122,41 +259,7 @@ def gae(
     ... )
     array([1.25, 0.5 ])
     """
-    r, v, next_v = _numbers(rewards=rewards, values=values, next_values=next_values)
-    flags = _flags(r.shape, terminated, truncated, valid)
+    r, v, next_v = checked_numbers(rewards=rewards, values=values, next_values=next_values)
+    steps = checked_steps(r.shape, terminated, truncated, valid, axis)
     discount = check_fraction("discount", discount)
-    return _core.gae(r, v, next_v, *flags, discount, check_fraction("gae_lambda", gae_lambda))
-
-
-def _numbers(**arrays: ArrayLike | None) -> list[Any]:
-    """The arrays, of the shape of the first one, with one dtype: that of a scan's result."""
-    numbers: list[Any] = []
-    for name, values in arrays.items():
-        shape = numbers[0].shape if numbers else None
-        numbers.append(None if values is None else check_real_array(name, values, shape=shape))
-    if not numbers[0].shape:
-        name = next(iter(arrays))
-        raise ValueError(f"{name} must have shape (T,) or (T, ...), time first, got ()")
-    are_single = all(x.dtype.kind not in "iu" and x.itemsize <= 4 for x in numbers if x is not None)
-    dtype = np.float32 if are_single else np.float64
-    with np.errstate(all="ignore"):
-        return [None if x is None else x.astype(dtype, copy=False) for x in numbers]
-
-
-Flags = NDArray[np.bool_] | None
-
-
-def _flags(
-    shape: tuple[int, ...],
-    terminated: ArrayLike | None,
-    truncated: ArrayLike | None,
-    valid: ArrayLike | None,
-) -> tuple[Flags, Flags, Flags]:
-    def checked(name: str, x: ArrayLike | None) -> Flags:
-        return None if x is None else check_bool(name, x, shape=shape)
-
-    return (
-        checked("terminated", terminated),
-        checked("truncated", truncated),
-        checked("valid", valid),
-    )
+    return _core.gae(r, v, next_v, *steps, discount, check_fraction("gae_lambda", gae_lambda))

@@ -1,10 +1,10 @@
 """Readable NumPy reference implementations (float64), the ground truth in the tests.
 
-They take the arguments of their namesakes (without ``out``, ``accumulate`` and ``num_threads``),
-keep the same conventions for ``-inf``, masks and NaN, and return float64. For float32 logits each
-result has an error of a few float64 roundings, so it can check float32 results to the last bit. For
-float64 logits a probability may be off by |z - max z| ULP, because z - max z is rounded: check
-float64 results with more digits (mpmath).
+They take the arguments of their namesakes (without ``out``, ``accumulate``, ``num_threads`` and
+``axis``), keep the same conventions for ``-inf``, masks and NaN, and return float64. For float32
+logits each result has an error of a few float64 roundings, so it can check float32 results to the
+last bit. For float64 logits a probability may be off by |z - max z| ULP, because z - max z is
+rounded: check float64 results with more digits (mpmath).
 
 A row with a NaN or +inf in an allowed slot is NaN throughout, and `sample` refuses it. A masked or
 ``-inf`` slot of any other row has log-probability -inf, probability 0 and gradient exactly 0.
@@ -13,8 +13,19 @@ A row with a NaN or +inf in an allowed slot is NaN throughout, and `sample` refu
 """
 
 from .all_actions import all_action_gradient
+from .baselines import advantages, normalize, sequence_weights
 from .checks import central_difference, ulp_error
-from .credit import advantages, discounted_returns, gae, normalize, sequence_weights
+from .credit import (
+    discounted_returns,
+    gae,
+    lambda_returns,
+    n_step_returns,
+    q_lambda,
+    retrace,
+    tree_backup,
+    upgo,
+    vtrace,
+)
 from .functions import entropy, kl_divergence, log_prob, log_softmax, logsumexp, softmax
 from .gradients import linear_gradient, score, score_gradient, tabular_gradient
 from .objectives import clipped_surrogate, objective_gradient, policy_gradient
@@ -35,15 +46,19 @@ __all__ = [
     "entropy",
     "gae",
     "kl_divergence",
+    "lambda_returns",
     "linear_gradient",
     "log_prob",
     "log_softmax",
     "logsumexp",
+    "n_step_returns",
     "normalize",
     "objective_gradient",
     "philox4x32",
     "philox_uniforms",
     "policy_gradient",
+    "q_lambda",
+    "retrace",
     "sample",
     "score",
     "score_gradient",
@@ -52,5 +67,8 @@ __all__ = [
     "squared_score_norms",
     "squared_score_sums",
     "tabular_gradient",
+    "tree_backup",
     "ulp_error",
+    "upgo",
+    "vtrace",
 ]

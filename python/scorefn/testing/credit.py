@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -39,6 +40,65 @@ def discounted_returns(
     return result
 
 
+def lambda_returns(
+    rewards: ArrayLike,
+    next_values: ArrayLike,
+    *,
+    terminated: ArrayLike,
+    truncated: ArrayLike,
+    discount: float,
+    lambda_: float,
+    valid: ArrayLike | None = None,
+) -> Float64:
+    """G_t = r_t + discount * ((1 - lambda) * next_values_t + lambda * G_{t+1}), step by step."""
+    r, following = (np.asarray(x, dtype=np.float64) for x in (rewards, next_values))
+    ends, cuts, counts = _step_flags(r.shape, terminated, truncated, valid)
+    result = np.zeros(r.shape)
+    for steps in _trajectories(counts):
+        for i in reversed(range(len(steps))):
+            t = steps[i]
+            result[t] = r[t]
+            if ends[t]:
+                continue
+            if cuts[t] or i + 1 == len(steps):
+                result[t] += discount * following[t]
+                continue
+            if lambda_ < 1.0:
+                result[t] += discount * ((1.0 - lambda_) * following[t])
+            if discount * lambda_:  # not 0 * inf
+                result[t] += discount * lambda_ * result[steps[i + 1]]
+    return result
+
+
+def n_step_returns(
+    rewards: ArrayLike,
+    next_values: ArrayLike,
+    *,
+    terminated: ArrayLike,
+    truncated: ArrayLike,
+    discount: float,
+    n: int,
+    valid: ArrayLike | None = None,
+) -> Float64:
+    """r_t + discount * (r_{t+1} + ... discount * (r_{t+n-1} + discount * next_values_{t+n-1}))."""
+    r, following = (np.asarray(x, dtype=np.float64) for x in (rewards, next_values))
+    ends, cuts, counts = _step_flags(r.shape, terminated, truncated, valid)
+    result = np.zeros(r.shape)
+    for steps in _trajectories(counts):
+        for i, start in enumerate(steps):
+            window = steps[i : i + n]
+            for k, t in enumerate(window):
+                if ends[t] or cuts[t]:
+                    window = window[: k + 1]
+                    break
+            last = window[-1]
+            sum_ = 0.0 if ends[last] else following[last]
+            for t in reversed(window):
+                sum_ = r[t] + (discount * sum_ if discount else 0.0)  # not 0 * inf
+            result[start] = sum_
+    return result
+
+
 def gae(
     rewards: ArrayLike,
     values: ArrayLike,
@@ -68,114 +128,174 @@ def gae(
     return result
 
 
-def advantages(
+class VTrace(NamedTuple):
+    """What `vtrace` returns."""
+
+    targets: Float64
+    advantages: Float64
+
+
+def vtrace(
     rewards: ArrayLike,
-    baseline: str = "none",
+    values: ArrayLike,
+    next_values: ArrayLike,
+    log_ratio: ArrayLike,
     *,
-    values: ArrayLike | None = None,
-    weights: ArrayLike | None = None,
-    folds: int | None = None,
-    axis: int | None = None,
-    groups: ArrayLike | None = None,
+    terminated: ArrayLike,
+    truncated: ArrayLike,
+    discount: float,
+    lambda_: float = 1.0,
+    clip_rho: float = 1.0,
+    clip_c: float = 1.0,
+    clip_pg_rho: float = 1.0,
+    alpha: float = 1.0,
+    lambda_in_advantages: bool = False,
     valid: ArrayLike | None = None,
-    singleton: str = "error",
+) -> VTrace:
+    """x_t = rho_t delta_t + discount c_t x_{t+1}, step by step (Espeholt et al. 2018)."""
+    r, v, following, log_r = (
+        np.asarray(x, dtype=np.float64) for x in (rewards, values, next_values, log_ratio)
+    )
+    ends, cuts, counts = _step_flags(r.shape, terminated, truncated, valid)
+    result = VTrace(np.zeros(r.shape), np.zeros(r.shape))
+
+    def leaky(ratio: float, clip: float) -> float:
+        low = min(clip, ratio)
+        return low if alpha == 1.0 else alpha * low + (1.0 - alpha) * ratio
+
+    for steps in _trajectories(counts):
+        x = 0.0  # of the next step
+        for t in reversed(steps):
+            if ends[t] or cuts[t]:
+                x = 0.0
+            ratio = _exp(log_r[t])
+            after = 0.0 if ends[t] else following[t]
+            delta = r[t] + discount * after - v[t]
+            share = lambda_ if lambda_in_advantages else 1.0
+            result.advantages[t] = min(clip_pg_rho, ratio) * (delta + discount * share * x)
+            x = leaky(ratio, clip_rho) * delta + discount * (lambda_ * leaky(ratio, clip_c)) * x
+            result.targets[t] = v[t] + x
+    return result
+
+
+def retrace(
+    rewards: ArrayLike,
+    action_values: ArrayLike,
+    next_values: ArrayLike,
+    log_ratio: ArrayLike,
+    *,
+    terminated: ArrayLike,
+    truncated: ArrayLike,
+    discount: float,
+    lambda_: float = 1.0,
+    clip: float = 1.0,
+    valid: ArrayLike | None = None,
 ) -> Float64:
-    """rewards - baseline, for one sample after the other."""
-    r = np.asarray(rewards, dtype=np.float64)
-    v = np.broadcast_to(_zeros_or(values, r.shape), r.shape)
-    w = _zeros_or(weights, r.shape)
+    """G_t = Q_t + delta_t + discount * c_{t+1} * (G_{t+1} - Q_{t+1}) (Munos et al. 2016)."""
+    with np.errstate(all="ignore"):
+        ratios = np.exp(np.asarray(log_ratio, dtype=np.float64))
+    traces = lambda_ * np.minimum(clip, ratios)
+    flags = _step_flags(np.shape(rewards), terminated, truncated, valid)
+    return _traced(rewards, action_values, next_values, traces, discount, *flags)
+
+
+def q_lambda(
+    rewards: ArrayLike,
+    action_values: ArrayLike,
+    next_values: ArrayLike,
+    *,
+    terminated: ArrayLike,
+    truncated: ArrayLike,
+    discount: float,
+    lambda_: float = 1.0,
+    valid: ArrayLike | None = None,
+) -> Float64:
+    """The same with c_t = lambda (Harutyunyan et al. 2016)."""
+    traces = np.full(np.shape(rewards), lambda_)
+    flags = _step_flags(np.shape(rewards), terminated, truncated, valid)
+    return _traced(rewards, action_values, next_values, traces, discount, *flags)
+
+
+def tree_backup(
+    rewards: ArrayLike,
+    action_values: ArrayLike,
+    next_values: ArrayLike,
+    log_prob: ArrayLike,
+    *,
+    terminated: ArrayLike,
+    truncated: ArrayLike,
+    discount: float,
+    lambda_: float = 1.0,
+    valid: ArrayLike | None = None,
+) -> Float64:
+    """The same with c_t = lambda * pi(a_t) (Precup et al. 2000)."""
+    with np.errstate(all="ignore"):
+        traces = lambda_ * np.exp(np.asarray(log_prob, dtype=np.float64))
+    flags = _step_flags(np.shape(rewards), terminated, truncated, valid)
+    return _traced(rewards, action_values, next_values, traces, discount, *flags)
+
+
+def upgo(
+    rewards: ArrayLike,
+    values: ArrayLike,
+    next_values: ArrayLike,
+    *,
+    terminated: ArrayLike,
+    truncated: ArrayLike,
+    discount: float,
+    valid: ArrayLike | None = None,
+) -> Float64:
+    """A_t = delta_t + discount * (A_{t+1} if delta_{t+1} >= 0 else 0) (Vinyals et al. 2019)."""
+    r, v, following = (np.asarray(x, dtype=np.float64) for x in (rewards, values, next_values))
+    ends, cuts, counts = _step_flags(r.shape, terminated, truncated, valid)
     result = np.zeros(r.shape)
-    for members in _groups_of(r.shape, axis, groups, valid):
-        parts = np.array_split(np.arange(len(members)), folds or 1)
-        fold = [k for k, part in enumerate(parts) for _ in part]
-        for at, i in enumerate(members):
-            if baseline not in ("none", "values") and len(members) == 1:
-                result[i] = r[i] if singleton == "raw" else 0.0
-            elif baseline == "mean":
-                result[i] = np.mean([r[i] - r[j] for j in members])
-            elif baseline == "leave_one_out":
-                result[i] = np.mean([r[i] - r[j] for j in members if j != i])
-            elif baseline == "weighted_mean":
-                used = [j for k, j in zip(fold, members, strict=True) if not folds or k != fold[at]]
-                total = sum(w[j] for j in used)
-                shares = {j: w[j] / total if total else 1 / len(used) for j in used}
-                result[i] = sum(shares[j] * (r[i] - r[j]) for j in used)
-            else:
-                result[i] = r[i] - v[i]
+    for steps in _trajectories(counts):
+        later = 0.0  # the advantage of the next step if that step does well
+        for t in reversed(steps):
+            if ends[t] or cuts[t]:
+                later = 0.0
+            after = 0.0 if ends[t] else following[t]
+            delta = r[t] + discount * after - v[t]
+            result[t] = delta + (discount * later if discount else 0.0)  # not 0 * inf
+            later = result[t] if delta >= 0.0 else 0.0
     return result
 
 
-def normalize(
-    advantages: ArrayLike,
-    *,
-    axis: int | None = None,
-    groups: ArrayLike | None = None,
-    eps: float = 1e-8,
-    ddof: int = 1,
-    valid: ArrayLike | None = None,
-    singleton: str = "error",
+def _traced(
+    rewards: ArrayLike,
+    action_values: ArrayLike,
+    next_values: ArrayLike,
+    traces: Float64,
+    discount: float,
+    ends: NDArray[np.bool_],
+    cuts: NDArray[np.bool_],
+    counts: NDArray[np.bool_],
 ) -> Float64:
-    """(A - mean A) / (std A + eps) for one group after the other.
-
-    Exactly equal numbers are 0. Those that are only equal up to rounding are not, other than in
-    `scorefn.credit.normalize`.
-    """
-    a = np.asarray(advantages, dtype=np.float64)
-    result = np.zeros(a.shape)
-    for members in _groups_of(a.shape, axis, groups, valid):
-        x = np.array([a[i] for i in members])
-        if len(x) == 1 and singleton == "raw":
-            normalized = x / (1.0 + eps)
-        elif np.all(x == x[0]):
-            normalized = np.zeros(len(x))
-        else:
-            normalized = (x - x.mean()) / (x.std(ddof=ddof) + eps)
-        for i, value in zip(members, normalized, strict=True):
-            result[i] = value
+    r, q, following = (
+        np.asarray(x, dtype=np.float64) for x in (rewards, action_values, next_values)
+    )
+    result = np.zeros(r.shape)
+    for steps in _trajectories(counts):
+        later = 0.0  # c_{t+1} (G_{t+1} - Q_{t+1})
+        for t in reversed(steps):
+            if ends[t] or cuts[t]:
+                later = 0.0
+            after = 0.0 if ends[t] else following[t]
+            delta = r[t] + discount * after - q[t]
+            result[t] = q[t] + (delta + discount * later)
+            later = traces[t] * delta + discount * traces[t] * later
     return result
 
 
-def _groups_of(
-    shape: tuple[int, ...], axis: int | None, groups: ArrayLike | None, valid: ArrayLike | None
-) -> list[list[tuple[int, ...]]]:
-    """The indices of each group's samples that count."""
-    counts = np.full(shape, True) if valid is None else np.asarray(valid, dtype=np.bool_)
-    members: dict[Any, list[tuple[int, ...]]] = {}
-    for index in np.ndindex(shape):
-        if not counts[index]:
-            continue
-        if groups is not None:
-            key: Any = int(np.asarray(groups)[index])
-        elif axis is not None:
-            key = tuple(np.delete(index, axis).tolist())
-        else:
-            key = None
-        members.setdefault(key, []).append(index)
-    return list(members.values())
+def _exp(x: float) -> float:
+    with np.errstate(all="ignore"):
+        return float(np.exp(x))
 
 
-def sequence_weights(
-    lengths: ArrayLike,
-    reduction: str,
-    *,
-    max_length: float | None = None,
-    count_empty: bool = False,
-) -> Float64:
-    """The weight of each token of a sequence, from the definition of each mean."""
-    n = np.asarray(lengths, dtype=np.int64)
-    sequences = sum(1 for length in n.flat if count_empty or length > 0)
-    result = np.zeros(n.shape)
-    for index in np.ndindex(n.shape):
-        if n[index] == 0:
-            continue
-        divisors = {
-            "sequence_mean": sequences * int(n[index]),
-            "token_mean": sum(n.flat),
-            "constant": sequences * (max_length or 1),
-            "sum": 1,
-        }
-        result[index] = 1 / divisors[reduction]
-    return result
+def _trajectories(counts: NDArray[np.bool_]) -> Iterator[list[tuple[int, ...]]]:
+    """The valid steps of each environment, as indices, the first one first."""
+    for env in np.ndindex(counts.shape[1:]):
+        yield [(int(t), *env) for t in np.flatnonzero(counts[(slice(None), *env)])]
 
 
 def _step_flags(
