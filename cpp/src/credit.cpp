@@ -13,6 +13,10 @@ struct OfRows {
     static constexpr std::int64_t num_carried = 1;
     const ScanFormula kernel;
 
+    template <class T>
+    bool scan_row(const Kernels<T>& kernels, const StepRow<T>& row, std::int64_t width, double* x) const {
+        return kernels.scan_row(row, width, kernel, x);
+    }
     bool scan(const KernelTable& table, StepBuffer& buffer, std::int64_t times, std::int64_t width,
               double* x) const {
         const bool is_good = table.set_terms(buffer, times * width, kernel);
@@ -60,9 +64,14 @@ struct GeneralizedAdvantages : OfRows {
 
 struct Traces {
     enum { rewards, values, next_values, log_ratios, num_inputs };
-    static constexpr bool truncates_last = false, has_rows = false;
+    static constexpr bool truncates_last = false, has_rows = true;
     static constexpr std::int64_t num_carried = 1;
     const TraceFormula kernel;
+
+    template <class T>
+    bool scan_row(const Kernels<T>& kernels, const StepRow<T>& row, std::int64_t width, double* x) const {
+        return kernels.scan_trace_row(row, width, kernel, x);
+    }
 
     bool reads(int input, bool terminated, bool) const { return input != next_values || !terminated; }
     bool scan(const KernelTable& table, StepBuffer& buffer, std::int64_t times, std::int64_t width,
@@ -173,9 +182,9 @@ void scan_traces(const EpisodeSteps<T>& steps, const char* name, const Matrix<co
     require_fraction("lambda", formula.lambda);
     scan<T, Traces>(steps,
                     {rewards_of(steps),
-                     {name, values, &StepBuffer::values},
+                     {name, values, &StepBuffer::values, &StepRow<T>::values},
                      next_values_of(next_values),
-                     {"log_ratio", log_ratios, &StepBuffer::log_ratios, nullptr, true}},
+                     {"log_ratio", log_ratios, &StepBuffer::log_ratios, &StepRow<T>::log_ratios, true}},
                     {formula}, out, options, advantages);
 }
 

@@ -27,8 +27,8 @@ struct StepInput {
 };
 
 // Formula: `num_inputs`; `truncates_last`, whether the last valid step counts as truncated; reads(input, terminated,
-// truncated), whether a valid step needs that input; `has_rows`, whether the kernel `scan_row` has it, as `kernel`;
-// `num_carried`, how many numbers an environment carries; scan(kernels, buffer, times, width, carried), whether all numbers
+// truncated), whether a valid step needs that input; `has_rows`, whether there is scan_row(kernels, row, width,
+// carried); `num_carried`, how many numbers an environment carries; scan(kernels, buffer, times, width, carried), whether all numbers
 // are good.
 template <class T, class Formula>
 class Scan {
@@ -108,7 +108,8 @@ private:
 
     // Whether the numbers of neighbouring environments lie one after the other.
     bool have_rows() const {
-        bool so = Formula::has_rows && out_ && out_.col_stride == 1;
+        bool so = Formula::has_rows && out_ && out_.col_stride == 1 &&
+                  (!advantages_ || advantages_.col_stride == 1);
         for (const auto& input : inputs_) so &= !input.values || input.values.col_stride == 1;
         return so;
     }
@@ -136,12 +137,16 @@ private:
     }
 
     bool scan_row(const StepBuffer* flags, const Place& at, double* x) const {
-        StepRow<T> row{{}, {}, {}, flags, &out_(at.time, at.environment), goes_past_caches(out_)};
+        StepRow<T> row{};
+        row.flags = flags;
+        row.out = &out_(at.time, at.environment);
+        if (advantages_) row.advantages = &advantages_(at.time, at.environment);
+        row.is_nontemporal = goes_past_caches(out_);
         for (const auto& input : inputs_)
             if (input.values)
                 row.*input.in_row = {&input.values(at.time, at.environment),
                                      &input.values(std::max<std::int64_t>(at.time - 1, 0), at.environment)};
-        if constexpr (Formula::has_rows) return numbers_.scan_row(row, at.width, formula_.kernel, x);
+        if constexpr (Formula::has_rows) return formula_.scan_row(numbers_, row, at.width, x);
         return false;
     }
     bool scan_steps(StepBuffer& buffer, const Place& at, double* x) const {

@@ -149,8 +149,8 @@ std::vector<T> all_results(const KernelTable& table, std::int64_t num_rows, std:
         for (const bool has_flags : {false, true}) {
             const ScanFormula by{kind, 0.9, 0.8, 0.1};
             const typename StepRow<T>::Numbers numbers{q.data(), q.data()};
-            const StepRow<T> row{numbers,       numbers, numbers, has_flags ? flags.get() : nullptr,
-                                 matrix.data(), false};
+            const StepRow<T> row{numbers,       numbers, numbers, {}, has_flags ? flags.get() : nullptr,
+                                 matrix.data(), nullptr, false};
             CHECK(kernels.scan_row(row, has_flags ? width : cols, by, carried.data()));
             keep(matrix);
             for (const double x : carried) all.push_back(static_cast<T>(x));
@@ -166,7 +166,17 @@ std::vector<T> all_results(const KernelTable& table, std::int64_t num_rows, std:
         table.scan_steps(buffer, 1, width, carried.data());
         table.set_trace_results(buffer, width, by);
         keep_buffer(buffer.u);
-        if (kind == TraceFormula::vtrace) keep_buffer(buffer.advantages);
+        keep_buffer(buffer.advantages);
+        const typename StepRow<T>::Numbers numbers{q.data(), q.data()};
+        for (const bool has_flags : {false, true}) {
+            std::vector<T> advantages(matrix.size());
+            const StepRow<T> row{
+                numbers,       numbers,           numbers, numbers, has_flags ? flags.get() : nullptr,
+                matrix.data(), advantages.data(), false};
+            CHECK(kernels.scan_trace_row(row, has_flags ? width : cols, by, carried.data()));
+            keep(matrix);
+            keep(advantages);
+        }
     }
     for (const std::int64_t window : {1, 3}) {
         StepBuffer buffer = *flags;

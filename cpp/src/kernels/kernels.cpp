@@ -54,7 +54,8 @@ constexpr Kernels<T> table(ObjectiveList<Objectives...>) {
             kCoefPanelWidth,
             load_numbers<T>,
             store_numbers<T>,
-            scan_row<T>};
+            scan_row<T>,
+            scan_trace_row<T>};
 }
 
 }  // namespace

@@ -97,7 +97,7 @@ struct StepBuffer {
     alignas(64) double rewards[size], values[size], next_values[size];
     alignas(64) double terminated[size], truncated[size], valid[size];
     alignas(64) double u[size], v[size], following[size];
-    alignas(64) double log_ratios[size], delta[size], weights[size], advantages[size];
+    alignas(64) double log_ratios[size], delta[size], weights[size], share[size], advantages[size];
 };
 
 // The numbers of neighbouring environments at one time, which lie one after the other, and where the results go. Null: 0.
@@ -108,9 +108,10 @@ struct StepRow {
         const T* data = nullptr;
         const T* fetched = nullptr;  // those of the time before, which is scanned next
     };
-    Numbers rewards, values, next_values;
+    Numbers rewards, values, next_values, log_ratios;
     const StepBuffer* flags;
     T* out;
+    T* advantages;  // a second result, or null
     bool is_nontemporal;
 };
 
@@ -251,6 +252,7 @@ struct Kernels {
     // One time of neighbouring environments: load, set_terms, scan_steps and store in one.
     // The caller ends with store_fence.
     bool (*scan_row)(const StepRow<T>& row, std::int64_t count, const ScanFormula& by, double* x);
+    bool (*scan_trace_row)(const StepRow<T>& row, std::int64_t count, const TraceFormula& by, double* x);
 };
 
 struct KernelTable {

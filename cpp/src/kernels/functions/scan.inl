@@ -18,7 +18,7 @@ struct ScanTerms {
 };
 // The numbers of steps. Flags are 0 or 1.
 struct ScanNumbers {
-    Lanes<double> rewards, values, next_values, terminated, truncated;
+    Lanes<double> rewards, values, next_values, log_ratios, terminated, truncated;
 };
 
 // a b, but 0 if a is
@@ -56,9 +56,10 @@ bool set_terms(StepBuffer& steps, std::int64_t count, const ScanFormula& by) {
     with_formula(by, [&](auto terms_of) SCOREFN_INLINE_LAMBDA {
         for_each_vector<double, 1>(count, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
             const auto at = [&](const double* x) SCOREFN_INLINE_LAMBDA { return load(x + i, extent, 0.0); };
-            const ScanTerms terms = terms_of({at(steps.rewards), at(steps.values), at(steps.next_values),
-                                              at(steps.terminated), at(steps.truncated)},
-                                             by);
+            const ScanTerms terms =
+                terms_of({at(steps.rewards), at(steps.values), at(steps.next_values), Lanes<double>::splat(0),
+                          at(steps.terminated), at(steps.truncated)},
+                         by);
             bad = bad | ((terms.u - terms.u != 0.0) & (at(steps.valid) != 0.0));
             store(terms.u, steps.u + i, extent);
             store(terms.v, steps.v + i, extent);
@@ -157,20 +158,25 @@ SCOREFN_NO_INLINE void write_results(const double* x, std::int64_t first, std::i
     });
 }
 
-// The same as scan_steps for one time, from the arrays and to them; the flags are in the buffer, if there are any. The row and
-// the formula come by value, so that no store can change them.
-template <bool has_flags, class T, class TermsOf>
-SCOREFN_INLINE bool scan_row(StepRow<T> row, std::int64_t count, ScanFormula by, double* x,
-                             TermsOf terms_of) {
+// What a scan makes of one step: x is handed on. Bad: a valid step has a number that is not.
+struct RowStep {
+    Lanes<double> result, advantages, x;
+    Mask<double> bad;
+};
+
+// One time, from the arrays and to them; the flags are in the buffer, if there are any. step(numbers, valid, following) is a
+// RowStep. The row and the step come by value, so that no store can change them.
+template <bool has_flags, class T, class Step>
+SCOREFN_INLINE bool scan_row(StepRow<T> row, std::int64_t count, double* x, Step step) {
     constexpr std::int64_t kAtATime = 64;
     const auto zero = Lanes<double>::splat(0), one = Lanes<double>::splat(1);
     auto bad = Mask<double>::splat(0);
-    alignas(64) double results[kAtATime];
-    NonTemporalStore<T> nontemporal(row.out);
+    alignas(64) double results[kAtATime], advantages[kAtATime];
+    NonTemporalStore<T> nontemporal(row.out), nontemporal_advantages(row.advantages);
     for (std::int64_t first = 0; first < count; first += kAtATime) {
         const std::int64_t n = count - first < kAtATime ? count - first : kAtATime;
         if (n < kAtATime)  // whole vectors are read
-            for (double& result : results) result = 0;
+            for (std::int64_t k = 0; k < kAtATime; ++k) results[k] = advantages[k] = 0;
         for_each_vector<double, 1>(n, [&](std::int64_t k, auto extent) SCOREFN_INLINE_LAMBDA {
             const std::int64_t i = first + k;
             const auto at = [&](const typename StepRow<T>::Numbers& numbers) SCOREFN_INLINE_LAMBDA {
@@ -180,28 +186,42 @@ SCOREFN_INLINE bool scan_row(StepRow<T> row, std::int64_t count, ScanFormula by,
             };
             const auto flag = [&](const double* flags)
                                   SCOREFN_INLINE_LAMBDA { return load(flags + i, extent, 0.0); };
-            ScanNumbers numbers{at(row.rewards), at(row.values), at(row.next_values), zero, zero};
+            ScanNumbers numbers{at(row.rewards),    at(row.values), at(row.next_values),
+                                at(row.log_ratios), zero,           zero};
             if (has_flags)
                 numbers.terminated = flag(row.flags->terminated),
                 numbers.truncated = flag(row.flags->truncated);
             const auto valid = has_flags ? flag(row.flags->valid) : one;
-            const ScanTerms terms = terms_of(numbers, by);
-            bad = bad | ((terms.u - terms.u != 0.0) & (valid != 0.0));
-            const ScanStep next(terms.u, terms.v, valid, load(x + i, extent, 0.0));
+            const RowStep next = step(numbers, valid, load(x + i, extent, 0.0));
+            bad = bad | next.bad;
             store(next.x, x + i, extent);
             store(next.result, results + k, extent);
+            if (row.advantages) store(next.advantages, advantages + k, extent);
         });
         write_results(results, first, n, row.out, row.is_nontemporal ? &nontemporal : nullptr);
+        if (row.advantages)
+            write_results(advantages, first, n, row.advantages,
+                          row.is_nontemporal ? &nontemporal_advantages : nullptr);
     }
     nontemporal.finish();
+    nontemporal_advantages.finish();
     return !any(bad);
+}
+template <class T, class Step>
+SCOREFN_INLINE bool scan_row(const StepRow<T>& row, std::int64_t count, double* x, Step step) {
+    return row.flags ? scan_row<true>(row, count, x, step) : scan_row<false>(row, count, x, step);
 }
 
 template <class T>
 bool scan_row(const StepRow<T>& row, std::int64_t count, const ScanFormula& by, double* x) {
     return with_formula(by, [&](auto terms_of) SCOREFN_INLINE_LAMBDA {
-        return row.flags ? scan_row<true>(row, count, by, x, terms_of)
-                         : scan_row<false>(row, count, by, x, terms_of);
+        return scan_row(row, count, x,
+                        [by, terms_of](const ScanNumbers& numbers, Lanes<double> valid,
+                                       Lanes<double> following) SCOREFN_INLINE_LAMBDA {
+            const ScanTerms terms = terms_of(numbers, by);
+            const ScanStep next(terms.u, terms.v, valid, following);
+            return RowStep{next.result, next.result, next.x, (terms.u - terms.u != 0.0) & (valid != 0.0)};
+        });
     });
 }
 

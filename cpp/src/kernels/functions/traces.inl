@@ -36,39 +36,80 @@ SCOREFN_INLINE TraceWeights trace_weights(Lanes<double> delta, Lanes<double> log
             clipped(ratios, by.clip_pg_rho)};
 }
 
+struct TraceTerms {
+    Lanes<double> u, v, delta, weights, share;
+    Mask<double> bad;
+
+    SCOREFN_INLINE TraceTerms(const ScanNumbers& x, Lanes<double> valid, const TraceFormula& by) {
+        const auto zero = Lanes<double>::splat(0);
+        const auto next = select(x.terminated == 0.0, x.next_values, 0.0);
+        delta = x.rewards + by.discount * next - x.values;
+        const auto is_good = (delta - delta == 0.0) & (x.log_ratios < kInfinity<double>);
+        bad = select(is_good, Mask<double>::splat(0), valid != 0.0);
+        const TraceWeights by_ratio = trace_weights(delta, x.log_ratios, by);
+        const auto goes_on = x.terminated + x.truncated == 0.0;
+        u = product(by_ratio.rho, delta);
+        v = select(goes_on, by.discount * by_ratio.c, 0.0);
+        share = select(goes_on, by.discount * by.share, zero);
+        weights = by_ratio.advantages;
+    }
+};
+// From x_t and the x_{t+1} that follows: delta + discount * share * x_{t+1}, to which V-trace gives weights.
+struct TraceResults {
+    Lanes<double> result, advantages;
+
+    SCOREFN_INLINE TraceResults(Lanes<double> values, Lanes<double> x, Lanes<double> delta,
+                                Lanes<double> weights, Lanes<double> share, Lanes<double> following,
+                                Lanes<double> valid, const TraceFormula& by) {
+        const auto of = [&](Lanes<double> sum) SCOREFN_INLINE_LAMBDA {
+            return select(valid == 0.0, 0.0, select(sum == sum, sum, kNaN<double>));
+        };
+        const auto sum = delta + product(share, following);
+        advantages = of(product(weights, sum));
+        if (by.kind == TraceFormula::upgo)
+            result = advantages;
+        else
+            result = of(values + (by.kind == TraceFormula::retrace ? sum : x));
+    }
+};
+
 bool set_traces(StepBuffer& steps, std::int64_t count, const TraceFormula& by) {
     auto bad = Mask<double>::splat(0);
     for_each_vector<double, 1>(count, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
         const auto at = [&](const double* x) SCOREFN_INLINE_LAMBDA { return load(x + i, extent, 0.0); };
-        const auto terminated = at(steps.terminated), log_ratios = at(steps.log_ratios);
-        const auto next = select(terminated == 0.0, at(steps.next_values), 0.0);
-        const auto delta = at(steps.rewards) + by.discount * next - at(steps.values);
-        const auto is_good = (delta - delta == 0.0) & (log_ratios < kInfinity<double>);
-        bad = bad | select(is_good, Mask<double>::splat(0), at(steps.valid) != 0.0);
-        const TraceWeights weights = trace_weights(delta, log_ratios, by);
-        store(product(weights.rho, delta), steps.u + i, extent);
-        store(select(terminated + at(steps.truncated) == 0.0, by.discount * weights.c, 0.0), steps.v + i,
-              extent);
-        store(delta, steps.delta + i, extent);
-        store(weights.advantages, steps.weights + i, extent);
+        const TraceTerms terms({at(steps.rewards), at(steps.values), at(steps.next_values),
+                                at(steps.log_ratios), at(steps.terminated), at(steps.truncated)},
+                               at(steps.valid), by);
+        bad = bad | terms.bad;
+        store(terms.u, steps.u + i, extent);
+        store(terms.v, steps.v + i, extent);
+        store(terms.delta, steps.delta + i, extent);
+        store(terms.weights, steps.weights + i, extent);
+        store(terms.share, steps.share + i, extent);
     });
     return !any(bad);
 }
 
-// From u = x_t and the x_{t+1} that follows: delta + discount * share * x_{t+1}, to which V-trace gives weights.
 void set_trace_results(StepBuffer& steps, std::int64_t count, const TraceFormula& by) {
     for_each_vector<double, 1>(count, [&](std::int64_t i, auto extent) SCOREFN_INLINE_LAMBDA {
         const auto at = [&](const double* x) SCOREFN_INLINE_LAMBDA { return load(x + i, extent, 0.0); };
-        const auto set = [&](double* to, Lanes<double> x) SCOREFN_INLINE_LAMBDA {
-            store(select(at(steps.valid) == 0.0, 0.0, select(x == x, x, kNaN<double>)), to + i, extent);
-        };
-        const auto v = select(at(steps.terminated) + at(steps.truncated) == 0.0, by.discount * by.share,
-                              Lanes<double>::splat(0));
-        const auto sum = at(steps.delta) + product(v, at(steps.following));
-        if (by.kind == TraceFormula::upgo) return set(steps.u, sum);
-        if (by.kind == TraceFormula::retrace) return set(steps.u, at(steps.values) + sum);
-        set(steps.u, at(steps.values) + at(steps.u));
-        set(steps.advantages, product(at(steps.weights), sum));
+        const TraceResults results(at(steps.values), at(steps.u), at(steps.delta), at(steps.weights),
+                                   at(steps.share), at(steps.following), at(steps.valid), by);
+        store(results.result, steps.u + i, extent);
+        store(results.advantages, steps.advantages + i, extent);
+    });
+}
+
+template <class T>
+bool scan_trace_row(const StepRow<T>& row, std::int64_t count, const TraceFormula& by, double* x) {
+    return scan_row(row, count, x,
+                    [by](const ScanNumbers& numbers, Lanes<double> valid, Lanes<double> following)
+                        SCOREFN_INLINE_LAMBDA {
+        const TraceTerms terms(numbers, valid, by);
+        const ScanStep next(terms.u, terms.v, valid, following);
+        const TraceResults results(numbers.values, next.result, terms.delta, terms.weights, terms.share,
+                                   following, valid, by);
+        return RowStep{results.result, results.advantages, next.x, terms.bad};
     });
 }
 
