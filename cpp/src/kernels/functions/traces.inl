@@ -27,7 +27,7 @@ SCOREFN_INLINE TraceWeights trace_weights(Lanes<double> delta, Lanes<double> log
         const auto follows = select(delta < 0.0, 0.0, one);
         return {follows, follows, one};
     }
-    const auto ratios = exp_of(log_ratios);
+    const auto ratios = exp_of_difference(log_ratios, Lanes<double>::splat(0)).lanes[0];
     if (by.kind == TraceFormula::retrace) {
         const auto c = by.lambda * clipped(ratios, by.clip_c);
         return {c, c, one};
