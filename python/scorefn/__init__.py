@@ -47,7 +47,7 @@ from .credit import (
     upgo,
     vtrace,
 )
-from .estimators import GRPO, PPO, RLOO, Diagnostics, Estimate, Reinforce
+from .estimators import A2C, GRPO, PPO, RLOO, Diagnostics, Estimate, Reinforce
 from .objectives import *  # noqa: F403
 from .policies import LinearPolicy, LogitsPolicy, TabularPolicy, load_policy
 
@@ -55,6 +55,7 @@ __version__ = version()
 _workers.watch()
 
 __all__ = [
+    "A2C",
     "GRPO",
     "PPO",
     "RLOO",

@@ -4,6 +4,7 @@
 gradient ascent is ``policy.parameters += learning_rate * estimate.gradient``.
 """
 
+from .a2c import A2C
 from .estimate import Diagnostics, Estimate
 from .ppo import PPO
 from .reinforce import Reinforce
@@ -11,6 +12,7 @@ from .sequences import GRPO, RLOO
 from .squared_scores import coordinate_baseline_gradient, squared_score_norms, squared_score_sums
 
 __all__ = [
+    "A2C",
     "GRPO",
     "PPO",
     "RLOO",

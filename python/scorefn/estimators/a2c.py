@@ -1,0 +1,133 @@
+"""Advantage actor-critic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .._check import check_bool, check_flag, check_fraction, check_number, to_array
+from ..credit import gae, normalize
+from ..objectives import WeightedLogProb
+from .estimate import Estimate
+from .surrogate import estimate_of
+
+
+@dataclass(frozen=True)
+class A2C:
+    """Advantage actor-critic (Mnih et al. 2016, "Asynchronous methods for deep RL").
+
+    gradient = 1/n sum_t (A_t d log pi(a_t | x_t) + entropy_coef dH(pi(. | x_t)))
+
+    with the advantages A of `scorefn.gae`, from steps that the policy itself has taken. The
+    defaults are those of Stable-Baselines3. Targets for the critic are ``advantages + values``,
+    with the advantages before they are normalised.
+
+    Parameters
+    ----------
+    discount : float in [0, 1]
+        The discount factor (gamma).
+    gae_lambda : float in [0, 1]
+        1: the discounted return up to the end of the recording, minus the value.
+    entropy_coef : float
+        Weight of the policy's entropy.
+    normalize_advantages : bool
+        Scale the advantages to mean 0 and standard deviation 1: `scorefn.credit.normalize`.
+
+    Examples
+    --------
+    >>> import numpy as np, scorefn
+    >>> policy = scorefn.TabularPolicy(np.zeros((5, 2)))
+    >>> states = np.array([[0, 3], [1, 4], [2, 0]])  # three steps of two environments
+    >>> actions, _ = policy.sample(states, rng=0)
+    >>> estimate = scorefn.A2C().estimate(
+    ...     policy,
+    ...     states,
+    ...     actions,
+    ...     rewards=np.ones((3, 2)),
+    ...     values=np.zeros((3, 2)),
+    ...     next_values=np.zeros((3, 2)),
+    ...     terminated=np.array([[False, True], [False, False], [True, False]]),
+    ...     truncated=np.zeros((3, 2), bool),
+    ... )
+    >>> estimate.advantages.round(2)
+    array([[2.97, 1.  ],
+           [1.99, 1.99],
+           [1.  , 1.  ]])
+    """
+
+    discount: float = 0.99
+    gae_lambda: float = 1.0
+    entropy_coef: float = 0.0
+    normalize_advantages: bool = False
+
+    def __post_init__(self) -> None:
+        check_fraction("discount", self.discount)
+        check_fraction("gae_lambda", self.gae_lambda)
+        check_number("entropy_coef", self.entropy_coef)
+        check_flag("normalize_advantages", self.normalize_advantages)
+
+    def estimate(
+        self,
+        policy: Any,
+        observations: Any,
+        actions: ArrayLike,
+        rewards: ArrayLike,
+        values: ArrayLike,
+        next_values: ArrayLike,
+        *,
+        terminated: ArrayLike,
+        truncated: ArrayLike,
+        where: ArrayLike | None = None,
+        valid: ArrayLike | None = None,
+    ) -> Estimate:
+        """Estimate the gradient from the steps of episodes.
+
+        Parameters
+        ----------
+        policy : Policy or array
+            The policy that took the steps, or its logits.
+        observations : array
+            What the policy takes; None for logits.
+        actions : (T, ...) integer array
+            Time first: one action for each step, of each environment.
+        rewards, values, next_values, terminated, truncated, valid
+            As `scorefn.gae` takes them, shaped like `actions`.
+        where : bool array, optional
+            Allowed actions (True), as the policy takes it.
+
+        Returns
+        -------
+        Estimate
+
+        Raises
+        ------
+        TypeError, ValueError, IndexError
+            An array of the wrong kind or shape, no step that counts, a number that is not finite,
+            an action out of range.
+        """
+        shape = to_array("actions", actions).shape
+        counts = np.broadcast_to(True, shape)
+        if valid is not None:
+            counts = check_bool("valid", valid, shape=shape)
+        n = int(np.count_nonzero(counts))
+        if n == 0:
+            raise ValueError(f"actions must have at least one step that counts, got {shape}")
+        raw = gae(
+            rewards,
+            values,
+            next_values,
+            terminated=terminated,
+            truncated=truncated,
+            discount=self.discount,
+            gae_lambda=self.gae_lambda,
+            valid=valid,
+        ).astype(np.float64)
+        a = normalize(raw, valid=valid) if self.normalize_advantages else raw
+        step = WeightedLogProb(entropy_coef=self.entropy_coef / n).gradient(
+            policy, observations, actions, weights=a / n, where=where, valid=valid
+        )
+        mean_reward = float(np.mean(np.asarray(rewards, np.float64)[counts]))
+        return estimate_of(step, a, raw[counts], valid, num_samples=n, mean_reward=mean_reward)
