@@ -124,6 +124,12 @@ def test_minibatches_of_a_rollout_with_masks_and_padding() -> None:
     [
         ({"epochs": 0}, ValueError, "epochs must be at least 1, got 0"),
         ({"minibatch_size": 2.5}, TypeError, "minibatch_size must be an int, got float"),
+        ({"minibatch_size": 1}, ValueError, "minibatch_size must be at least 2, as advantages"),
+        (
+            {"target_kl": 0.1, "objective": scorefn.CustomObjective(lambda **_: (0, 0))},
+            ValueError,
+            "target_kl must be None, as .* has no approx_kl",
+        ),
         ({"target_kl": 0.0}, ValueError, r"target_kl must be larger than 0, got 0\.0"),
         ({"normalize_advantages": 1}, TypeError, "normalize_advantages must be a bool, got"),
     ],
@@ -137,14 +143,30 @@ def test_wrong_calls() -> None:
     policy, x, actions, a, old = samples()
     with pytest.raises(ValueError, match=r"advantages must have shape \(40,\), got \(3,\)"):
         PPO().estimate(policy, x, actions, a[:3], old_log_prob=old)
-    with pytest.raises(ValueError, match="at least one sample that counts"):
+    with pytest.raises(ValueError, match="number of samples that count must be at least 2, got 0"):
         PPO().estimate(policy, x, actions, a, old_log_prob=old, valid=np.zeros(40, bool))
     with pytest.raises(ValueError, match=r"observations must have shape \(40,\) as actions has"):
         next(PPO().updates(policy, x[:5], actions, a, old_log_prob=old))
+    with pytest.raises(ValueError, match=r"where must have shape \(40,\) as actions has, got"):
+        PPO().updates(policy, x, actions, a, old_log_prob=old, where=np.ones((1, 4), bool))
+    with pytest.raises(ValueError, match=r"old_log_prob\[3\] must be finite, got nan"):
+        PPO().estimate(
+            policy, x, actions, a, old_log_prob=np.where(np.arange(40) == 3, np.nan, old)
+        )
+    with pytest.raises(ValueError, match="number of samples that count must be at least 2, got 1"):
+        PPO().updates(policy, x[:1], actions[:1], a[:1])
     a[7] = np.inf
+    with pytest.raises(ValueError, match=r"advantages\[7\] must be finite, got inf"):
+        PPO(minibatch_size=2).updates(policy, x, actions, a, old_log_prob=old)
     with pytest.raises(ValueError, match=r"advantages\[7\] must be finite, got inf"):
         PPO().estimate(policy, x, actions, a, old_log_prob=old)
 
 
-def test_is_exported() -> None:
-    assert scorefn.PPO is PPO
+def test_advantages_that_are_equal_up_to_the_rounding_of_float32() -> None:
+    policy, x, actions, _, old = samples(8)
+    a = np.full(8, 0.3, np.float32)
+    a[::2] = np.nextafter(np.float32(0.3), np.float32(1))
+    result = PPO().estimate(policy, x, actions, a, old_log_prob=old)
+    np.testing.assert_array_equal(result.advantages, 0.0)
+    for estimate in PPO(epochs=1).updates(policy, x, actions, a, old_log_prob=old):
+        np.testing.assert_array_equal(estimate.gradient, 0.0)

@@ -17,7 +17,7 @@ Array = NDArray[Any]
 B, T, K = 6, 7, 5
 LENGTHS = np.array([3, 7, 1, 4, 0, 5])
 VALID = np.arange(T) < LENGTHS[:, np.newaxis]
-GROUPS = np.array([4, 4, 9, 4, 9, 1])  # three, two and one sequence
+GROUPS = np.array([4, 4, 9, 4, 9, 9])  # three sequences, and two and an empty one
 MAX_LENGTH = {"dr_grpo": {"max_length": 8}}
 
 
@@ -32,6 +32,7 @@ class Batch:
         self.old = self.log_prob + rng.normal(scale=0.3, size=(B, T))
         self.reference = self.log_prob + rng.normal(scale=0.3, size=(B, T))
         self.rewards = rng.normal(size=B)
+        self.rewards[4] = np.nan  # of the empty one
         self.logits[~VALID] = self.old[~VALID] = self.reference[~VALID] = np.nan
         self.actions[~VALID] = -100
 
@@ -39,9 +40,7 @@ class Batch:
 def group_advantages(rewards: Array, divides: bool) -> Array:
     result = np.zeros(B)
     for group in np.unique(GROUPS):
-        members = group == GROUPS
-        if members.sum() == 1:
-            continue
+        members = (group == GROUPS) & (LENGTHS > 0)
         r = rewards[members]
         result[members] = (r - r.mean()) / (r.std(ddof=1) + 1e-4 if divides else 1.0)
     return result
@@ -244,13 +243,15 @@ def test_rloo_takes_the_penalty_from_the_rewards() -> None:
         valid=VALID,
     )
     expected = scorefn.credit.advantages(
-        batch.rewards - 0.05 * penalty, "leave_one_out", groups=groups
+        batch.rewards - 0.05 * penalty, "leave_one_out", groups=groups, valid=counts
     )
     np.testing.assert_allclose(result.advantages, expected, rtol=1e-13)
     ratio = np.exp(np.where(VALID, batch.log_prob - batch.old, 0.0).sum(axis=1))
     a = result.advantages
     values = np.minimum(ratio * a, np.clip(ratio, 0.8, 1.2) * a)
-    assert result.objective == pytest.approx(values[counts].sum() / B, rel=1e-12)
+    assert result.objective == pytest.approx(values[counts].mean(), rel=1e-12)
+    assert result.diagnostics.num_samples == 5
+    assert result.diagnostics.mean_reward == pytest.approx(np.nanmean(batch.rewards))
 
 
 @pytest.mark.parametrize(
@@ -262,9 +263,24 @@ def test_rloo_takes_the_penalty_from_the_rewards() -> None:
         ({"reference_log_prob": np.zeros((2, 3))}, "reference_log_prob must be left out"),
         ({"rewards": np.zeros(3)}, r"rewards must have shape \(2,\), got \(3,\)"),
         ({"rewards": [np.nan, 0.0]}, r"rewards\[0\] must be finite, got nan"),
-        ({"actions": np.zeros(6, int)}, r"actions must have shape \(B, T\), as there are no len"),
+        ({"actions": np.zeros(6, int)}, r"actions must have shape \(B, T\), got \(6,\)"),
+        ({"actions": np.zeros((2, 0), int)}, "actions must have at least one token that counts"),
+        ({"actions": np.zeros(6, int), "lengths": [2, 3]}, "lengths must sum to 6, the number of"),
+        ({"valid": np.zeros((2, 3), bool)}, "actions must have at least one token that counts"),
+        ({"valid": np.ones(2, bool)}, r"valid must have shape \(2, 3\), got \(2,\)"),
+        ({"offsets": [0, 1]}, r"actions must have shape \(num_tokens,\), got \(2, 3\)"),
+        (
+            {"old_log_prob": np.full((2, 3), np.nan)},
+            r"old_log_prob\[0, 0\] must be finite, got nan",
+        ),
+        (
+            {"kl_coef": 0.1, "reference_log_prob": np.full((2, 3), -np.inf)},
+            r"reference_log_prob\[0, 0\] must be finite, got -inf",
+        ),
+        ({"where": [False, True, True, True]}, r"actions\[0, 0\] = 0 has probability 0: its logit"),
+        ({"variant": "dr_grpo"}, "max_length must be given for variant='dr_grpo'"),
         ({"lengths": [3, 3]}, r"actions must have shape \(num_tokens,\), got \(2, 3\)"),
-        ({"max_length": 3}, "max_length must be left out for reduction='sequence_mean'"),
+        ({"max_length": 3}, "max_length must be left out for variant='grpo'"),
         ({"groups": [0, 1, 2]}, r"groups must have shape \(2,\), got \(3,\)"),
     ],
 )
@@ -275,6 +291,58 @@ def test_wrong_calls(change: dict[str, Any], message: str) -> None:
     rewards = arguments.pop("rewards", np.zeros(2))
     with pytest.raises(ValueError, match=message):
         scorefn.GRPO(**options).estimate(np.zeros((2, 3, 4)), None, actions, rewards, **arguments)
+
+
+@pytest.mark.parametrize("method", [scorefn.GRPO, scorefn.RLOO, scorefn.PPO])
+def test_objectives_that_do_not_fit(method: Any) -> None:
+    message = "objective must be one of old_log_prob and advantages"
+    for objective in (scorefn.ClippedSurrogate, scorefn.WeightedLogProb(), "ppo"):
+        with pytest.raises(TypeError, match=message):
+            method(objective=objective)
+    with pytest.raises(ValueError, match="entropy_coef of the objective must be 0, as "):
+        method(objective=scorefn.ClippedSurrogate(entropy_coef=0.1))
+    with pytest.raises(ValueError, match="kl_coef of the objective must be 0, as "):
+        method(objective=scorefn.ClippedSurrogate(kl_coef=0.1))
+
+
+def surrogate(log_prob: Array, old_log_prob: Array, advantages: Array) -> tuple[Array, Array]:
+    values = np.exp(log_prob - old_log_prob) * advantages
+    return values, values
+
+
+def test_an_objective_of_ones_own() -> None:
+    """Of tokens; one of sequences would have to make their ratios of those of the tokens."""
+    batch = Batch()
+    own = scorefn.CustomObjective(surrogate)
+    plain = scorefn.ClippedSurrogate(clip_range=np.inf)
+    result = estimate("grpo", batch, method={"objective": own})
+    expected = estimate("grpo", batch, method={"objective": plain})
+    np.testing.assert_allclose(result.gradient, expected.gradient, rtol=1e-12, atol=1e-16)
+    assert np.isnan(result.diagnostics.clip_fraction)
+    for method in (lambda: scorefn.RLOO(own), lambda: scorefn.GRPO("gspo", own)):
+        with pytest.raises(TypeError, match=r"objective must be .*, got scorefn\.CustomObjective"):
+            method()
+
+
+def test_an_empty_sequence_is_in_no_group_unless_it_is_to_count() -> None:
+    logits, actions = np.zeros((3, 2, 4)), np.zeros((3, 2), int)
+    valid = np.array([[True, True], [True, False], [False, False]])
+    for reward in (0.0, 100.0, np.nan):
+        result = scorefn.GRPO().estimate(logits, None, actions, [1.0, 0.0, reward], valid=valid)
+        np.testing.assert_allclose(result.advantages, [0.707, -0.707, 0.0], atol=1e-3)
+        assert (result.diagnostics.num_samples, result.diagnostics.mean_reward) == (2, 0.5)
+    counted = scorefn.GRPO(count_empty=True)
+    result = counted.estimate(logits, None, actions, [1.0, 0.0, 0.5], valid=valid)
+    np.testing.assert_allclose(result.advantages, [1.0, -1.0, 0.0], atol=1e-3)
+    assert result.diagnostics.num_samples == 3
+
+
+def test_rewards_that_are_equal_up_to_the_rounding_of_float32() -> None:
+    rewards = np.full(8, 0.3, np.float32)
+    rewards[::2] = np.nextafter(np.float32(0.3), np.float32(1))
+    logits, actions = np.zeros((8, 1, 3)), np.zeros((8, 1), int)
+    result = scorefn.GRPO(eps=1e-8).estimate(logits, None, actions, rewards)
+    np.testing.assert_array_equal(result.advantages, 0.0)
 
 
 def test_estimators_are_values() -> None:

@@ -10,12 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._check import check_bool, check_finite, check_flag, check_number, check_real, to_array
-from .._two_passes import log_probs
+from .._check import (
+    check_bool,
+    check_finite,
+    check_flag,
+    check_number,
+    check_real_array,
+    to_array,
+)
 from ..credit import normalize
 from ..objectives import ClippedSurrogate
 from .estimate import Estimate
-from .surrogate import estimate_of
+from .surrogate import check_log_prob, check_objective, estimate_of, old_or_own
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,8 @@ class PPO:
     Parameters
     ----------
     objective : objective
-        Any with `old_log_prob` and `advantages`, such as ``ClippedSurrogate(clip_range=0.1)``.
+        Any with `old_log_prob` and `advantages`, such as ``ClippedSurrogate(clip_range=0.1)``, with
+        coefficients of 0.
     entropy_coef : float
         Weight of the policy's entropy.
     normalize_advantages : bool
@@ -39,7 +46,8 @@ class PPO:
     epochs, minibatch_size : int
         For `updates`: how often each sample is used, and how many at a time.
     target_kl : float, optional
-        `updates` ends before an update whose approximate KL is larger than 1.5 times that.
+        `updates` ends before an update whose approximate KL is larger than 1.5 times that. Only
+        with an objective that has it.
 
     Examples
     --------
@@ -63,6 +71,7 @@ class PPO:
     target_kl: float | None = None
 
     def __post_init__(self) -> None:
+        check_objective(self.objective, "PPO")
         check_number("entropy_coef", self.entropy_coef)
         check_flag("normalize_advantages", self.normalize_advantages)
         for name in ("epochs", "minibatch_size"):
@@ -71,6 +80,13 @@ class PPO:
                 raise TypeError(f"{name} must be an int, got {type(value).__name__}")
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
+        if self.normalize_advantages and self.minibatch_size == 1:
+            raise ValueError(
+                "minibatch_size must be at least 2, as advantages are normalised, got 1"
+            )
+        results = getattr(getattr(self.objective, "step", None), "_fields", ())
+        if self.target_kl is not None and "approx_kl" not in results:
+            raise ValueError(f"target_kl must be None, as {self.objective} has no approx_kl")
         if self.target_kl is not None and not check_number("target_kl", self.target_kl) > 0.0:
             raise ValueError(f"target_kl must be larger than 0, got {self.target_kl}")
 
@@ -114,25 +130,16 @@ class PPO:
             An array of the wrong kind or shape, no sample that counts, a single one where the
             advantages are normalised, a number that is not finite, an action out of range.
         """
-        shape = to_array("actions", actions).shape
-        a = check_real("advantages", advantages, shape=shape).astype(np.float64)
-        counts = np.broadcast_to(True, shape)
-        if valid is not None:
-            counts = check_bool("valid", valid, shape=shape)
-            a = np.where(counts, a, 0.0)
-        check_finite("advantages", a)
+        given, counts = self._checked(actions, advantages, valid)
         n = int(np.count_nonzero(counts))
-        if n == 0:
-            raise ValueError(f"actions must have at least one sample that counts, got {shape}")
-        raw = a
-        if self.normalize_advantages:
-            a = normalize(a, valid=valid)
+        raw = given.astype(np.float64)
+        a = normalize(given, valid=valid) if self.normalize_advantages else raw
         objective = dataclasses.replace(self.objective, entropy_coef=self.entropy_coef / n)
         step = objective.gradient(
             policy,
             observations,
             actions,
-            old_log_prob=old_log_prob,
+            old_log_prob=check_log_prob("old_log_prob", old_log_prob, counts),
             advantages=a / n,
             where=where,
             valid=valid,
@@ -154,7 +161,7 @@ class PPO:
         """Estimates from one minibatch after the other; a caller changes the policy in between.
 
         Each epoch goes through the samples in a new random order. The last minibatch of an epoch
-        may be smaller; one with too few samples to normalise is left out.
+        may be smaller; it is left out if it is too small to be normalised.
 
         Parameters
         ----------
@@ -176,24 +183,31 @@ class PPO:
         Raises
         ------
         TypeError, ValueError, IndexError
-            As `estimate`.
+            As `estimate`, before the first update.
         """
         taken = to_array("actions", actions)
-        a = check_real("advantages", advantages, shape=taken.shape)
-        if old_log_prob is None:
-            old_log_prob = log_probs(policy, observations, actions, where, valid, None)
-        old = check_real("old_log_prob", old_log_prob, shape=taken.shape)
-        chosen = np.arange(taken.size)
-        if valid is not None:
-            chosen = np.flatnonzero(check_bool("valid", valid, shape=taken.shape))
+        a, counts = self._checked(taken, advantages, valid)
+        rows = {"where": where, "valid": valid}
+        old = old_or_own(old_log_prob, policy, observations, actions, counts, rows)
         x = _flat("observations", observations, taken.shape)
-        masks = None
-        if where is not None:
-            mask = np.asarray(where)
-            mask = np.broadcast_to(mask, (*taken.shape, mask.shape[-1]))
-            masks = _flat("where", mask, taken.shape)
+        masks = _flat("where", where, taken.shape)
         order = np.random.default_rng(rng)
-        fewest = 2 if self.normalize_advantages else 1
+        arrays = (x, taken.reshape(-1), a.reshape(-1), old.reshape(-1), masks)
+        return self._updates(policy, np.flatnonzero(counts), order, *arrays)
+
+    def _updates(
+        self,
+        policy: Any,
+        chosen: NDArray[np.int64],
+        order: np.random.Generator,
+        observations: NDArray[Any] | None,
+        actions: NDArray[Any],
+        advantages: NDArray[Any],
+        old_log_prob: NDArray[np.float64],
+        where: NDArray[Any] | None,
+    ) -> Iterator[Estimate]:
+        limit = np.inf if self.target_kl is None else 1.5 * self.target_kl
+        fewest = self._fewest()
         for _ in range(self.epochs):
             shuffled = order.permutation(chosen)
             for first in range(0, shuffled.size, self.minibatch_size):
@@ -202,16 +216,34 @@ class PPO:
                     continue
                 estimate = self.estimate(
                     policy,
-                    None if x is None else x[part],
-                    taken.reshape(-1)[part],
-                    a.reshape(-1)[part],
-                    old_log_prob=old.reshape(-1)[part],
-                    where=None if masks is None else masks[part],
+                    None if observations is None else observations[part],
+                    actions[part],
+                    advantages[part],
+                    old_log_prob=old_log_prob[part],
+                    where=None if where is None else where[part],
                 )
-                limit = np.inf if self.target_kl is None else 1.5 * self.target_kl
                 if estimate.diagnostics.approx_kl > limit:
                     return
                 yield estimate
+
+    def _fewest(self) -> int:
+        return 2 if self.normalize_advantages else 1
+
+    def _checked(
+        self, actions: ArrayLike, advantages: ArrayLike, valid: ArrayLike | None
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """The advantages, 0 where samples do not count, and which do."""
+        shape = to_array("actions", actions).shape
+        a = check_real_array("advantages", advantages, shape=shape)
+        counts = np.broadcast_to(True, shape)
+        if valid is not None:
+            counts = check_bool("valid", valid, shape=shape)
+            a = np.where(counts, a, a.dtype.type(0))
+        check_finite("advantages", a)
+        n, fewest = int(np.count_nonzero(counts)), self._fewest()
+        if n < fewest:
+            raise ValueError(f"number of samples that count must be at least {fewest}, got {n}")
+        return a, counts
 
 
 def _flat(name: str, x: Any, shape: tuple[int, ...]) -> NDArray[Any] | None:

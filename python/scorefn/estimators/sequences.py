@@ -9,13 +9,22 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._check import check_choice, check_finite, check_flag, check_number, check_real, to_array
-from .._two_passes import log_probs
+from .._check import (
+    check_bool,
+    check_choice,
+    check_finite,
+    check_flag,
+    check_lengths,
+    check_number,
+    check_real_array,
+    to_array,
+)
+from .._moments import Moments
 from ..credit import Reduction, normalize, sequence_weights
 from ..credit import advantages as over_baseline
 from ..objectives import CISPO, SAPO, ClippedSurrogate, KLPenalty, Segments
 from .estimate import Estimate
-from .surrogate import estimate_of
+from .surrogate import check_log_prob, check_objective, estimate_of, old_or_own
 
 
 class Variant(NamedTuple):
@@ -79,7 +88,7 @@ class GRPO:
         One of the names above.
     objective : objective, optional
         In place of the variant's: any with `old_log_prob` and `advantages`, such as
-        ``ClippedSurrogate(clip_range=(0.1, 0.3), dual_clip=3.0)``.
+        ``ClippedSurrogate(clip_range=(0.1, 0.3), dual_clip=3.0)``, with coefficients of 0.
     kl_coef : float
         Weight of the penalty k3 for leaving a reference policy, with the weights of tokens above;
         TRL's `beta`. Its derivative is that of k3 itself, as published: see `KLPenalty`.
@@ -88,7 +97,8 @@ class GRPO:
     eps : float
         TRL has 1e-4, verl 1e-6.
     count_empty : bool
-        Whether a sequence without a token that counts is one of the B, as it is in TRL.
+        Whether a sequence without a token that counts is one of the B and of its group, as it is in
+        TRL. By default its reward is not looked at.
 
     Examples
     --------
@@ -126,6 +136,9 @@ class GRPO:
             if check_number(name, getattr(self, name)) < 0.0:
                 raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
         check_flag("count_empty", self.count_empty)
+        if self.objective is not None:
+            of_sequences = VARIANTS[self.variant].segments is not None
+            check_objective(self.objective, "GRPO", of_sequences=of_sequences)
 
     def estimate(
         self,
@@ -158,7 +171,7 @@ class GRPO:
             One for each sequence.
         old_log_prob : array shaped like actions, optional
             log pi_old(a): what drew the tokens. Default: the policy itself, so that all ratios
-            are 1.
+            are 1 up to rounding.
         lengths : (B,) integer array, optional
             The number of tokens of each packed sequence.
         groups : (B,) integer array, optional
@@ -172,7 +185,7 @@ class GRPO:
         valid : bool array shaped like actions, optional
             Tokens that count (True). The others may hold anything.
         offsets : integer array, optional
-            Ragged rows of logits: see the objectives.
+            Ragged rows of logits, of packed tokens: see the objectives.
 
         Returns
         -------
@@ -187,18 +200,21 @@ class GRPO:
         """
         method = VARIANTS[self.variant]
         check_reference(reference_log_prob, self.kl_coef)
-        tokens = Tokens(actions, lengths, valid)
-        r = check_finite("rewards", check_real("rewards", rewards, shape=(tokens.num_sequences,)))
-        raw = over_baseline(r, "mean", groups=groups, singleton="zero")
+        if (max_length is not None) != (method.reduction == "constant"):
+            given = "given" if max_length is None else "left out"
+            raise ValueError(f"max_length must be {given} for variant={self.variant!r}")
+        tokens = Tokens(actions, lengths, valid, offsets)
+        counts = np.full(tokens.lengths.shape, self.count_empty) | (tokens.lengths > 0)
+        r = tokens.rewards(rewards, counts)
+        raw = over_baseline(r, "mean", groups=groups, singleton="zero", valid=counts)
         a = raw
         if method.divides_by_std:
-            a = normalize(r, groups=groups, eps=self.eps, singleton="zero")
+            a = normalize(r, groups=groups, eps=self.eps, singleton="zero", valid=counts)
         weights = sequence_weights(
             tokens.lengths, method.reduction, max_length=max_length, count_empty=self.count_empty
         )
         rows: dict[str, Any] = {"where": where, "valid": valid, "offsets": offsets}
-        if old_log_prob is None:
-            old_log_prob = log_probs(policy, observations, actions, *rows.values())
+        old = old_or_own(old_log_prob, policy, observations, actions, tokens.counts, rows)
         of_tokens = tokens.repeat(weights)
         objective = self.objective if self.objective is not None else method.objective
         if self.entropy_coef != 0.0:
@@ -208,7 +224,7 @@ class GRPO:
                 policy,
                 observations,
                 actions,
-                old_log_prob=old_log_prob,
+                old_log_prob=old,
                 advantages=tokens.repeat(a * weights),
                 **rows,
             )
@@ -217,7 +233,7 @@ class GRPO:
                 policy,
                 observations,
                 actions,
-                old_log_prob=old_log_prob,
+                old_log_prob=old,
                 advantages=a * weights * tokens.lengths,
                 segments=tokens.segments(**method.segments),
                 **rows,
@@ -227,7 +243,9 @@ class GRPO:
                 policy,
                 observations,
                 actions,
-                reference_log_prob=reference_log_prob,
+                reference_log_prob=check_log_prob(
+                    "reference_log_prob", reference_log_prob, tokens.counts
+                ),
                 weights=self.kl_coef * of_tokens,
                 statistics=False,
                 **rows,
@@ -237,7 +255,12 @@ class GRPO:
                 objective=step.objective + penalty.objective,
             )
         return estimate_of(
-            step, a, raw, valid, num_samples=tokens.num_sequences, mean_reward=float(np.mean(r))
+            step,
+            a,
+            raw[counts],
+            valid,
+            num_samples=int(np.count_nonzero(counts)),
+            mean_reward=Moments("rewards", r[counts]).mean(),
         )
 
 
@@ -249,12 +272,13 @@ class RLOO:
     free!"; Ahmadian et al. 2024, "Back to basics"). Each sequence is one decision, whose
     log-probability is the sum over its tokens, and the objective is a mean over the sequences:
     min(r_i A_i, clip(r_i) A_i) with the sequence's ratio r_i. On samples of the policy itself the
-    gradient is that of E[R], unbiased.
+    gradient is that of E[R], unbiased. A sequence without a token that counts is none: its reward
+    is not looked at.
 
     Parameters
     ----------
     objective : objective
-        Any with `old_log_prob` and `advantages`.
+        Any with `old_log_prob` and `advantages`, with coefficients of 0, but no `CustomObjective`.
     kl_coef : float
         Weight of log(pi_old / pi_ref) of the whole sequence, which is subtracted from its reward;
         TRL's `beta`.
@@ -275,7 +299,9 @@ class RLOO:
     kl_coef: float = 0.0
 
     def __post_init__(self) -> None:
-        check_number("kl_coef", self.kl_coef)
+        check_objective(self.objective, "RLOO", of_sequences=True)
+        if check_number("kl_coef", self.kl_coef) < 0.0:
+            raise ValueError(f"kl_coef must be at least 0, got {self.kl_coef}")
 
     def estimate(
         self,
@@ -311,29 +337,28 @@ where, valid, offsets
             As for `GRPO.estimate`; and a group of one sequence, which has no others.
         """
         check_reference(reference_log_prob, self.kl_coef)
-        tokens = Tokens(actions, lengths, valid)
-        r = check_finite("rewards", check_real("rewards", rewards, shape=(tokens.num_sequences,)))
-        mean_reward = float(np.mean(r))
+        tokens = Tokens(actions, lengths, valid, offsets)
+        counts = tokens.lengths > 0
+        r = tokens.rewards(rewards, counts)
         rows: dict[str, Any] = {"where": where, "valid": valid, "offsets": offsets}
-        if old_log_prob is None:
-            old_log_prob = log_probs(policy, observations, actions, *rows.values())
+        old = old_or_own(old_log_prob, policy, observations, actions, tokens.counts, rows)
+        penalized = r
         if reference_log_prob is not None:
-            old = check_real("old_log_prob", old_log_prob, shape=tokens.shape)
-            ref = check_real("reference_log_prob", reference_log_prob, shape=tokens.shape)
-            r = r - self.kl_coef * tokens.sums(old - ref)
-        a = over_baseline(r, "leave_one_out", groups=groups)
+            ref = check_log_prob("reference_log_prob", reference_log_prob, tokens.counts)
+            penalized = r - self.kl_coef * tokens.sums(old - ref)
+        a = over_baseline(penalized, "leave_one_out", groups=groups, valid=counts)
+        n = int(np.count_nonzero(counts))
         step = self.objective.gradient(
             policy,
             observations,
             actions,
-            old_log_prob=old_log_prob,
-            advantages=a / tokens.num_sequences,
+            old_log_prob=old,
+            advantages=a / n,
             segments=tokens.segments(log_prob="sum"),
             **rows,
         )
-        return estimate_of(
-            step, a, a, valid, num_samples=tokens.num_sequences, mean_reward=mean_reward
-        )
+        mean_reward = Moments("rewards", r[counts]).mean()
+        return estimate_of(step, a, a[counts], valid, num_samples=n, mean_reward=mean_reward)
 
 
 def check_reference(reference_log_prob: ArrayLike | None, kl_coef: float) -> None:
@@ -346,31 +371,48 @@ class Tokens:
     """The tokens of sequences: padded, along the last axis of actions, or packed."""
 
     def __init__(
-        self, actions: ArrayLike, lengths: ArrayLike | None, valid: ArrayLike | None
+        self,
+        actions: ArrayLike,
+        lengths: ArrayLike | None,
+        valid: ArrayLike | None,
+        offsets: ArrayLike | None,
     ) -> None:
         self.shape = to_array("actions", actions).shape
-        expected = 2 if lengths is None else 1
-        if len(self.shape) != expected:
-            shape = "(B, T), as there are no lengths" if lengths is None else "(num_tokens,)"
-            raise ValueError(f"actions must have shape {shape}, got {self.shape}")
+        size = int(np.prod(self.shape))
+        expected = "(num_tokens,)" if lengths is not None or offsets is not None else "(B, T)"
+        if len(self.shape) != (2 if expected == "(B, T)" else 1):
+            raise ValueError(f"actions must have shape {expected}, got {self.shape}")
+        if lengths is None and offsets is not None:
+            raise ValueError("lengths must be given, as there are offsets, got None")
         self._lengths = lengths
-        decisions = self.segments().on(int(np.prod(self.shape)), valid)
-        self._segment_of_row, self._counts = decisions.segment_of_row, decisions.counts
+        if lengths is not None:
+            total = int(check_lengths("lengths", lengths).sum())
+            if total != size:
+                raise ValueError(f"lengths must sum to {size}, the number of tokens, got {total}")
+        self.counts: NDArray[np.bool_] = np.broadcast_to(True, self.shape)
+        if valid is not None:
+            self.counts = check_bool("valid", valid, shape=self.shape)
+        decisions = self.segments().on(size, self.counts)
+        self._segment_of_row = decisions.segment_of_row
         self.lengths: NDArray[np.int64] = decisions.num_rows  # the tokens that count
-        self.num_sequences = self.lengths.size
-        if self.num_sequences == 0:
-            raise ValueError(f"actions must have at least one sequence, got shape {self.shape}")
+        if not self.counts.any():
+            raise ValueError(f"actions must have at least one token that counts, got {self.shape}")
 
     def segments(self, **options: Any) -> Segments:
         if self._lengths is None:
             return Segments.of_rows(self.shape, **options)
         return Segments.from_lengths(self._lengths, **options)
 
+    def rewards(self, rewards: ArrayLike, counts: NDArray[np.bool_]) -> NDArray[Any]:
+        """One for each sequence, of the dtype that they have; 0 for those that do not count."""
+        r = check_real_array("rewards", rewards, shape=self.lengths.shape)
+        return check_finite("rewards", np.where(counts, r, r.dtype.type(0)))
+
     def repeat(self, of_sequences: NDArray[np.float64]) -> NDArray[np.float64]:
         """The number of a sequence for each of its tokens."""
         return of_sequences[self._segment_of_row].reshape(self.shape)
 
     def sums(self, of_tokens: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Over the tokens of each sequence that count."""
-        x = of_tokens.reshape(-1)[self._counts]
-        return np.bincount(self._segment_of_row[self._counts], x, self.num_sequences).astype(float)
+        """Over the tokens of each sequence, where those that do not count have 0."""
+        sums = np.bincount(self._segment_of_row, of_tokens.reshape(-1), self.lengths.size)
+        return np.asarray(sums, np.float64)

@@ -1,4 +1,4 @@
-"""An `Estimate` of a step of an objective, most of them with a ratio."""
+"""What estimators with a ratio have in common: their objective, their numbers, their `Estimate`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,62 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._check import check_finite, check_real, subscript, to_array, type_name
 from .._moments import Moments
+from .._two_passes import log_probs
+from ..objectives import CustomObjective
 from .estimate import Diagnostics, Estimate, norm
+
+
+def check_objective(objective: Any, estimator: str, *, of_sequences: bool = False) -> None:
+    """One of ratios and advantages, whose coefficients are left to the estimator.
+
+    A sequence has one ratio, which a function of one's own would have to make of the tokens'.
+    """
+    declaration = getattr(objective, "declaration", None)
+    numbers = {n.name for n in declaration.reads} if declaration else set()
+    is_own = isinstance(objective, CustomObjective) and not of_sequences
+    if isinstance(objective, type) or not (is_own or numbers == {"old_log_prob", "advantages"}):
+        raise TypeError(
+            "objective must be one of old_log_prob and advantages, such as ClippedSurrogate(), got "
+            + (objective.__name__ if isinstance(objective, type) else type_name(objective))
+        )
+    for name in ("entropy_coef", "kl_coef"):
+        if np.any(np.not_equal(getattr(objective, name), 0.0)):
+            raise ValueError(
+                f"{name} of the objective must be 0, as {estimator} takes means over the samples, "
+                f"got {getattr(objective, name)}"
+            )
+
+
+def check_log_prob(name: str, values: ArrayLike, counts: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Finite where samples count, and 0 where they do not."""
+    x = check_real(name, values, shape=counts.shape)
+    return check_finite(name, np.where(counts, x, 0.0))
+
+
+def old_or_own(
+    old_log_prob: ArrayLike | None,
+    policy: Any,
+    observations: Any,
+    actions: ArrayLike,
+    counts: NDArray[np.bool_],
+    rows: dict[str, Any],
+) -> NDArray[np.float64]:
+    """The log-probabilities of the old policy; those of the policy itself if none are given."""
+    if old_log_prob is not None:
+        return check_log_prob("old_log_prob", old_log_prob, counts)
+    own = log_probs(
+        policy, observations, actions, rows["where"], rows["valid"], rows.get("offsets")
+    )
+    impossible = np.argwhere((own == -np.inf) & counts)
+    if impossible.size:
+        action = to_array("actions", actions)[tuple(impossible[0])]
+        raise ValueError(
+            f"{subscript('actions', impossible[0])} = {action} has probability 0: its logit is "
+            "-inf or masked"
+        )
+    return np.where(counts, own, 0.0)
 
 
 def estimate_of(
