@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import os
 import subprocess
 import sys
@@ -115,13 +116,14 @@ def test_the_first_number_that_is_not_finite_is_named(
         arguments[flag][...] = False
     arguments["valid"][...] = True
     last = tuple(n - 1 for n in shape)
-    for number in numbers_of(arguments):
+    last_of_first = tuple(n - 1 if i == axis else 0 for i, n in enumerate(shape))  # environment
+    for number, place in itertools.product(numbers_of(arguments), (last, last_of_first)):
         is_log = number.startswith("log")
         if is_log and bad == -np.inf:
             continue
         x = arguments[number].copy()
-        x[last] = bad
-        index = ", ".join(map(str, last))
+        x[place] = bad
+        index = ", ".join(map(str, place))
         expected = "finite or -inf" if is_log else "finite"
         message = rf"{number}\[{index}\] must be {expected}, got {bad}"
         with pytest.raises(ValueError, match=message):
