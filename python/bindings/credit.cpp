@@ -188,10 +188,9 @@ py::object vtrace(py::handle rewards, py::handle values_, py::handle next_values
     const RealMatrix next_values = steps.numbers(next_values_, "next_values");
     const RealMatrix log_ratio = steps.numbers(log_ratio_, "log_ratio");
     const double discount = to_finite(discount_, "discount");
-    const auto clip = [](py::handle x, const char* name) { return to_number(x, name); };
     const VTraceOptions by{
-        to_finite(lambda_, "lambda_"), clip(clip_rho, "clip_rho"),
-        clip(clip_c, "clip_c"),        clip(clip_pg_rho, "clip_pg_rho"),
+        to_finite(lambda_, "lambda_"), to_number(clip_rho, "clip_rho"),
+        to_number(clip_c, "clip_c"),   to_number(clip_pg_rho, "clip_pg_rho"),
         to_finite(alpha, "alpha"),     to_bool(lambda_in_advantages, "lambda_in_advantages")};
     const auto results = steps.scan<2>([&](const auto& of, auto targets, auto advantages) {
         using T = NumberOf<decltype(targets)>;

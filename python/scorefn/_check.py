@@ -163,12 +163,22 @@ def to_number(name: str, value: Any, expected: str = "a real number") -> float:
         raise TypeError(f"{name} must be {expected}, got {type_name(value)}") from error
 
 
-def check_number(name: str, value: float) -> float:
+def check_int(name: str, value: int, *, at_least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} must be an int, got {type_name(value)}")
+    if value < at_least:
+        raise ValueError(f"{name} must be at least {at_least}, got {value}")
+    return int(value)
+
+
+def check_number(name: str, value: float, *, at_least: int | None = None) -> float:
     """One finite number."""
     number = to_number(name, value)
     if not math.isfinite(number):
         got = "an int too long to show" if isinstance(value, int) else value
         raise ValueError(f"{name} must be finite, got {got}")
+    if at_least is not None and number < at_least:
+        raise ValueError(f"{name} must be at least {at_least}, got {number}")
     return number
 
 

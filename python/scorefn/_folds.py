@@ -7,15 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._check import type_name
-
-
-def check_folds(folds: int) -> None:
-    if isinstance(folds, bool) or not isinstance(folds, int | np.integer):
-        raise TypeError(f"folds must be an int, got {type_name(folds)}")
-    if folds < 2:
-        raise ValueError(f"folds must be at least 2, got {folds}")
-
 
 def fold_starts(n: int, folds: int) -> NDArray[np.integer[Any]]:
     """Where the folds of n samples begin: in their order, the first ones larger by one if need be.

@@ -12,10 +12,14 @@ from ._check import check_axis, check_bool, check_integers, check_real_array, ch
 
 
 def check_samples(
-    name: str, samples: ArrayLike, valid: ArrayLike | None
+    name: str,
+    samples: ArrayLike,
+    valid: ArrayLike | None,
+    *,
+    shape: tuple[int, ...] | None = None,
 ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
     """The samples, with 0 for those that do not count, and which ones count; None: all do."""
-    given = check_real_array(name, samples)
+    given = check_real_array(name, samples, shape=shape)
     if valid is None:
         return given, None
     counts = check_bool("valid", valid, shape=given.shape)

@@ -182,8 +182,8 @@ constexpr std::int64_t buffer_bytes(std::int64_t cols) {
 }
 constexpr std::int64_t scratch_bytes(std::int64_t cols) { return 2 * buffer_bytes(cols); }
 
-// Rows of different lengths that follow each other, and where among sorted rows the next one of each length has its place;
-// which moves on. Behind the last one of each length so many entries may be written.
+// Rows of different lengths that follow each other. `next` says where the next row of each length goes among the sorted ones,
+// and moves on with each row. So many entries behind the last row of each length may be written.
 struct RaggedRun {
     const std::int64_t* offsets;  // rows + 1 of them
     std::int64_t rows;

@@ -11,11 +11,12 @@ from .._check import (
     check_choice,
     check_finite,
     check_float,
+    check_int,
     check_real,
     check_shape,
     subscript,
 )
-from .._folds import check_folds, fold_starts, sums_of_others
+from .._folds import fold_starts, sums_of_others
 from .._groups import by_group, check_groups, check_samples
 from .._moments import Moments
 
@@ -182,7 +183,7 @@ def _check_folds(baseline: Baseline, folds: int | None) -> None:
         return
     if baseline != "weighted_mean":
         raise ValueError(f"folds must be left out for baseline={baseline!r}")
-    check_folds(folds)
+    check_int("folds", folds, at_least=2)
 
 
 def _fewest(baseline: Baseline, singleton: Singleton) -> int:

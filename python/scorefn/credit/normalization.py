@@ -81,9 +81,7 @@ def normalize(
     array([-0.7071,  0.    ,  0.7071])
     """
     given, counts = check_samples("advantages", advantages, valid)
-    eps = check_number("eps", eps)
-    if eps < 0.0:
-        raise ValueError(f"eps must be at least 0, got {eps}")
+    eps = check_number("eps", eps, at_least=0)
     if isinstance(ddof, bool) or not isinstance(ddof, int | np.integer):
         raise TypeError(f"ddof must be an int, got {type_name(ddof)}")
     if ddof not in (0, 1):

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._check import check_bool, check_flag, check_fraction, check_number, to_array
+from .._check import check_flag, check_fraction, check_number, check_real, to_array
+from .._moments import Moments
 from ..credit import gae, normalize
 from ..objectives import WeightedLogProb
 from .estimate import Estimate
-from .surrogate import estimate_of
+from .surrogate import counts_of, estimate_of
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,7 @@ class A2C:
             an action out of range.
         """
         shape = to_array("actions", actions).shape
-        counts = np.broadcast_to(True, shape)
-        if valid is not None:
-            counts = check_bool("valid", valid, shape=shape)
+        counts = counts_of(valid, shape)
         n = int(np.count_nonzero(counts))
         if n == 0:
             raise ValueError(f"actions must have at least one step that counts, got {shape}")
@@ -129,5 +128,5 @@ class A2C:
         step = WeightedLogProb(entropy_coef=self.entropy_coef / n).gradient(
             policy, observations, actions, weights=a / n, where=where, valid=valid
         )
-        mean_reward = float(np.mean(np.asarray(rewards, np.float64)[counts]))
-        return estimate_of(step, a, raw[counts], valid, num_samples=n, mean_reward=mean_reward)
+        mean_reward = Moments("rewards", check_real("rewards", rewards)[counts]).mean()
+        return estimate_of(step, a, raw[counts], counts, num_samples=n, mean_reward=mean_reward)

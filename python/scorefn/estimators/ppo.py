@@ -10,18 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._check import (
-    check_bool,
-    check_finite,
-    check_flag,
-    check_number,
-    check_real_array,
-    to_array,
-)
+from .._check import check_finite, check_flag, check_int, check_number, to_array
+from .._groups import check_samples
 from ..credit import normalize
 from ..objectives import ClippedSurrogate
 from .estimate import Estimate
-from .surrogate import check_log_prob, check_objective, estimate_of, old_or_own
+from .surrogate import check_log_prob, check_objective, counts_of, estimate_of, old_or_own
 
 
 @dataclass(frozen=True)
@@ -74,12 +68,8 @@ class PPO:
         check_objective(self.objective, "PPO")
         check_number("entropy_coef", self.entropy_coef)
         check_flag("normalize_advantages", self.normalize_advantages)
-        for name in ("epochs", "minibatch_size"):
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or isinstance(value, bool):
-                raise TypeError(f"{name} must be an int, got {type(value).__name__}")
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+        check_int("epochs", self.epochs, at_least=1)
+        check_int("minibatch_size", self.minibatch_size, at_least=1)
         if self.normalize_advantages and self.minibatch_size == 1:
             raise ValueError(
                 "minibatch_size must be at least 2, as advantages are normalised, got 1"
@@ -144,7 +134,7 @@ class PPO:
             where=where,
             valid=valid,
         )
-        return estimate_of(step, a, raw[counts], valid, num_samples=n)
+        return estimate_of(step, a, raw[counts], counts, num_samples=n)
 
     def updates(
         self,
@@ -187,8 +177,8 @@ class PPO:
         """
         taken = to_array("actions", actions)
         a, counts = self._checked(taken, advantages, valid)
-        rows = {"where": where, "valid": valid}
-        old = old_or_own(old_log_prob, policy, observations, actions, counts, rows)
+        rows = {"where": where, "valid": valid, "offsets": None}
+        old = old_or_own(old_log_prob, policy, observations, actions, counts, **rows)
         x = _flat("observations", observations, taken.shape)
         masks = _flat("where", where, taken.shape)
         order = np.random.default_rng(rng)
@@ -234,12 +224,9 @@ class PPO:
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """The advantages, 0 where samples do not count, and which do."""
         shape = to_array("actions", actions).shape
-        a = check_real_array("advantages", advantages, shape=shape)
-        counts = np.broadcast_to(True, shape)
-        if valid is not None:
-            counts = check_bool("valid", valid, shape=shape)
-            a = np.where(counts, a, a.dtype.type(0))
+        a, _ = check_samples("advantages", advantages, valid, shape=shape)
         check_finite("advantages", a)
+        counts = counts_of(valid, shape)
         n, fewest = int(np.count_nonzero(counts)), self._fewest()
         if n < fewest:
             raise ValueError(f"number of samples that count must be at least {fewest}, got {n}")

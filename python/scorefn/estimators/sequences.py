@@ -10,21 +10,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._check import (
-    check_bool,
     check_choice,
     check_finite,
     check_flag,
     check_lengths,
     check_number,
-    check_real_array,
     to_array,
 )
+from .._groups import check_samples
 from .._moments import Moments
 from ..credit import Reduction, normalize, sequence_weights
 from ..credit import advantages as over_baseline
 from ..objectives import CISPO, SAPO, ClippedSurrogate, KLPenalty, Segments
 from .estimate import Estimate
-from .surrogate import check_log_prob, check_objective, estimate_of, old_or_own
+from .surrogate import check_log_prob, check_objective, counts_of, estimate_of, old_or_own
 
 
 class Variant(NamedTuple):
@@ -133,8 +132,7 @@ class GRPO:
     def __post_init__(self) -> None:
         check_choice("variant", self.variant, get_args(VariantName))
         for name in ("kl_coef", "entropy_coef", "eps"):
-            if check_number(name, getattr(self, name)) < 0.0:
-                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+            check_number(name, getattr(self, name), at_least=0)
         check_flag("count_empty", self.count_empty)
         if self.objective is not None:
             of_sequences = VARIANTS[self.variant].segments is not None
@@ -214,30 +212,25 @@ class GRPO:
             tokens.lengths, method.reduction, max_length=max_length, count_empty=self.count_empty
         )
         rows: dict[str, Any] = {"where": where, "valid": valid, "offsets": offsets}
-        old = old_or_own(old_log_prob, policy, observations, actions, tokens.counts, rows)
+        old = old_or_own(old_log_prob, policy, observations, actions, tokens.counts, **rows)
         of_tokens = tokens.repeat(weights)
         objective = self.objective if self.objective is not None else method.objective
         if self.entropy_coef != 0.0:
             objective = dataclasses.replace(objective, entropy_coef=self.entropy_coef * of_tokens)
         if method.segments is None:
-            step = objective.gradient(
-                policy,
-                observations,
-                actions,
-                old_log_prob=old,
-                advantages=tokens.repeat(a * weights),
-                **rows,
-            )
+            segments, of_decisions = None, tokens.repeat(a * weights)
         else:
-            step = objective.gradient(
-                policy,
-                observations,
-                actions,
-                old_log_prob=old,
-                advantages=a * weights * tokens.lengths,
-                segments=tokens.segments(**method.segments),
-                **rows,
-            )
+            segments = tokens.segments(**method.segments)
+            of_decisions = a * weights * tokens.lengths
+        step = objective.gradient(
+            policy,
+            observations,
+            actions,
+            old_log_prob=old,
+            advantages=of_decisions,
+            segments=segments,
+            **rows,
+        )
         if reference_log_prob is not None:
             penalty = KLPenalty(derivative="k3").gradient(
                 policy,
@@ -258,7 +251,7 @@ class GRPO:
             step,
             a,
             raw[counts],
-            valid,
+            tokens.counts,
             num_samples=int(np.count_nonzero(counts)),
             mean_reward=Moments("rewards", r[counts]).mean(),
         )
@@ -300,8 +293,7 @@ class RLOO:
 
     def __post_init__(self) -> None:
         check_objective(self.objective, "RLOO", of_sequences=True)
-        if check_number("kl_coef", self.kl_coef) < 0.0:
-            raise ValueError(f"kl_coef must be at least 0, got {self.kl_coef}")
+        check_number("kl_coef", self.kl_coef, at_least=0)
 
     def estimate(
         self,
@@ -341,7 +333,7 @@ where, valid, offsets
         counts = tokens.lengths > 0
         r = tokens.rewards(rewards, counts)
         rows: dict[str, Any] = {"where": where, "valid": valid, "offsets": offsets}
-        old = old_or_own(old_log_prob, policy, observations, actions, tokens.counts, rows)
+        old = old_or_own(old_log_prob, policy, observations, actions, tokens.counts, **rows)
         penalized = r
         if reference_log_prob is not None:
             ref = check_log_prob("reference_log_prob", reference_log_prob, tokens.counts)
@@ -358,7 +350,9 @@ where, valid, offsets
             **rows,
         )
         mean_reward = Moments("rewards", r[counts]).mean()
-        return estimate_of(step, a, a[counts], valid, num_samples=n, mean_reward=mean_reward)
+        return estimate_of(
+            step, a, a[counts], tokens.counts, num_samples=n, mean_reward=mean_reward
+        )
 
 
 def check_reference(reference_log_prob: ArrayLike | None, kl_coef: float) -> None:
@@ -379,8 +373,9 @@ class Tokens:
     ) -> None:
         self.shape = to_array("actions", actions).shape
         size = int(np.prod(self.shape))
-        expected = "(num_tokens,)" if lengths is not None or offsets is not None else "(B, T)"
-        if len(self.shape) != (2 if expected == "(B, T)" else 1):
+        is_packed = lengths is not None or offsets is not None
+        if len(self.shape) != (1 if is_packed else 2):
+            expected = "(num_tokens,)" if is_packed else "(B, T)"
             raise ValueError(f"actions must have shape {expected}, got {self.shape}")
         if lengths is None and offsets is not None:
             raise ValueError("lengths must be given, as there are offsets, got None")
@@ -389,9 +384,7 @@ class Tokens:
             total = int(check_lengths("lengths", lengths).sum())
             if total != size:
                 raise ValueError(f"lengths must sum to {size}, the number of tokens, got {total}")
-        self.counts: NDArray[np.bool_] = np.broadcast_to(True, self.shape)
-        if valid is not None:
-            self.counts = check_bool("valid", valid, shape=self.shape)
+        self.counts = counts_of(valid, self.shape)
         decisions = self.segments().on(size, self.counts)
         self._segment_of_row = decisions.segment_of_row
         self.lengths: NDArray[np.int64] = decisions.num_rows  # the tokens that count
@@ -405,8 +398,8 @@ class Tokens:
 
     def rewards(self, rewards: ArrayLike, counts: NDArray[np.bool_]) -> NDArray[Any]:
         """One for each sequence, of the dtype that they have; 0 for those that do not count."""
-        r = check_real_array("rewards", rewards, shape=self.lengths.shape)
-        return check_finite("rewards", np.where(counts, r, r.dtype.type(0)))
+        r, _ = check_samples("rewards", rewards, counts, shape=self.lengths.shape)
+        return check_finite("rewards", r)
 
     def repeat(self, of_sequences: NDArray[np.float64]) -> NDArray[np.float64]:
         """The number of a sequence for each of its tokens."""

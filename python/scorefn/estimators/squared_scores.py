@@ -14,8 +14,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
-from .._check import check_bool, check_finite, check_indices, check_real, to_array, type_name
-from .._folds import check_folds, fold_starts, sums_of_others
+from .._check import (
+    check_bool,
+    check_finite,
+    check_indices,
+    check_int,
+    check_real,
+    to_array,
+    type_name,
+)
+from .._folds import fold_starts, sums_of_others
 from .._moments import Moments
 from ..policies import LinearPolicy, LogitsPolicy, TabularPolicy
 
@@ -192,7 +200,7 @@ def coordinate_baseline_gradient(
     >>> bool(np.argmax(gradient) == 2)
     True
     """
-    check_folds(folds)
+    check_int("folds", folds, at_least=2)
     samples = _samples(policy, observations, actions, where, valid)
     n = samples.chosen.size
     if n < 2:

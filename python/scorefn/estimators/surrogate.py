@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._check import check_finite, check_real, subscript, to_array, type_name
+from .._check import check_bool, check_finite, check_real, subscript, to_array, type_name
 from .._moments import Moments
 from .._two_passes import log_probs
 from ..objectives import CustomObjective
@@ -36,6 +36,13 @@ def check_objective(objective: Any, estimator: str, *, of_sequences: bool = Fals
             )
 
 
+def counts_of(valid: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Which samples count; all of them if `valid` is None."""
+    return (
+        np.broadcast_to(True, shape) if valid is None else check_bool("valid", valid, shape=shape)
+    )
+
+
 def check_log_prob(name: str, values: ArrayLike, counts: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Finite where samples count, and 0 where they do not."""
     x = check_real(name, values, shape=counts.shape)
@@ -48,14 +55,12 @@ def old_or_own(
     observations: Any,
     actions: ArrayLike,
     counts: NDArray[np.bool_],
-    rows: dict[str, Any],
+    **rows: Any,
 ) -> NDArray[np.float64]:
     """The log-probabilities of the old policy; those of the policy itself if none are given."""
     if old_log_prob is not None:
         return check_log_prob("old_log_prob", old_log_prob, counts)
-    own = log_probs(
-        policy, observations, actions, rows["where"], rows["valid"], rows.get("offsets")
-    )
+    own = log_probs(policy, observations, actions, **rows)
     impossible = np.argwhere((own == -np.inf) & counts)
     if impossible.size:
         action = to_array("actions", actions)[tuple(impossible[0])]
@@ -70,7 +75,7 @@ def estimate_of(
     step: Any,
     advantages: NDArray[np.float64],
     raw_advantages: NDArray[np.float64],
-    valid: ArrayLike | None,
+    counts: NDArray[np.bool_],
     *,
     num_samples: int,
     mean_reward: float = math.nan,
@@ -82,7 +87,7 @@ def estimate_of(
         mean_reward=mean_reward,
         advantage_mean=of_raw.mean(),
         advantage_std=of_raw.standard_deviation(),
-        entropy=_mean_entropy(step, valid),
+        entropy=_mean_entropy(step, counts),
         gradient_norm=norm(step.gradient),
         approx_kl=float(getattr(step, "approx_kl", math.nan)),
         clip_fraction=float(getattr(step, "clip_fraction", math.nan)),
@@ -91,13 +96,11 @@ def estimate_of(
     return Estimate(step.gradient, float(step.objective), advantages, diagnostics)
 
 
-def _mean_entropy(step: Any, valid: ArrayLike | None) -> float:
+def _mean_entropy(step: Any, counts: NDArray[np.bool_]) -> float:
     """Over the samples that count; several may share a row of logits, and its entropy."""
-    shape = step.log_prob.shape
     h = np.asarray(step.entropy, dtype=np.float64)
-    h = np.broadcast_to(h if h.ndim in (0, len(shape)) else h[..., np.newaxis], shape)
-    counts = np.broadcast_to(True, shape) if valid is None else np.asarray(valid, dtype=bool)
-    return float(h[counts].mean()) if counts.any() else math.nan
+    h = h if h.ndim in (0, counts.ndim) else h[..., np.newaxis]
+    return float(np.broadcast_to(h, counts.shape)[counts].mean())
 
 
 def _effective_sample_size(ratio: NDArray[Any] | None) -> float:

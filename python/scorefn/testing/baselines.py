@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .credit import zeros_or
+
 Float64 = NDArray[np.float64]
 
 
@@ -24,8 +26,8 @@ def advantages(
 ) -> Float64:
     """rewards - baseline, for one sample after the other."""
     r = np.asarray(rewards, dtype=np.float64)
-    v = np.broadcast_to(_zeros_or(values, r.shape), r.shape)
-    w = _zeros_or(weights, r.shape)
+    v = np.broadcast_to(zeros_or(values, r.shape), r.shape)
+    w = zeros_or(weights, r.shape)
     result = np.zeros(r.shape)
     for members in _groups_of(r.shape, axis, groups, valid):
         parts = np.array_split(np.arange(len(members)), folds or 1)
@@ -118,7 +120,3 @@ def sequence_weights(
         }
         result[index] = 1 / divisors[reduction]
     return result
-
-
-def _zeros_or(values: ArrayLike | None, shape: tuple[int, ...]) -> Float64:
-    return np.zeros(shape) if values is None else np.asarray(values, dtype=np.float64)

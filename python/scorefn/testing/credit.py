@@ -23,7 +23,7 @@ def discounted_returns(
     """G_t = r_t + discount * (0, next_values_t or G_{t+1}), step by step from the last one."""
     r = np.asarray(rewards, dtype=np.float64)
     ends, cuts, counts = _step_flags(r.shape, terminated, truncated, valid)
-    following = _zeros_or(next_values, r.shape)
+    following = zeros_or(next_values, r.shape)
     result = np.zeros(r.shape)
     for index in np.ndindex(r.shape[1:]):
         later = None  # the return of the next valid step
@@ -310,5 +310,5 @@ def _step_flags(
     return flags(terminated, False), flags(truncated, False), flags(valid, True)
 
 
-def _zeros_or(values: ArrayLike | None, shape: tuple[int, ...]) -> Float64:
+def zeros_or(values: ArrayLike | None, shape: tuple[int, ...]) -> Float64:
     return np.zeros(shape) if values is None else np.asarray(values, dtype=np.float64)
