@@ -47,7 +47,17 @@ from .credit import (
     upgo,
     vtrace,
 )
-from .estimators import A2C, GRPO, PPO, RLOO, Diagnostics, Estimate, Reinforce
+from .estimators import (
+    A2C,
+    GRPO,
+    PPO,
+    RLOO,
+    Diagnostics,
+    Estimate,
+    OffPolicy,
+    Reinforce,
+    ValueEstimate,
+)
 from .objectives import *  # noqa: F403
 from .policies import LinearPolicy, LogitsPolicy, TabularPolicy, load_policy
 
@@ -64,11 +74,13 @@ __all__ = [
     "Estimate",
     "LinearPolicy",
     "LogitsPolicy",
+    "OffPolicy",
     "Reinforce",
     "Sample",
     "SampleWithEntropy",
     "TabularPolicy",
     "VTrace",
+    "ValueEstimate",
     "clipped_surrogate",
     "credit",
     "discounted_returns",

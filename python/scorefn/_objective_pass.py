@@ -192,11 +192,16 @@ def check_not_ragged(policy: Any, offsets: ArrayLike | None) -> None:
         )
 
 
-def objective_pass(policy: Any, call: Call, observations: Any, where: ArrayLike | None) -> Pass:
-    """By the policy's own pass if it has one, else by its logits and their adjoint."""
+def check_policy(policy: Any) -> None:
+    """Whatever may be a policy or an array."""
     if policy is None or isinstance(policy, type | str):
         got = policy.__name__ if isinstance(policy, type) else type_name(policy)
         raise TypeError(f"policy must be a policy or an array of logits, got {got}")
+
+
+def objective_pass(policy: Any, call: Call, observations: Any, where: ArrayLike | None) -> Pass:
+    """By the policy's own pass if it has one, else by its logits and their adjoint."""
+    check_policy(policy)
     if hasattr(policy, "objective_pass"):
         check_not_ragged(policy, call.offsets)
         done: Pass = policy.objective_pass(call, observations, where)

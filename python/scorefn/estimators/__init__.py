@@ -6,10 +6,12 @@ gradient ascent is ``policy.parameters += learning_rate * estimate.gradient``.
 
 from .a2c import A2C
 from .estimate import Diagnostics, Estimate
+from .off_policy import OffPolicy
 from .ppo import PPO
 from .reinforce import Reinforce
 from .sequences import GRPO, RLOO
 from .squared_scores import coordinate_baseline_gradient, squared_score_norms, squared_score_sums
+from .value_interval import ValueEstimate
 
 __all__ = [
     "A2C",
@@ -18,7 +20,9 @@ __all__ = [
     "RLOO",
     "Diagnostics",
     "Estimate",
+    "OffPolicy",
     "Reinforce",
+    "ValueEstimate",
     "coordinate_baseline_gradient",
     "squared_score_norms",
     "squared_score_sums",

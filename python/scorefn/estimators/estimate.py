@@ -42,7 +42,10 @@ class Diagnostics:
         Share of the ratios that are outside the clip range. Of estimators with such a range.
     effective_sample_size : float
         (sum_i r_i)^2 / sum_i r_i^2: as many samples of the new policy would be worth as much (Kong
-        1992). It is the number of ratios while the policies are equal.
+        1992). It is the number of ratios while the policies are equal. `OffPolicy`: of its weights.
+    mean_weight, largest_weight : float
+        Of the importance weights of `OffPolicy`. The mean of unclipped ones is about 1, if the
+        propensities are right.
     """
 
     num_samples: int
@@ -55,6 +58,8 @@ class Diagnostics:
     approx_kl: float = math.nan
     clip_fraction: float = math.nan
     effective_sample_size: float = math.nan
+    mean_weight: float = math.nan
+    largest_weight: float = math.nan
 
 
 @dataclass(frozen=True)
