@@ -1,4 +1,4 @@
-"""Logs of actions, and the off-policy estimators in plain NumPy."""
+"""Logs of actions, and off-policy estimators."""
 
 from __future__ import annotations
 
@@ -39,19 +39,6 @@ def weight(method: str, r: Array) -> Array:
     if method == "dros":
         return 2.0 * r / (r**2 + 2.0)
     return r
-
-
-def value(method: str, pi: Array, actions: Array, rewards: Array, mu: Array, q: Array) -> float:
-    """The table of `OffPolicy`, for probabilities pi (n, K) and propensities mu (n,)."""
-    rows = np.arange(len(actions))
-    r = pi[rows, actions] / mu
-    expected = (pi * q).sum(axis=1).mean() if method in MODELS else 0.0
-    if method == "dm":
-        return float(expected)
-    d = rewards - q[rows, actions] if method in MODELS else rewards
-    if method in ("snips", "sndr"):
-        return float(expected + (r * d).sum() / r.sum())
-    return float(expected + (weight(method, r) * d).mean())
 
 
 class Log:

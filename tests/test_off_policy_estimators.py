@@ -8,17 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-import scorefn
-from _logs import METHODS, MODELS, Log, estimator, value
-from scorefn import LinearPolicy, LogitsPolicy, OffPolicy, TabularPolicy
+from _logs import METHODS, MODELS, OPTIONS, Log, estimator
+from scorefn import LinearPolicy, LogitsPolicy, OffPolicy, TabularPolicy, testing
 
 # Sums of some ten terms of about 1 in float64, by two implementations.
 ROUNDING = 1e-13
 
 
 def reference(method: str, log: Log, logits: Any) -> float:
-    p = scorefn.testing.softmax(logits)
-    return value(method, p, log.actions, log.rewards, log.propensities, log.q)
+    arguments = {name: x for name, x in log.arguments().items() if name != "observations"}
+    return testing.off_policy_value(method, logits, **arguments, **OPTIONS.get(method, {}))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -31,7 +30,7 @@ def test_value_is_the_formula_and_gradient_its_derivative(method: str) -> None:
     assert off_policy.value(log.logits, **log.arguments()).value == pytest.approx(
         expected, abs=ROUNDING
     )
-    difference = scorefn.testing.central_difference(
+    difference = testing.central_difference(
         lambda z: reference(method, log, z), log.logits, step=1e-5
     )
     # Truncation of the third order and rounding of central differences with this step.
@@ -67,6 +66,23 @@ def test_every_policy_has_the_gradient_of_its_logits(method: str) -> None:
     check(TabularPolicy(rng.normal(size=(5, 3))), states, lambda g: one_hot.T @ g)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_samples_may_have_any_shape(method: str) -> None:
+    log, off_policy = Log(n=6, num_actions=3), estimator(method)
+    expected = off_policy.estimate(log.logits, **log.arguments())
+    arguments = {
+        name: None if x is None else x.reshape(2, 3, *x.shape[1:])
+        for name, x in log.arguments().items()
+    }
+    logits = log.logits.reshape(2, 3, 3)
+    got = off_policy.estimate(logits, **arguments)
+    np.testing.assert_array_equal(got.gradient, expected.gradient.reshape(2, 3, 3))
+    np.testing.assert_array_equal(got.advantages, expected.advantages.reshape(2, 3))
+    value = off_policy.value(log.logits, **log.arguments(), interval="bootstrap", rng=0)
+    again = off_policy.value(logits, **arguments, interval="bootstrap", rng=0)
+    assert (again.value, again.low, again.high) == (value.value, value.low, value.high)
+
+
 class OnlyLogits:
     def logits(self, observations: Any) -> Any:
         return observations
@@ -76,7 +92,7 @@ def test_evaluation_needs_no_more_than_logits() -> None:
     log = Log()
     arguments = {**log.arguments(), "observations": log.logits}
     result = OffPolicy("dr").value(OnlyLogits(), **arguments)
-    assert result == OffPolicy("dr").value(log.logits, **log.arguments())
+    assert result.low == OffPolicy("dr").value(log.logits, **log.arguments()).low
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -189,6 +205,18 @@ def test_diagnostics() -> None:
     np.testing.assert_array_equal(of.advantages, 0.0)
 
 
+def test_a_ratio_at_the_cap_is_not_above_it() -> None:
+    policy, actions = LogitsPolicy(np.array([0.3, 0.1])), np.array([0, 1, 1])
+    log = (policy, None, actions, np.array([1.0, 5.0, 2.0]))
+    propensities = np.exp(policy.log_prob(None, actions)) / 2.0
+    for off_policy in (OffPolicy("switch", max_weight=2.0), OffPolicy("dr", max_weight=2.0)):
+        options = {"propensities": propensities, "q": np.zeros((3, 2))}
+        step, value = off_policy.estimate(*log, **options), off_policy.value(*log, **options)
+        assert step.diagnostics.clip_fraction == value.diagnostics.clip_fraction == 0.0
+        assert step.objective == pytest.approx(16.0 / 3.0)
+        assert value.value == pytest.approx(16.0 / 3.0)
+
+
 def test_pickle() -> None:
     off_policy = estimator("switch")
     assert pickle.loads(pickle.dumps(off_policy)) == off_policy
@@ -214,6 +242,7 @@ def test_pickle() -> None:
             ValueError,
             r"propensities\[0\] must be in",
         ),
+        ({"propensities": np.full(7, 1.5)}, ValueError, r"propensities\[0\] must be in"),
         ({"propensities": np.ones(6)}, ValueError, r"propensities must have shape \(7,\)"),
         ({"q": None}, ValueError, "q must be given for method='dr'"),
         ({"q": np.ones((7, 3))}, ValueError, r"q must have shape \(7, 4\), got \(7, 3\)"),
@@ -268,6 +297,17 @@ def test_no_action_of_the_log_is_possible() -> None:
         with pytest.raises(ValueError, match="actions must have one that the policy can take"):
             method(log.logits, **log.arguments())
     assert OffPolicy("ips").value(log.logits, **log.arguments()).value == 0.0
+
+
+def test_values_beyond_the_range() -> None:
+    log = Log()
+    log.rewards[4], log.propensities[4], log.logits[4] = 1e308, 1e-3, 0.0
+    with pytest.raises(ValueError, match=r"w\(r\) \* advantages\[4\] must be finite, got inf"):
+        OffPolicy("ips").value(log.logits, **log.arguments())
+    result = OffPolicy("snips").value(log.logits, **log.arguments())
+    assert 1e307 < result.value <= 1e308
+    log.rewards[4], log.propensities[4] = 0.0, 1e-310  # an infinite ratio
+    assert np.isfinite(OffPolicy("ips").value(log.logits, **log.arguments()).value)
 
 
 def test_logits_that_are_not_finite() -> None:

@@ -39,7 +39,6 @@ class Log:
     propensities: Float64
     q: Any  # None, or (..., num_actions): a model's rewards of all actions
     advantages: Float64  # the rewards, minus the model's
-    is_unknown: NDArray[np.bool_] | None  # the model has no finite reward of the action
 
     @property
     def rows(self) -> dict[str, Any]:
@@ -52,17 +51,8 @@ class Log:
     def mean_reward(self) -> float:
         return Moments("rewards", self.rewards[self.counts]).mean()
 
-    def check_known(self, ratio: NDArray[Any]) -> None:
-        """The model may know nothing of an action that the policy does not take."""
-        if self.is_unknown is not None:
-            index = np.argwhere(self.is_unknown & (ratio > 0.0))
-            if index.size:
-                raise ValueError(
-                    f"{subscript('q', index[0])} must be finite at the action of the log"
-                )
-
     def check_expected(self, expected: Any) -> Float64:
-        """sum_a pi(a) q_a, which is 0 for samples that do not count."""
+        """sum_a pi(a) q_a: not finite if the model does not know an action that pi may take."""
         return check_finite("the policy's expectation of q", expected.astype(np.float64))
 
 
@@ -87,13 +77,11 @@ def check_log(
         raise ValueError(f"actions must have at least one sample that counts, got {a.shape}")
     r = check_finite("rewards", check_samples("rewards", rewards, valid, shape=a.shape)[0])
     r = r.astype(np.float64)
-    p, model, advantages, is_unknown = np.ones(a.shape), None, r, None
-    for name, needed, given in (
-        ("propensities", needs_propensities, propensities),
-        ("q", needs_q, q),
-    ):
-        if needed and given is None:
-            raise ValueError(f"{name} must be given for method={method!r}")
+    p, model, advantages = np.ones(a.shape), None, r
+    if needs_propensities and propensities is None:
+        raise ValueError(f"propensities must be given for method={method!r}")
+    if needs_q and q is None:
+        raise ValueError(f"q must be given for method={method!r}")
     if needs_propensities:
         p = _check_propensities(propensities, counts)
     if needs_q:
@@ -101,9 +89,9 @@ def check_log(
         chosen = np.where(counts, a, a.dtype.type(0))
         chosen = check_indices("actions", chosen, model.shape[-1], "actions").astype(np.intp)
         of_action = np.take_along_axis(model, chosen[..., np.newaxis], -1)[..., 0]
-        is_unknown = counts & ~np.isfinite(of_action)
+        # The model may not know an action that the policy never takes: it has weight 0 anyway.
         with np.errstate(all="ignore"):
-            advantages = np.where(counts & ~is_unknown, r - of_action, 0.0)
+            advantages = np.where(counts & np.isfinite(of_action), r - of_action, 0.0)
     return Log(
         policy,
         observations,
@@ -115,7 +103,6 @@ def check_log(
         propensities=p,
         q=model,
         advantages=advantages if needs_propensities else np.zeros(a.shape),
-        is_unknown=is_unknown,
     )
 
 

@@ -102,14 +102,10 @@ def normalized_step(log: Log, entropy_coef: float) -> Step:
 def _with_model(log: Log, run: Callable[[Any], Step]) -> Step:
     """The step with the model's term, in the same pass where the logits have a row per sample."""
     if log.q is None:
-        step = run(None)
-    elif isinstance(log.policy, LogitsPolicy | TabularPolicy):
-        model, step = model_step(log), run(None)
-        step = step._replace(
-            objective=step.objective + model.objective, gradient=step.gradient + model.gradient
-        )
-    else:
-        step = run(log.q / log.num_samples)
-    assert step.ratios is not None
-    log.check_known(step.ratios)
-    return step
+        return run(None)
+    if not isinstance(log.policy, LogitsPolicy | TabularPolicy):
+        return run(log.q / log.num_samples)
+    model, step = model_step(log), run(None)
+    return step._replace(
+        objective=step.objective + model.objective, gradient=step.gradient + model.gradient
+    )

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._check import check_choice, check_int, check_number
+from .._check import check_choice, check_finite, check_int, check_number
 from .._moments import Moments
 from ..objectives import ImportanceSampling
 from .estimate import Diagnostics, Estimate
@@ -250,6 +250,8 @@ class OffPolicy:
             ``"bootstrap"``: percentiles of the values of samples drawn with replacement (Efron
             1979). Self-normalised methods divide by the weights of each such sample. One whose
             weights are all 0 has no value and is left out.
+
+            Both are too narrow where few weights dominate: see the effective sample size.
         confidence : float in (0, 1)
             How often such intervals contain the expectation of the estimate. A bias is not in them.
         num_resamples : int
@@ -345,11 +347,10 @@ class OffPolicy:
         log_prob = log_probs_of(log)
         with np.errstate(all="ignore"):
             ratios = np.exp(log_prob) / log.propensities
-        log.check_known(ratios)
-        a = log.advantages[log.counts]
+        a = log.advantages
         if self._recipe.is_normalized:
             weights = normalized_weights(log_prob, log.propensities)
-            return Terms(x, weights[log.counts], a), ratios
+            return Terms(x, weights[log.counts], a[log.counts]), ratios
         with np.errstate(all="ignore"):
-            products = self._weights(ratios[log.counts]) * a
-        return Terms(x + np.where(a == 0.0, 0.0, products)), ratios
+            products = np.where(a == 0.0, 0.0, self._weights(ratios) * a)
+        return Terms(x + check_finite("w(r) * advantages", products)[log.counts]), ratios

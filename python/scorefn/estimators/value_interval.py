@@ -60,7 +60,7 @@ class Terms(NamedTuple):
         if self.weights is None or self.advantages is None:
             return self.x
         w = self.weights / self.weights.sum()
-        v = float(w @ self.advantages)
+        v = float(np.sum(w * self.advantages))
         return np.asarray(self.x + v + w.size * w * (self.advantages - v))
 
     def resampled(self, draws: NDArray[np.integer]) -> float:
@@ -70,7 +70,9 @@ class Terms(NamedTuple):
             return value
         w = self.weights[draws]
         total = float(w.sum())
-        return value + float(w @ self.advantages[draws]) / total if total > 0.0 else math.nan
+        if total == 0.0:
+            return math.nan
+        return value + float(np.sum(w * self.advantages[draws])) / total
 
 
 def check_confidence(confidence: float) -> float:

@@ -29,6 +29,7 @@ from .credit import (
 from .functions import entropy, kl_divergence, log_prob, log_softmax, logsumexp, softmax
 from .gradients import linear_gradient, score, score_gradient, tabular_gradient
 from .objectives import clipped_surrogate, objective_gradient, policy_gradient
+from .off_policy import off_policy_value
 from .random import philox4x32, philox_uniforms, sample
 from .squared_scores import (
     coordinate_baseline_gradient,
@@ -54,6 +55,7 @@ __all__ = [
     "n_step_returns",
     "normalize",
     "objective_gradient",
+    "off_policy_value",
     "philox4x32",
     "philox_uniforms",
     "policy_gradient",
