@@ -9,7 +9,8 @@ rounded: check float64 results with more digits (mpmath).
 A row with a NaN or +inf in an allowed slot is NaN throughout, and `sample` refuses it. A masked or
 ``-inf`` slot of any other row has log-probability -inf, probability 0 and gradient exactly 0.
 
-`ulp_error` and `central_difference` help to test your own code.
+`ulp_error` and `central_difference` help to test your own code, and `exact_expectation` and
+`variance` your own estimator, on a small `Bandit` or on `Episodes`: see `scorefn.testing.lab`.
 """
 
 from .all_actions import all_action_gradient
@@ -28,6 +29,17 @@ from .credit import (
 )
 from .functions import entropy, kl_divergence, log_prob, log_softmax, logsumexp, softmax
 from .gradients import linear_gradient, score, score_gradient, tabular_gradient
+from .lab import (
+    Bandit,
+    Episodes,
+    Problem,
+    SampledMoments,
+    Samples,
+    Steps,
+    exact_expectation,
+    sampled_moments,
+    variance,
+)
 from .objectives import clipped_surrogate, objective_gradient, policy_gradient
 from .off_policy import off_policy_value
 from .random import philox4x32, philox_uniforms, sample
@@ -38,6 +50,12 @@ from .squared_scores import (
 )
 
 __all__ = [
+    "Bandit",
+    "Episodes",
+    "Problem",
+    "SampledMoments",
+    "Samples",
+    "Steps",
     "advantages",
     "all_action_gradient",
     "central_difference",
@@ -45,6 +63,7 @@ __all__ = [
     "coordinate_baseline_gradient",
     "discounted_returns",
     "entropy",
+    "exact_expectation",
     "gae",
     "kl_divergence",
     "lambda_returns",
@@ -62,6 +81,7 @@ __all__ = [
     "q_lambda",
     "retrace",
     "sample",
+    "sampled_moments",
     "score",
     "score_gradient",
     "sequence_weights",
@@ -72,5 +92,6 @@ __all__ = [
     "tree_backup",
     "ulp_error",
     "upgo",
+    "variance",
     "vtrace",
 ]
