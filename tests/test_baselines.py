@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 from collections.abc import Callable
 from typing import Any
@@ -16,25 +15,22 @@ from numpy.typing import NDArray
 
 from scorefn import Reinforce, testing
 from scorefn.credit import MovingAverage, advantages
+from scorefn.testing import Bandit, exact_expectation
 
 Array = NDArray[Any]
 
 # Bounds the rounding of some tens of float64 operations on numbers of size 1 to 10.
 CLOSE = {"rtol": 1e-13, "atol": 1e-13}
 LOGITS, REWARD = np.array([0.3, -0.5, 1.0]), np.array([2.0, -1.0, 0.5])
-SCORES = np.eye(3) - testing.softmax(LOGITS)
+EXACT = Bandit(LOGITS, REWARD).gradient()
 
 
 def expected_gradient(advantages_of: Callable[[Array], Array], n: int) -> Array:
-    """That of the mean over n samples of A_i score_i, by enumeration of all their actions."""
-    p, total = testing.softmax(LOGITS), np.zeros(3)
-    for actions in itertools.product(range(3), repeat=n):
-        a = np.array(actions)
-        total += np.prod(p[a]) * (advantages_of(a) @ SCORES[a]) / n
-    return total
-
-
-EXACT = (testing.softmax(LOGITS) * REWARD) @ SCORES
+    """That of the mean over n samples of A_i score_i."""
+    return exact_expectation(
+        lambda s: s.policy.gradient(None, s.actions, advantages_of(s.actions) / n),
+        Bandit(LOGITS, REWARD, n),
+    )
 
 
 # --- weighted means ------------------------------------------------------------------------------

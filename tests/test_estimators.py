@@ -19,26 +19,22 @@ CASES = ["logits", "tabular", "linear", "masked logits", "masked tabular", "mask
 
 
 class Problem:
-    """A small batch, with a reward for each action of each sample, and the answers written out."""
+    """A small batch of observations, with a reward for each action of each sample."""
 
     def __init__(self, case, n, seed=0):
         rng = np.random.default_rng(seed)
-        self.n = n
         self.rewards = rng.normal(size=(n, K)) + 2.0
         self.values = rng.normal(size=n)
-        self.observations = self.where = mask = None
+        self.observations = self.where = None
         if "logits" in case:
             self.policy = LogitsPolicy(rng.normal(size=K))
-            rows, jacobian = np.tile(self.policy.parameters, (n, 1)), np.tile(np.eye(K), (n, 1, 1))
             if "masked" in case:
-                self.where = mask = np.array([True, False, True])
+                self.where = np.array([True, False, True])
         elif "linear" in case:
             self.policy = LinearPolicy(rng.normal(size=(2, K)))
             self.observations = rng.normal(size=(n, 2))
-            rows = self.observations @ self.policy.parameters
-            jacobian = np.einsum("nf,kj->nkfj", self.observations, np.eye(K))
             if "masked" in case:
-                self.where = mask = np.arange(n)[:, None] != np.arange(K)
+                self.where = np.arange(n)[:, None] != np.arange(K)
         else:
             self.policy = TabularPolicy(rng.normal(size=(4, K)))
             self.observations = np.array([2, 0, 2])[:n]  # a state visited twice, two not visited
@@ -46,45 +42,25 @@ class Problem:
                 self.policy.parameters[2, 1] = -INF
             if "masked" in case:
                 self.policy.where = np.arange(4)[:, None] != np.arange(K)
-                mask = self.policy.where[self.observations]
-            rows = self.policy.parameters[self.observations]
-            one_hot = np.eye(4)[self.observations]
-            jacobian = np.einsum("ns,kj->nksj", one_hot, np.eye(K))
-        if mask is not None:
-            rows = np.where(mask, rows, -INF)
-        self.rows, self.jacobian = rows, jacobian
-        self.p = testing.softmax(rows)
+        self.bandit = testing.Bandit(
+            self.policy,
+            self.rewards,
+            n,
+            observations=self.observations,
+            where=self.where,
+            fixed_observations=True,
+        )
+        self.p = self.bandit.distribution()
 
-    def estimates(self, reinforce):
-        """Each possible outcome: its probability and the estimate from it."""
-        for actions in itertools.product(range(K), repeat=self.n):
-            samples = np.arange(self.n), np.array(actions)
-            probability = self.p[samples].prod()
-            if probability > 0.0:
-                values = self.values if reinforce.baseline == "values" else None
-                estimate = reinforce.estimate(
-                    self.policy,
-                    self.observations,
-                    actions,
-                    self.rewards[samples],
-                    values=values,
-                    where=self.where,
-                )
-                yield probability, estimate
+    def estimate(self, reinforce, samples):
+        values = self.values if reinforce.baseline == "values" else None
+        arguments = (samples.policy, samples.observations, samples.actions, samples.rewards)
+        return reinforce.estimate(*arguments, values=values, where=samples.where)
 
-    def to_parameters(self, rows):
-        return np.einsum("nk,nk...->...", rows, self.jacobian)
-
-    def reward_gradient(self):
-        """The gradient of the mean of sum_j p_j r_j, row by row p_j (r_j - sum_k p_k r_k)."""
-        mean = (self.p * self.rewards).sum(axis=1, keepdims=True)
-        return self.to_parameters(self.p * (self.rewards - mean)) / self.n
-
-    def entropy_gradient(self):
-        """The gradient of the mean entropy, row by row -p_j (log p_j + H)."""
-        log_p = np.log(self.p, out=np.zeros_like(self.p), where=self.p > 0.0)
-        h = -(self.p * log_p).sum(axis=1, keepdims=True)
-        return self.to_parameters(-self.p * (log_p + h)) / self.n
+    def outcomes(self):
+        """All samples that are possible."""
+        for chosen in itertools.product(*map(np.flatnonzero, self.bandit.draws())):
+            yield self.bandit.samples(chosen)
 
 
 @pytest.fixture(params=CASES)
@@ -96,47 +72,29 @@ def case(request):
 @for_each(n=[2, 3])
 def test_expected_gradient_is_the_true_one(case, baseline, n):
     problem = Problem(case, n)
-    reinforce = Reinforce(baseline, entropy_coef=0.3)
-    total, expected = 0.0, 0.0
-    for probability, estimate in problem.estimates(reinforce):
-        total += probability
-        expected = expected + probability * estimate.gradient
-    assert total == pytest.approx(1.0, abs=1e-14)
+    reinforce, bandit = Reinforce(baseline, entropy_coef=0.3), problem.bandit
+    expected = testing.exact_expectation(lambda s: problem.estimate(reinforce, s), bandit)
     # The mean holds the sample's own reward, whose part is lost: exactly one n-th.
-    scale = (n - 1) / n if baseline == "mean" else 1.0
-    truth = scale * problem.reward_gradient() + 0.3 * problem.entropy_gradient()
-    np.testing.assert_allclose(expected, truth, **EXACT)
+    lost = bandit.gradient() / n if baseline == "mean" else 0.0
+    np.testing.assert_allclose(expected, bandit.gradient(entropy_coef=0.3) - lost, **EXACT)
 
 
-def test_the_truth_is_the_derivative_of_the_expected_objective(case):
-    """The enumerated objective, differentiated numerically, has the gradient written out above."""
+def test_the_expected_objective_is_the_true_one(case):
     problem = Problem(case, 2)
     reinforce = Reinforce(entropy_coef=0.3)
-    parameters = problem.policy.parameters.copy()
-    finite = np.isfinite(parameters)
-
-    def expected_objective(theta):
-        problem.policy.parameters[finite] = theta
-        rows = problem.policy.logits(problem.observations)
-        rows = np.where(np.isfinite(problem.rows), rows, -INF)
-        problem.p = testing.softmax(np.broadcast_to(rows, problem.rows.shape))
-        return sum(p * estimate.objective for p, estimate in problem.estimates(reinforce))
-
-    difference = testing.central_difference(expected_objective, parameters[finite])
-    problem.policy.parameters[...] = parameters
-    problem.p = testing.softmax(problem.rows)
-    truth = problem.reward_gradient() + 0.3 * problem.entropy_gradient()
-    # The errors of central differences with their default step, for values near 1.
-    np.testing.assert_allclose(truth[finite], difference, rtol=1e-8, atol=1e-9)
-    np.testing.assert_array_equal(truth[~finite], 0.0)
+    expected = testing.exact_expectation(
+        lambda s: problem.estimate(reinforce, s).objective, problem.bandit
+    )
+    assert expected == pytest.approx(problem.bandit.objective(entropy_coef=0.3), rel=1e-14)
 
 
 @pytest.mark.parametrize("baseline", ["none", "mean", "leave_one_out", "values"])
 def test_normalized_gradient_follows_its_own_formula(case, baseline):
     problem = Problem(case, 3)
-    plain = [e for _, e in problem.estimates(Reinforce(baseline))]
-    normalized = [e for _, e in problem.estimates(Reinforce(baseline, normalize_advantages=True))]
-    for estimate, scaled in zip(plain, normalized, strict=True):
+    normalized = Reinforce(baseline, normalize_advantages=True)
+    for samples in problem.outcomes():
+        estimate = problem.estimate(Reinforce(baseline), samples)
+        scaled = problem.estimate(normalized, samples)
         a = estimate.advantages
         deviation = np.sqrt(((a - a.mean()) ** 2).sum() / 2.0)
         np.testing.assert_allclose(scaled.advantages, (a - a.mean()) / (deviation + 1e-8), **EXACT)
@@ -147,9 +105,9 @@ def test_normalized_gradient_follows_its_own_formula(case, baseline):
 
 def test_normalized_gradient_is_the_mean_baseline_one_scaled(case):
     problem = Problem(case, 3)
-    over_mean = problem.estimates(Reinforce("mean"))
-    normalized = problem.estimates(Reinforce(normalize_advantages=True))
-    for (_, estimate), (_, scaled) in zip(over_mean, normalized, strict=True):
+    for samples in problem.outcomes():
+        estimate = problem.estimate(Reinforce("mean"), samples)
+        scaled = problem.estimate(Reinforce(normalize_advantages=True), samples)
         deviation = estimate.diagnostics.advantage_std + 1e-8
         np.testing.assert_allclose(scaled.gradient * deviation, estimate.gradient, **EXACT)
 
@@ -158,21 +116,20 @@ def test_normalized_gradient_is_the_mean_baseline_one_scaled(case):
 @pytest.mark.parametrize("baseline", ["none", "leave_one_out"])
 def test_standard_error_is_that_of_the_mean_of_the_samples(case, baseline, entropy_coef):
     problem = Problem(case, 3)
-    for actions in itertools.product(range(K), repeat=3):
-        chosen = np.arange(3), np.array(actions)
-        if problem.p[chosen].prod() == 0.0:
-            continue
-        estimate = Reinforce(baseline, entropy_coef=entropy_coef).estimate(
-            problem.policy,
-            problem.observations,
-            actions,
-            problem.rewards[chosen],
-            where=problem.where,
-        )
-        rows = testing.score_gradient(
-            problem.rows, actions, estimate.advantages, entropy_coef=entropy_coef
-        )
-        gradients = np.einsum("nk,nk...->n...", rows, problem.jacobian).reshape(3, -1)
+    policy, x, where = problem.policy, problem.observations, problem.where
+    for samples in problem.outcomes():
+        estimate = problem.estimate(Reinforce(baseline, entropy_coef=entropy_coef), samples)
+        of_samples = [
+            policy.gradient(
+                None if x is None else x[[i]],
+                samples.actions[[i]],
+                estimate.advantages[[i]],
+                entropy_coef=entropy_coef,
+                where=where if where is None or where.ndim == 1 else where[[i]],
+            )
+            for i in range(3)
+        ]
+        gradients = np.reshape(of_samples, (3, -1))
         np.testing.assert_allclose(gradients.mean(axis=0), estimate.gradient.reshape(-1), **EXACT)
         d = estimate.diagnostics
         assert d.gradient_norm == pytest.approx(np.linalg.norm(estimate.gradient), rel=1e-14)
@@ -182,14 +139,15 @@ def test_standard_error_is_that_of_the_mean_of_the_samples(case, baseline, entro
 
 
 def test_squared_standard_error_is_an_unbiased_estimate_of_the_variance():
-    problem = Problem("logits", 3)
-    problem.rewards[:] = problem.rewards[0]  # independent samples of one distribution
-    mean, mean_square, squared_error = 0.0, 0.0, 0.0
-    for probability, estimate in problem.estimates(Reinforce(entropy_coef=0.3)):
-        mean = mean + probability * estimate.gradient
-        mean_square += probability * estimate.diagnostics.gradient_norm**2
-        squared_error += probability * estimate.diagnostics.gradient_standard_error**2
-    assert squared_error == pytest.approx(mean_square - mean @ mean, rel=1e-12)
+    bandit = testing.Bandit([0.3, -0.5, 1.0], [2.0, -1.0, 0.5], 3)
+    reinforce = Reinforce(entropy_coef=0.3)
+
+    def squared_error(s):
+        estimate = reinforce.estimate(s.policy, None, s.actions, s.rewards)
+        return estimate.diagnostics.gradient_standard_error**2
+
+    expected = testing.variance(reinforce, bandit).sum()
+    assert testing.exact_expectation(squared_error, bandit) == pytest.approx(expected, rel=1e-12)
 
 
 def test_samples_of_any_shape():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
@@ -203,15 +202,14 @@ def test_verl() -> None:
 
 
 def expected_gradient(advantages_of: Callable[[Array], Array], n: int) -> tuple[Array, Array]:
-    """That of the mean over n samples of A_i score_i, by enumeration, and the true gradient."""
-    logits, reward = np.array([0.3, -0.5, 1.0]), np.array([2.0, -1.0, 0.5])
-    p = testing.softmax(logits)
-    scores = np.eye(3) - p
-    total = np.zeros(3)
-    for actions in itertools.product(range(3), repeat=n):
-        a = np.array(actions)
-        total += np.prod(p[a]) * (advantages_of(reward[a]) @ scores[a]) / n
-    return total, (p * reward) @ scores
+    """That of the mean over n samples of A_i score_i, and the true gradient."""
+    problem = testing.Bandit([0.3, -0.5, 1.0], [2.0, -1.0, 0.5], n)
+
+    def estimate(samples: testing.Samples) -> Array:
+        a = advantages_of(samples.rewards)
+        return np.asarray(samples.policy.gradient(None, samples.actions, a / n))
+
+    return testing.exact_expectation(estimate, problem), problem.gradient()
 
 
 def test_expectations() -> None:

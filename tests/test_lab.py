@@ -47,6 +47,8 @@ def bandits(num_samples: int = 2) -> dict[str, Bandit]:
     rng = np.random.default_rng(0)
     table, features = rng.normal(size=(2, K)), rng.normal(size=(2, 4))
     rewards, mask = rng.normal(size=(2, K)), np.array([[True, True, False], [False, True, True]])
+    with_inf = table.copy()
+    with_inf[1, 0] = -np.inf
     masked_table = TabularPolicy(table, where=mask)
     linear = LinearPolicy(rng.normal(size=(4, K)))
     n: dict[str, Any] = {"num_samples": num_samples}
@@ -56,6 +58,7 @@ def bandits(num_samples: int = 2) -> dict[str, Bandit]:
         "logits, mask": Bandit(table[0], rewards[0], **n, where=mask[0]),
         "table": Bandit(table, rewards, **n, probabilities=[0.9, 0.1]),
         "table, mask": Bandit(masked_table, rewards, **n),
+        "table, -inf": Bandit(with_inf, rewards, **n),
         "table, noise": Bandit(table, rewards, **n, noise=[-1.0, 0.0, 4.0]),
         "linear": Bandit(linear, rewards, **n, observations=features, fixed_observations=True),
         "linear, mask": Bandit(linear, rewards, **n, observations=features, where=mask),

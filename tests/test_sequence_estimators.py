@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import pickle
 from typing import Any, get_args
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 import scorefn
 from scorefn.estimators.sequences import VARIANTS, VariantName
+from scorefn.testing import Episodes, Steps, exact_expectation
 
 Array = NDArray[Any]
 B, T, K = 6, 7, 5
@@ -183,47 +183,41 @@ def test_any_policy(kind: str) -> None:
 
 # ---- Exact expectations: all pairs of sequences of two tokens that a policy can draw
 
-Z = np.array([[0.3, -0.2, 0.5], [-0.4, 0.1, 0.2]])  # logits of the two tokens
-REWARDS = np.array([[1.0, 4.0, 0.0], [2.0, -1.0, 3.0], [0.5, 2.5, -2.0]])
+
+def sequences() -> Episodes:
+    """The policy sees the position; the reward depends on both tokens, which the state tells."""
+    z = np.array([[0.3, -0.2, 0.5], [-0.4, 0.1, 0.2]])  # logits of the two positions
+    rewards = np.zeros((4, 3))
+    rewards[1:] = [[1.0, 4.0, 0.0], [2.0, -1.0, 3.0], [0.5, 2.5, -2.0]]
+    transitions = np.zeros((4, 3, 4))
+    transitions[0, [0, 1, 2], [1, 2, 3]] = 1.0
+    policy = scorefn.TabularPolicy(z)
+    return Episodes(policy, rewards, transitions, 2, 2, observations=[0, 1, 1, 1])
 
 
 def expected_gradient(method: Any, **options: Any) -> Array:
-    """Of two sequences each, over all that can be drawn; summed over the sequences."""
-    p = scorefn.softmax(Z)
-    total = np.zeros_like(Z)
-    sequences = list(itertools.product(range(3), repeat=2))
-    for first, second in itertools.product(sequences, repeat=2):
-        actions = np.array([first, second])
-        probability = p[[0, 1, 0, 1], actions.ravel()].prod()
-        rewards = REWARDS[actions[:, 0], actions[:, 1]]
-        logits = np.broadcast_to(Z, (2, 2, 3))
-        result = method.estimate(logits, None, actions, rewards, **options)
-        total += probability * result.gradient.sum(axis=0)
-    return total
+    def estimate(steps: Steps) -> Any:
+        assert steps.observations is not None
+        x = steps.observations.T
+        return method.estimate(steps.policy, x, steps.actions.T, steps.returns, **options)
 
-
-def exact_gradient() -> Array:
-    """d E[R] / dz by the derivatives of softmax."""
-    p = scorefn.softmax(Z)
-    of_first = p[0] * (REWARDS @ p[1] - p[0] @ REWARDS @ p[1])
-    of_second = p[1] * (p[0] @ REWARDS - p[0] @ REWARDS @ p[1])
-    return np.array([of_first, of_second])
+    return exact_expectation(estimate, sequences())
 
 
 def test_rloo_is_unbiased() -> None:
     expected = expected_gradient(scorefn.RLOO())
-    np.testing.assert_allclose(expected, exact_gradient(), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(expected, sequences().gradient(), rtol=0, atol=1e-12)
 
 
 def test_dr_grpo_has_the_bias_of_the_mean_alone() -> None:
     expected = expected_gradient(scorefn.GRPO("dr_grpo"), max_length=2)
-    np.testing.assert_allclose(expected, exact_gradient() * (1 / 2) / 2, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(expected, sequences().gradient() * (1 / 2) / 2, rtol=0, atol=1e-12)
 
 
 def test_grpo_is_biased() -> None:
     """The negative control: a standard deviation of the same samples is in the estimate."""
     expected = expected_gradient(scorefn.GRPO())
-    ratios = expected / exact_gradient()
+    ratios = expected / sequences().gradient()
     assert np.ptp(ratios) > 0.01
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -103,11 +102,14 @@ def test_variances_are_the_smallest() -> None:
     """Of one sample, exactly: any other constant has more variance."""
     policy, f = LogitsPolicy(np.array([0.3, -0.5, 1.0])), np.array([2.0, -1.0, 0.5])
     p, actions = softmax(policy.parameters), np.arange(3)
-    scores = testing.score(np.tile(policy.parameters, (3, 1)), actions)
+    problem = testing.Bandit(policy, f)
 
     def variances(b: Any) -> Array:
-        g = (f[:, np.newaxis] - b) * scores
-        return np.asarray(p @ g**2 - (p @ g) ** 2)
+        def estimate(s: testing.Samples) -> Array:
+            scores = testing.score(policy.parameters[np.newaxis], s.actions)
+            return np.asarray((s.rewards - b) * scores[0])
+
+        return testing.variance(estimate, problem)
 
     weights = p * squared_score_norms(policy, None, actions)
     constant = f[0] - advantages(f, "weighted_mean", weights=weights)[0]
@@ -121,13 +123,6 @@ def test_variances_are_the_smallest() -> None:
     assert variances(own).sum() < best < variances(p @ f).sum()
 
 
-def expected(gradient: Callable[[Array], Array], p: Array) -> Array:
-    """Over the actions of independent samples with the probabilities p."""
-    outcomes = itertools.product(range(p.shape[1]), repeat=len(p))
-    rows = np.arange(len(p))
-    return np.asarray(sum(np.prod(p[rows, a]) * gradient(a) for a in map(np.array, outcomes)))
-
-
 @pytest.mark.parametrize("kind", ["logits", "table", "linear"])
 @pytest.mark.parametrize("folds", [2, 3, 4])
 def test_expectations(kind: str, folds: int) -> None:
@@ -138,31 +133,31 @@ def test_expectations(kind: str, folds: int) -> None:
         "table": (TabularPolicy(rng.normal(size=(2, 3))), np.array([0, 1, 1, 0])),
         "linear": (LinearPolicy(rng.normal(size=(2, 3))), rng.normal(size=(4, 2))),
     }[kind]
-    rows = np.arange(4)
-    p = np.broadcast_to(softmax(policy.logits(x)), (4, 3))
-    exact = expected(lambda a: policy.gradient(x, a, reward[rows, a]) / 4, p)
-    result = expected(
-        lambda a: coordinate_baseline_gradient(policy, x, a, reward[rows, a], folds=folds), p
-    )
+    problem = testing.Bandit(policy, reward, 4, observations=x, fixed_observations=True)
+    exact = problem.gradient()
+
+    def expected(gradient: Callable[[Array, Array], Array]) -> Array:
+        return testing.exact_expectation(lambda s: gradient(s.actions, s.rewards), problem)
+
+    result = expected(lambda a, r: coordinate_baseline_gradient(policy, x, a, r, folds=folds))
     # Bounds the rounding of 81 terms.
     np.testing.assert_allclose(result, exact, atol=1e-13)
 
-    def scalar(a: Array, folds: int | None) -> Array:
+    def scalar(a: Array, r: Array, folds: int | None = folds) -> Array:
         norms = squared_score_norms(policy, x, a)
-        weights = advantages(reward[rows, a], "weighted_mean", weights=norms, folds=folds)
+        weights = advantages(r, "weighted_mean", weights=norms, folds=folds)
         return policy.gradient(x, a, weights) / 4
 
-    result = expected(lambda a: scalar(a, folds), p)
-    np.testing.assert_allclose(result, exact, atol=1e-13)
+    np.testing.assert_allclose(expected(scalar), exact, atol=1e-13)
     # The test sees a bias: baselines that were fitted to all samples.
-    assert np.abs(expected(lambda a: scalar(a, None), p) - exact).max() > 0.01
+    assert np.abs(expected(lambda a, r: scalar(a, r, None)) - exact).max() > 0.01
 
-    def fitted_to_all(a: Array) -> Array:
-        r, one = reward[rows, a], np.ones(4)
+    def fitted_to_all(a: Array, r: Array) -> Array:
+        one = np.ones(4)
         b = squared_score_sums(policy, x, a, r) / squared_score_sums(policy, x, a, one)
         return (policy.gradient(x, a, r) - b * policy.gradient(x, a, one)) / 4
 
-    assert np.abs(expected(fitted_to_all, p) - exact).max() > 0.01
+    assert np.abs(expected(fitted_to_all) - exact).max() > 0.01
 
 
 def test_large_rewards() -> None:
