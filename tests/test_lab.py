@@ -9,13 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import scorefn
-from scorefn import A2C, LinearPolicy, LogitsPolicy, Reinforce, TabularPolicy, testing
+from scorefn import LinearPolicy, LogitsPolicy, Reinforce, TabularPolicy, testing
 from scorefn.testing import (
     Bandit,
     Episodes,
     Samples,
-    Steps,
     exact_expectation,
     sampled_moments,
     variance,
@@ -240,84 +238,6 @@ def test_sampled_moments_agree_with_exact_ones() -> None:
     # The errors are those of means of 1000 numbers; a tenth of them is some four of their own.
     errors = np.sqrt(variance(estimator, problem) / 1000)
     np.testing.assert_allclose(result.expectation_error, errors, rtol=0.1)
-
-
-# --- episodes ------------------------------------------------------------------------------------
-
-
-def episodes(num_episodes: int = 1, num_steps: int = 3, **options: Any) -> Episodes:
-    """Three states, whose second one may end the episode."""
-    rng = np.random.default_rng(1)
-    transitions = rng.dirichlet(np.ones(2), size=(2, 2))
-    transitions[1] *= options.pop("goes_on", 0.5)
-    table, rewards = rng.normal(size=(2, 2)), rng.normal(size=(2, 2))
-    arguments = {"initial": [0.7, 0.3], "values": rng.normal(size=2), **options}
-    return Episodes(table, rewards, transitions, num_steps, num_episodes, **arguments)
-
-
-@pytest.mark.parametrize("discount", [1.0, 0.8])
-def test_the_gradient_of_episodes(discount: float) -> None:
-    problem = episodes(discount=discount)
-    difference = difference_of_objective(problem)
-    np.testing.assert_allclose(problem.gradient(), difference, rtol=1e-8, atol=1e-9)
-    gammas = discount ** np.arange(3)
-
-    def of_episode(steps: Steps) -> Array:
-        """The return of the whole episode, times the score of all its actions."""
-        weights = np.where(steps.valid, gammas @ steps.rewards, 0.0)
-        return steps.policy.gradient(steps.states, steps.actions, weights, valid=steps.valid)
-
-    assert exact_expectation(lambda s: 1.0, problem) == pytest.approx(1.0, abs=1e-15)
-    objective = exact_expectation(lambda s: gammas @ s.rewards, problem)
-    assert objective == pytest.approx(problem.objective(), abs=1e-14)
-    np.testing.assert_allclose(exact_expectation(of_episode, problem), problem.gradient(), **EXACT)
-
-
-def test_steps_after_the_end() -> None:
-    problem = episodes(2, num_steps=2)
-    lengths = exact_expectation(lambda s: s.valid.sum(axis=0), problem)
-    assert lengths[0] == lengths[1]
-    assert 1.0 < lengths[0] < 2.0
-
-    def check(s: Steps) -> float:
-        assert s.observations is not None
-        for x in (s.observations, s.states, s.actions, s.rewards, s.values, s.next_values):
-            assert x.shape == (2, 2)
-            assert not x[~s.valid].any()
-        assert (s.terminated.sum(axis=0) == 1).all()
-        assert not (s.terminated & ~s.valid).any()
-        assert not s.truncated.any()
-        assert not s.next_values[s.terminated].any()
-        return float(s.returns.sum())
-
-    assert exact_expectation(check, problem) == pytest.approx(2 * problem.objective())
-
-
-def test_a2c() -> None:
-    """Without bias if every episode has T steps, nothing is discounted, and lambda is 1."""
-    problem = episodes(goes_on=1.0)
-    result = 3 * exact_expectation(A2C(discount=1.0), problem)
-    np.testing.assert_allclose(result, problem.gradient(), **EXACT)
-    for biased in (A2C(discount=0.5), A2C(discount=1.0, gae_lambda=0.0)):
-        result = 3 * exact_expectation(biased, problem)
-        assert np.abs(result - problem.gradient()).max() > 0.01
-
-
-def test_a_sequence_has_one_row_of_logits_for_each_position() -> None:
-    """The policy sees the position, the reward depends on the token before."""
-    transitions = np.zeros((3, 2, 3))
-    transitions[0, [0, 1], [1, 2]] = 1.0
-    rewards = [[0.0, 0.0], [1.0, 4.0], [2.0, -1.0]]
-    problem = Episodes(
-        TabularPolicy(np.zeros((2, 2))), rewards, transitions, 2, 2, observations=[0, 1, 1]
-    )
-
-    def rloo(steps: Steps) -> Any:
-        x = steps.observations
-        assert x is not None
-        return scorefn.RLOO().estimate(steps.policy, x.T, steps.actions.T, steps.returns)
-
-    np.testing.assert_allclose(exact_expectation(rloo, problem), problem.gradient(), **EXACT)
 
 
 # --- bad input -----------------------------------------------------------------------------------

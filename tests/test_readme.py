@@ -1,6 +1,7 @@
-"""The README and docs/objectives.md: their programs run and print what they show."""
+"""The README and the documents: their programs run and print what they show."""
 
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -31,9 +32,10 @@ def test_python() -> None:
 
 
 @pytest.mark.slow
-def test_objectives() -> None:
-    """Each program of the document goes on with what those before it have defined."""
-    text = (ROOT / "docs" / "objectives.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("document", ["objectives.md", "lab.md"])
+def test_documents(document: str) -> None:
+    """Each program of a document goes on with what those before it have defined."""
+    text = (ROOT / "docs" / document).read_text(encoding="utf-8")
     programs = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
     outputs = re.findall(r"^```text\n(.*?)^```$", text, re.M | re.S)
     result = subprocess.run(
@@ -43,6 +45,20 @@ def test_objectives() -> None:
         check=True,
     )
     assert result.stdout == "".join(outputs)
+
+
+@pytest.mark.slow
+def test_the_table_of_the_lab(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is what its program prints, and the picture has all its lines."""
+    monkeypatch.setattr(sys, "argv", ["variance.py", "--picture", str(tmp_path / "variance.svg")])
+    runpy.run_path(str(ROOT / "benchmarks" / "variance.py"), run_name="__main__")
+    table = capsys.readouterr().out
+    assert table in (ROOT / "docs" / "lab.md").read_text(encoding="utf-8")
+    picture = (tmp_path / "variance.svg").read_text(encoding="utf-8")
+    for line in table.splitlines()[2:]:
+        assert line.split("|")[2].strip() in picture
 
 
 @pytest.mark.parametrize(
@@ -64,7 +80,8 @@ def test_continuous_integration_tests_as_the_readme_says() -> None:
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/objectives.md"]
+    "document",
+    ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/objectives.md", "docs/lab.md"],
 )
 def test_links(document: str) -> None:
     path = ROOT / document

@@ -32,11 +32,13 @@ from .gradients import linear_gradient, score, score_gradient, tabular_gradient
 from .lab import (
     Bandit,
     Episodes,
+    ExactMoments,
     Problem,
     SampledMoments,
     Samples,
     Steps,
     exact_expectation,
+    exact_moments,
     sampled_moments,
     variance,
 )
@@ -52,6 +54,7 @@ from .squared_scores import (
 __all__ = [
     "Bandit",
     "Episodes",
+    "ExactMoments",
     "Problem",
     "SampledMoments",
     "Samples",
@@ -64,6 +67,7 @@ __all__ = [
     "discounted_returns",
     "entropy",
     "exact_expectation",
+    "exact_moments",
     "gae",
     "kl_divergence",
     "lambda_returns",

@@ -13,16 +13,26 @@ a few steps. An author proves an estimator with it in three lines:
 
 from .bandit import Bandit, Samples
 from .episodes import Episodes, Steps
-from .moments import Problem, SampledMoments, exact_expectation, sampled_moments, variance
+from .moments import (
+    ExactMoments,
+    Problem,
+    SampledMoments,
+    exact_expectation,
+    exact_moments,
+    sampled_moments,
+    variance,
+)
 
 __all__ = [
     "Bandit",
     "Episodes",
+    "ExactMoments",
     "Problem",
     "SampledMoments",
     "Samples",
     "Steps",
     "exact_expectation",
+    "exact_moments",
     "sampled_moments",
     "variance",
 ]

@@ -26,7 +26,24 @@ class Problem(Protocol):
         """For each sample, the probability of each of its values."""
 
     def samples(self, chosen: ArrayLike) -> Any:
-        """The samples whose values have these numbers, as an estimator takes them."""
+        """The samples whose values have these numbers: what a function is called with.
+
+        For estimators with the method ``estimate`` they have the method ``estimate_by(estimator)``,
+        which calls it.
+        """
+
+
+class ExactMoments(NamedTuple):
+    """Expectation and variance of an estimator.
+
+    Attributes
+    ----------
+    expectation, variance : float64 arrays
+        As `exact_expectation` and `variance` return them.
+    """
+
+    expectation: Float64
+    variance: Float64
 
 
 class SampledMoments(NamedTuple):
@@ -112,10 +129,38 @@ def variance(estimator: Any, problem: Problem) -> Float64:
     >>> variance(Reinforce(), problem), variance(Reinforce("leave_one_out"), problem)
     (array([0.5, 0.5]), array([0.25, 0.25]))
     """
+    return exact_moments(estimator, problem).variance
+
+
+def exact_moments(estimator: Any, problem: Problem) -> ExactMoments:
+    """`exact_expectation` and `variance` in one enumeration.
+
+    Parameters
+    ----------
+    estimator, problem
+        As for `exact_expectation`.
+
+    Returns
+    -------
+    ExactMoments
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `exact_expectation`.
+
+    Examples
+    --------
+    >>> from scorefn import Reinforce
+    >>> from scorefn.testing import Bandit, exact_moments
+    >>> exact_moments(Reinforce(), Bandit([0.0, 0.0], rewards=[3.0, 1.0]))
+    ExactMoments(expectation=array([ 0.5, -0.5]), variance=array([1., 1.]))
+    """
     probabilities, estimates = _outcomes(estimator, problem)
+    mean = _expectation(probabilities, estimates)
     with np.errstate(all="ignore"):
-        deviations = estimates - _expectation(probabilities, estimates)
-    return _expectation(probabilities, deviations, deviations)
+        deviations = estimates - mean
+    return ExactMoments(mean, _expectation(probabilities, deviations, deviations))
 
 
 def sampled_moments(
@@ -125,7 +170,7 @@ def sampled_moments(
     num_estimates: int = 10_000,
     rng: int | np.random.Generator | None = None,
 ) -> SampledMoments:
-    """Expectation and variance from some outcomes of a problem that has too many of them.
+    """Expectation and variance from outcomes that are drawn, for a problem with too many of them.
 
     Parameters
     ----------
