@@ -156,11 +156,11 @@ def arguments(samples: Samples) -> tuple[Any, ...]:
 
 
 def test_fixed_observations_come_in_turn() -> None:
-    problem = Bandit(np.zeros((2, 2)), [[1.0, 0.0], [0.0, 5.0]], 3, fixed_observations=True)
+    problem = Bandit(np.zeros((2, 2)), [[1.0, 0.0], [0.0, 5.0]], 5, fixed_observations=True)
     contexts = exact_expectation(lambda s: s.contexts, problem)
-    assert contexts.tolist() == [0.0, 1.0, 0.0]
-    # Two of three samples are of context 0, where the gradient is +-1/4.
-    np.testing.assert_allclose(problem.gradient()[0], [0.25 * 2 / 3, -0.25 * 2 / 3], **EXACT)
+    assert contexts.tolist() == [0.0, 1.0, 0.0, 1.0, 0.0]
+    # Three of five samples are of context 0, where the gradient is +-1/4.
+    np.testing.assert_allclose(problem.gradient()[0], [0.25 * 3 / 5, -0.25 * 3 / 5], **EXACT)
     np.testing.assert_allclose(exact_expectation(Reinforce(), problem), problem.gradient(), **EXACT)
 
 
