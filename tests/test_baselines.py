@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from scorefn import Reinforce, testing
+from scorefn import testing
 from scorefn.credit import MovingAverage, advantages
 from scorefn.testing import Bandit, exact_expectation
 
@@ -268,11 +268,6 @@ def test_expectation_with_a_moving_average() -> None:
             lambda: advantages([1.0, 2.0], "values", values=np.nan),
             ValueError,
             r"values\[0\] must be finite, got nan",
-        ),
-        (
-            lambda: Reinforce(baseline="weighted_mean"),
-            ValueError,
-            "baseline must be one of none, mean, leave_one_out, values, got 'weighted_mean'",
         ),
         (lambda: MovingAverage(1.5), ValueError, "decay must be from 0 to 1, got 1.5"),
         (lambda: MovingAverage(0.5, np.inf), ValueError, "value must be finite, got inf"),

@@ -29,7 +29,7 @@ policy = LogitsPolicy(np.zeros(K))
         (
             lambda: Reinforce("median"),
             ValueError,
-            "baseline must be one of none, mean, leave_one_out, values, got 'median'",
+            "baseline must be one of none, mean, .*, weighted_mean, values, got 'median'",
         ),
         (
             lambda: Reinforce(entropy_coef=np.nan),
@@ -55,6 +55,50 @@ policy = LogitsPolicy(np.zeros(K))
             lambda: Reinforce(baseline=None),
             TypeError,
             "baseline must be a str, got NoneType",
+        ),
+        (
+            lambda: Reinforce(folds=2),
+            ValueError,
+            "folds must be left out for baseline='none'",
+        ),
+        (
+            lambda: Reinforce(singleton="skip"),
+            ValueError,
+            "singleton must be one of error, zero, raw, got 'skip'",
+        ),
+        (
+            lambda: Reinforce(diagnostics=None),
+            TypeError,
+            "diagnostics must be a bool, got NoneType",
+        ),
+        (
+            lambda: Reinforce("weighted_mean").estimate(policy, None, [0, 1], [1.0, 2.0]),
+            ValueError,
+            "weights must be given for baseline='weighted_mean'",
+        ),
+        (
+            lambda: Reinforce().estimate(policy, None, [0, 1], [1.0, 2.0], weights=[1.0, 1.0]),
+            ValueError,
+            "weights must be left out for baseline='none'",
+        ),
+        (
+            lambda: Reinforce(axis=0).estimate(policy, None, [0, 1], [1.0, 2.0], groups=[0, 0]),
+            ValueError,
+            "axis must be left out if groups is given, got 0",
+        ),
+        (
+            lambda: Reinforce("leave_one_out").estimate(
+                policy, None, [0, 1, 1], [1.0, 2.0, 3.0], groups=[4, 4, 7]
+            ),
+            ValueError,
+            "number of samples to compare must be at least 2, got 1 in group 7",
+        ),
+        (
+            lambda: Reinforce().estimate(
+                policy, None, [0, 1], [1.0, 2.0], valid=np.zeros(2, np.bool_)
+            ),
+            ValueError,
+            r"rewards must have a sample that counts, got shape \(2,\)",
         ),
         (
             lambda: Reinforce().estimate(policy, None, [[0], [1, 2]], [1.0, 1.0]),

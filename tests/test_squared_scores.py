@@ -16,7 +16,7 @@ from scorefn.estimators import (
     squared_score_norms,
     squared_score_sums,
 )
-from scorefn.estimators import squared_scores as module
+from scorefn.estimators import score_sums as module
 
 Array = NDArray[Any]
 N, K = 12, 4

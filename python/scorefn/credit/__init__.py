@@ -36,6 +36,7 @@ the next actions from what the reset returned.
 """
 
 from .baselines import Baseline, Singleton, advantages
+from .explained_variance import explained_variance
 from .moving_average import MovingAverage
 from .normalization import normalize
 from .off_policy import VTrace, q_lambda, retrace, tree_backup, upgo, vtrace
@@ -50,6 +51,7 @@ __all__ = [
     "VTrace",
     "advantages",
     "discounted_returns",
+    "explained_variance",
     "gae",
     "lambda_returns",
     "n_step_returns",

@@ -121,7 +121,7 @@ def advantages(
     r = check_float("rewards", given)
     v = check_values(baseline, values, r.shape, counts)
     w = _check_weights(baseline, weights, r.shape, counts)
-    _check_folds(baseline, folds)
+    check_folds(baseline, folds)
     ids = check_groups(groups, axis, r.shape)
     if ids is None and counts is None and w is None:
         moments = Moments("rewards", r, axis) if r.size else None
@@ -178,7 +178,8 @@ def _check_weights(
     return w
 
 
-def _check_folds(baseline: Baseline, folds: int | None) -> None:
+def check_folds(baseline: Baseline, folds: int | None) -> None:
+    """At least 2, for the baseline that is fitted to the others."""
     if folds is None:
         return
     if baseline != "weighted_mean":

@@ -5,6 +5,7 @@ gradient ascent is ``policy.parameters += learning_rate * estimate.gradient``.
 """
 
 from .a2c import A2C
+from .all_action import AllAction
 from .estimate import Diagnostics, Estimate
 from .off_policy import OffPolicy
 from .ppo import PPO
@@ -18,6 +19,7 @@ __all__ = [
     "GRPO",
     "PPO",
     "RLOO",
+    "AllAction",
     "Diagnostics",
     "Estimate",
     "OffPolicy",

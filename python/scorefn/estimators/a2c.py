@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike
 
 from .._check import check_flag, check_fraction, check_number, check_real, to_array
 from .._moments import Moments
-from ..credit import gae, normalize
+from ..credit import explained_variance, gae, normalize
 from ..objectives import WeightedLogProb
 from .estimate import Estimate
+from .standard_errors import standard_errors
 from .surrogate import counts_of, estimate_of
 
 
@@ -36,6 +37,8 @@ class A2C:
         Weight of the policy's entropy.
     normalize_advantages : bool
         Scale the advantages to mean 0 and standard deviation 1: `scorefn.credit.normalize`.
+    diagnostics, standard_error : bool
+        As for `Reinforce`.
 
     Examples
     --------
@@ -63,12 +66,15 @@ class A2C:
     gae_lambda: float = 1.0
     entropy_coef: float = 0.0
     normalize_advantages: bool = False
+    diagnostics: bool = True
+    standard_error: bool = False
 
     def __post_init__(self) -> None:
         check_fraction("discount", self.discount)
         check_fraction("gae_lambda", self.gae_lambda)
         check_number("entropy_coef", self.entropy_coef)
-        check_flag("normalize_advantages", self.normalize_advantages)
+        for name in ("normalize_advantages", "diagnostics", "standard_error"):
+            check_flag(name, getattr(self, name))
 
     def estimate(
         self,
@@ -125,8 +131,27 @@ class A2C:
             valid=valid,
         ).astype(np.float64)
         a = normalize(raw, valid=valid) if self.normalize_advantages else raw
-        step = WeightedLogProb(entropy_coef=self.entropy_coef / n).gradient(
-            policy, observations, actions, weights=a / n, where=where, valid=valid
+        bonus, rows = self.entropy_coef / n, {"where": where, "valid": valid}
+        step = WeightedLogProb(entropy_coef=bonus).gradient(
+            policy, observations, actions, weights=a / n, statistics=self.diagnostics, **rows
         )
-        mean_reward = Moments("rewards", check_real("rewards", rewards)[counts]).mean()
-        return estimate_of(step, a, raw[counts], counts, num_samples=n, mean_reward=mean_reward)
+        errors = None
+        if self.standard_error:
+            errors = standard_errors(
+                policy, observations, actions, a / n, bonus, step.gradient, **rows
+            )
+        known: dict[str, Any] = {}
+        if self.diagnostics:
+            known["mean_reward"] = Moments("rewards", check_real("rewards", rewards)[counts]).mean()
+            v = check_real("values", values)[counts]
+            known["explained_variance"] = explained_variance(v, v + raw[counts])
+        return estimate_of(
+            step,
+            a,
+            raw[counts],
+            counts,
+            num_samples=n,
+            diagnostics=self.diagnostics,
+            standard_error=errors,
+            **known,
+        )

@@ -34,32 +34,42 @@ class Diagnostics:
         gradient, entropy bonus included. The advantages are taken as given and the samples as
         independent. A value larger than `gradient_norm` means more noise than signal (McCandlish et
         al. 2018, "An empirical model of large-batch training"). NaN for a single sample. Only
-        `Reinforce` knows it.
-    approx_kl : float
-        Mean of (r - 1) - log r over the ratios r = pi / pi_old, an estimate of KL(pi_old || pi).
-        Of estimators with a ratio.
-    clip_fraction : float
-        Share of the ratios that are outside the clip range. Of estimators with such a range.
+        `Reinforce` knows it, and the other estimators with ``standard_error=True``.
+    approx_kl, approx_kl_k1 : float
+        Mean of (r - 1) - log r, and of -log r, over the ratios r = pi / pi_old: two estimates of
+        KL(pi_old || pi), known as k3 and k1. Of estimators with a ratio.
+    clip_fraction, clip_fraction_low, clip_fraction_high : float
+        Share of the ratios that are outside the clip range; below it; above it. Of estimators with
+        such a range.
     effective_sample_size : float
         (sum_i r_i)^2 / sum_i r_i^2: as many samples of the new policy would be worth as much (Kong
         1992). It is the number of ratios while the policies are equal. `OffPolicy`: of its weights.
     mean_weight, largest_weight : float
         Of the importance weights of `OffPolicy`. The mean of unclipped ones is about 1, if the
         propensities are right.
+    explained_variance : float
+        1 - Var(returns - values) / Var(returns): what share of the differences between the returns
+        the values predict. Of estimators that are given both; NaN for equal returns.
+
+    docs/diagnostics.md says of each what to do when it is off.
     """
 
     num_samples: int
-    mean_reward: float
-    advantage_mean: float
-    advantage_std: float
-    entropy: float
-    gradient_norm: float
+    mean_reward: float = math.nan
+    advantage_mean: float = math.nan
+    advantage_std: float = math.nan
+    entropy: float = math.nan
+    gradient_norm: float = math.nan
     gradient_standard_error: float = math.nan
     approx_kl: float = math.nan
+    approx_kl_k1: float = math.nan
     clip_fraction: float = math.nan
+    clip_fraction_low: float = math.nan
+    clip_fraction_high: float = math.nan
     effective_sample_size: float = math.nan
     mean_weight: float = math.nan
     largest_weight: float = math.nan
+    explained_variance: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -76,12 +86,27 @@ class Estimate:
     advantages : float64 array
         The weight of each sample, shaped like the rewards (normalised, if the estimator does that).
     diagnostics : Diagnostics
+        All NaN but `num_samples` if the estimator has ``diagnostics=False``.
+    standard_error : array or None
+        Of estimators with ``standard_error=True``: the estimated standard deviation of each entry
+        of the gradient, from the spread of what the samples add to it. The advantages are taken as
+        given and the samples as independent. NaN for a single sample.
     """
 
     gradient: FloatArray
     objective: float
     advantages: NDArray[np.float64]
     diagnostics: Diagnostics
+    standard_error: NDArray[np.float64] | None = None
+
+    @property
+    def signal_to_noise(self) -> NDArray[np.float64] | None:
+        """|gradient| / standard_error, entry by entry; 0 where both are 0."""
+        if self.standard_error is None:
+            return None
+        size = np.abs(self.gradient, dtype=np.float64)
+        with np.errstate(all="ignore"):
+            return np.where(size == 0.0, 0.0 * self.standard_error, size / self.standard_error)
 
 
 def norm(x: FloatArray) -> float:

@@ -15,6 +15,7 @@ from .._groups import check_samples
 from ..credit import normalize
 from ..objectives import ClippedSurrogate
 from .estimate import Estimate
+from .standard_errors import derivatives, standard_errors
 from .surrogate import check_log_prob, check_objective, counts_of, estimate_of, old_or_own
 
 
@@ -42,6 +43,8 @@ class PPO:
     target_kl : float, optional
         `updates` ends before an update whose approximate KL is larger than 1.5 times that. Only
         with an objective that has it.
+    diagnostics, standard_error : bool
+        As for `Reinforce`.
 
     Examples
     --------
@@ -63,11 +66,14 @@ class PPO:
     epochs: int = 10
     minibatch_size: int = 64
     target_kl: float | None = None
+    diagnostics: bool = True
+    standard_error: bool = False
 
     def __post_init__(self) -> None:
         check_objective(self.objective, "PPO")
         check_number("entropy_coef", self.entropy_coef)
-        check_flag("normalize_advantages", self.normalize_advantages)
+        for name in ("normalize_advantages", "diagnostics", "standard_error"):
+            check_flag(name, getattr(self, name))
         check_int("epochs", self.epochs, at_least=1)
         check_int("minibatch_size", self.minibatch_size, at_least=1)
         if self.normalize_advantages and self.minibatch_size == 1:
@@ -79,6 +85,8 @@ class PPO:
             raise ValueError(f"target_kl must be None, as {self.objective} has no approx_kl")
         if self.target_kl is not None and not check_number("target_kl", self.target_kl) > 0.0:
             raise ValueError(f"target_kl must be larger than 0, got {self.target_kl}")
+        if self.target_kl is not None and not self.diagnostics:
+            raise ValueError("diagnostics must be True, as target_kl is one of them, got False")
 
     def estimate(
         self,
@@ -124,17 +132,30 @@ class PPO:
         n = int(np.count_nonzero(counts))
         raw = given.astype(np.float64)
         a = normalize(given, valid=valid) if self.normalize_advantages else raw
-        objective = dataclasses.replace(self.objective, entropy_coef=self.entropy_coef / n)
+        bonus, rows = self.entropy_coef / n, {"where": where, "valid": valid}
+        objective = dataclasses.replace(self.objective, entropy_coef=bonus)
+        numbers = {
+            "old_log_prob": check_log_prob("old_log_prob", old_log_prob, counts),
+            "advantages": a / n,
+        }
+        has_statistics = self.diagnostics or self.standard_error
         step = objective.gradient(
-            policy,
-            observations,
-            actions,
-            old_log_prob=check_log_prob("old_log_prob", old_log_prob, counts),
-            advantages=a / n,
-            where=where,
-            valid=valid,
+            policy, observations, actions, **numbers, **rows, statistics=has_statistics
         )
-        return estimate_of(step, a, raw[counts], counts, num_samples=n)
+        errors = None
+        if self.standard_error:
+            w = derivatives(self.objective, step.log_prob, counts, **numbers)
+            errors = standard_errors(policy, observations, actions, w, bonus, step.gradient, **rows)
+        return estimate_of(
+            step,
+            a,
+            raw[counts],
+            counts,
+            num_samples=n,
+            diagnostics=self.diagnostics,
+            objective=self.objective,
+            standard_error=errors,
+        )
 
     def updates(
         self,

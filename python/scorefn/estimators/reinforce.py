@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from .._check import (
-    check_axis,
-    check_choice,
-    check_flag,
-    check_float,
-    check_number,
-    check_real_array,
-    to_array,
-)
-from .._moments import Moments
-from ..credit.baselines import Baseline, check_values, over_baseline
-from ..credit.normalization import normalized, rounding_of
-from ..policies import Policy
+from .._check import check_axis, check_choice, check_flag, check_number, to_array
+from .._groups import check_samples
+from ..credit.baselines import Baseline, Singleton, check_folds
+from ..policies import GradientStatistics, Policy
+from .compared_rewards import ComparedRewards, compare_all, compare_groups
 from .estimate import Diagnostics, Estimate, norm
-
-# Those of `credit.advantages` that need nothing but rewards and values.
-_BASELINES = ("none", "mean", "leave_one_out", "values")
+from .standard_errors import standard_errors
 
 
 @dataclass(frozen=True)
@@ -42,7 +32,7 @@ class Reinforce:
 
     Parameters
     ----------
-    baseline : {"none", "mean", "leave_one_out", "values"}
+    baseline : {"none", "mean", "leave_one_out", "weighted_mean", "values"}
         See `scorefn.credit.advantages`.
     entropy_coef : float
         Weight of the policy's entropy in the objective.
@@ -52,6 +42,16 @@ class Reinforce:
         The samples that are compared with each other, by the baseline and by the normalisation, lie
         along this axis: -1 for actions of shape (n, S) from ``policy.sample(x, num_samples=S)``.
         None: all of them.
+    folds : int, optional
+        For ``baseline="weighted_mean"``: see `scorefn.credit.advantages`.
+    singleton : {"error", "zero", "raw"}
+        What a sample gets that has no others to be compared with: see `scorefn.credit.advantages`.
+    diagnostics : bool
+        False: `Estimate.diagnostics` has nothing but the number of samples, which saves the
+        statistics of the policy's samples. Then nothing says that an action has probability 0.
+    standard_error : bool
+        True: `Estimate.standard_error` is given, for the library's policies. It takes a pass of its
+        own.
 
     Examples
     --------
@@ -69,12 +69,20 @@ class Reinforce:
     entropy_coef: float = 0.0
     normalize_advantages: bool = False
     axis: int | None = None
+    folds: int | None = None
+    singleton: Singleton = "error"
+    diagnostics: bool = True
+    standard_error: bool = False
 
     def __post_init__(self) -> None:
-        check_choice("baseline", self.baseline, _BASELINES)
+        check_choice("baseline", self.baseline, get_args(Baseline))
         check_number("entropy_coef", self.entropy_coef)
         check_flag("normalize_advantages", self.normalize_advantages)
         check_axis(self.axis)
+        check_folds(self.baseline, self.folds)
+        check_choice("singleton", self.singleton, get_args(Singleton))
+        check_flag("diagnostics", self.diagnostics)
+        check_flag("standard_error", self.standard_error)
 
     def estimate(
         self,
@@ -84,7 +92,10 @@ class Reinforce:
         rewards: ArrayLike,
         *,
         values: ArrayLike | None = None,
+        weights: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
         where: ArrayLike | None = None,
+        valid: ArrayLike | None = None,
     ) -> Estimate:
         """Estimate the gradient from samples.
 
@@ -100,10 +111,17 @@ class Reinforce:
             Shaped like `actions`.
             What is credited to each action: for episodes their returns or advantages from
             `scorefn.credit`.
-        values : (...) array, optional
+        values : (...) array or float, optional
             The baseline of each sample, for ``baseline="values"``.
+        weights : (...) array, optional
+            The weight of each sample in its baseline, for ``baseline="weighted_mean"``:
+            `squared_score_norms` for the constant of least variance.
+        groups : (...) integer array, optional
+            In place of `axis`: samples with the same id are compared with each other.
         where : bool array, optional
             Allowed actions (True), as the policy takes it.
+        valid : (...) bool array, optional
+            Samples that count (True). The others, such as padding, may hold anything.
 
         Returns
         -------
@@ -117,59 +135,86 @@ class Reinforce:
             A wrong shape, no samples, fewer than two where the baseline or the normalisation needs
             them, a reward that is not finite, or an action that the policy cannot take (its
             probability is 0, as it is where sampling and learning have different masks). A sample
-            whose advantage is exactly 0 is exempt: it adds nothing, so padding may hold any action.
+            whose advantage is exactly 0 is exempt: it adds nothing.
         IndexError
             An action or state out of range.
         """
         actions = to_array("actions", actions)
-        given = check_real_array("rewards", rewards, shape=actions.shape)
-        r = check_float("rewards", given)
-        n = r.size
+        given, counts = check_samples("rewards", rewards, valid, shape=actions.shape)
+        n = given.size if counts is None else int(np.count_nonzero(counts))
         if n == 0:
-            raise ValueError(f"rewards must not be empty, got shape {r.shape}")
-        check_axis(self.axis, r.shape)
-        v = check_values(self.baseline, values, r.shape)
-        of_rewards = Moments("rewards", r)
-        by_group = of_rewards if self.axis is None else Moments("rewards", r, self.axis)
-        raw = over_baseline(r, by_group, self.baseline, v, self.axis)
-        of_raw = of_rewards if raw is r else Moments("advantages", raw)
-        if self.normalize_advantages:
-            largest = by_group.largest
-            if v is not None:
-                largest = np.maximum(largest, Moments("values", v, self.axis).largest)
-            groups = of_raw if self.axis is None else Moments("advantages", raw, self.axis)
-            largest = np.maximum(largest, groups.largest)
-            rounding = rounding_of(given, None if v is None else to_array("values", values))
-            advantages = normalized(
-                raw, groups, largest, self.axis, rounding=rounding, in_place=raw is not r
-            )
-        else:
-            advantages = raw.astype(np.float64, copy=raw is r)
+            which = "must not be empty" if given.size == 0 else "must have a sample that counts"
+            raise ValueError(f"rewards {which}, got shape {given.shape}")
+        check_axis(self.axis, given.shape)
+        compared = self._compared(given, counts, values, weights, groups)
         # The sum is divided by n, or large terms are, whose sum may overflow.
-        is_large = not self.normalize_advantages and of_raw.largest.item() > _LARGE
+        is_large = not self.normalize_advantages and compared.of_raw.largest.item() > _LARGE
         before, after = (n, 1) if is_large else (1, n)
         with np.errstate(all="ignore"):
-            weights = advantages / n if is_large else advantages
-        gradient, entropy, root_sum_square = policy.gradient_statistics(
-            observations, actions, weights, entropy_coef=self.entropy_coef / before, where=where
+            w = compared.advantages / n if is_large else compared.advantages
+        bonus = self.entropy_coef / before
+        rows: dict[str, Any] = {"where": where, "valid": valid}
+        gradient, entropy, root_sum_square = self._gradient(
+            policy, observations, actions, w, bonus, **rows
         )
+        errors = None
+        if self.standard_error:
+            known: Any = policy  # which says so if it is not one of the library's
+            errors = standard_errors(known, observations, actions, w, bonus, gradient, **rows)
+            errors /= after
         with np.errstate(all="ignore"):
             gradient = gradient / after
             entropy /= n
-            mean_reward = of_rewards.mean()
-            size = norm(gradient)
-            diagnostics = Diagnostics(
-                num_samples=n,
-                mean_reward=mean_reward,
-                advantage_mean=of_raw.mean(),
-                advantage_std=of_raw.standard_deviation(),
-                entropy=entropy,
-                gradient_norm=size,
-                gradient_standard_error=_standard_error(root_sum_square / after, size, n),
-            )
-        return Estimate(
-            gradient, mean_reward + self.entropy_coef * entropy, advantages, diagnostics
-        )
+            mean_reward = compared.of_rewards.mean()
+            objective = mean_reward
+            if self.entropy_coef != 0.0:
+                objective += self.entropy_coef * entropy
+            diagnostics = Diagnostics(n)
+            if self.diagnostics:
+                size = norm(gradient)
+                diagnostics = Diagnostics(
+                    num_samples=n,
+                    mean_reward=mean_reward,
+                    advantage_mean=compared.of_raw.mean(),
+                    advantage_std=compared.of_raw.standard_deviation(),
+                    entropy=entropy,
+                    gradient_norm=size,
+                    gradient_standard_error=_standard_error(root_sum_square / after, size, n),
+                    explained_variance=(
+                        compared.explained_variance() if values is not None else math.nan
+                    ),
+                )
+        return Estimate(gradient, objective, compared.advantages, diagnostics, errors)
+
+    def _compared(
+        self,
+        rewards: NDArray[Any],
+        counts: NDArray[np.bool_] | None,
+        values: ArrayLike | None,
+        weights: ArrayLike | None,
+        groups: ArrayLike | None,
+    ) -> ComparedRewards:
+        how = (self.baseline, values, self.axis, self.normalize_advantages, self.singleton)
+        is_weighted = weights is not None or self.baseline == "weighted_mean"
+        if counts is None and groups is None and not is_weighted:
+            return compare_all(rewards, *how)
+        of = counts if counts is not None else np.ones(rewards.shape, np.bool_)
+        return compare_groups(rewards, of, *how, weights=weights, folds=self.folds, groups=groups)
+
+    def _gradient(
+        self,
+        policy: Policy,
+        observations: Any,
+        actions: NDArray[Any],
+        weights: NDArray[np.float64],
+        entropy_coef: float,
+        **rows: Any,
+    ) -> GradientStatistics:
+        """The entropy is part of the objective, so that a bonus needs the statistics, too."""
+        samples = (observations, actions, weights)
+        if self.diagnostics or entropy_coef != 0.0:
+            return policy.gradient_statistics(*samples, entropy_coef=entropy_coef, **rows)
+        return GradientStatistics(policy.gradient(*samples, **rows), math.nan, math.nan)
 
 
 # A sum of as many samples as any memory holds, each this large, is a float32.

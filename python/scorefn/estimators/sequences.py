@@ -98,6 +98,8 @@ class GRPO:
     count_empty : bool
         Whether a sequence without a token that counts is one of the B and of its group, as it is in
         TRL. By default its reward is not looked at.
+    diagnostics : bool
+        As for `Reinforce`.
 
     Examples
     --------
@@ -128,12 +130,14 @@ class GRPO:
     entropy_coef: float = 0.0
     eps: float = 1e-4
     count_empty: bool = False
+    diagnostics: bool = True
 
     def __post_init__(self) -> None:
         check_choice("variant", self.variant, get_args(VariantName))
         for name in ("kl_coef", "entropy_coef", "eps"):
             check_number(name, getattr(self, name), at_least=0)
         check_flag("count_empty", self.count_empty)
+        check_flag("diagnostics", self.diagnostics)
         if self.objective is not None:
             of_sequences = VARIANTS[self.variant].segments is not None
             check_objective(self.objective, "GRPO", of_sequences=of_sequences)
@@ -229,6 +233,7 @@ class GRPO:
             old_log_prob=old,
             advantages=of_decisions,
             segments=segments,
+            statistics=self.diagnostics,
             **rows,
         )
         if reference_log_prob is not None:
@@ -253,6 +258,9 @@ class GRPO:
             raw[counts],
             tokens.counts,
             num_samples=int(np.count_nonzero(counts)),
+            diagnostics=self.diagnostics,
+            decisions=None if segments is None else tokens.lengths > 0,
+            objective=objective,
             mean_reward=Moments("rewards", r[counts]).mean(),
         )
 
@@ -275,6 +283,8 @@ class RLOO:
     kl_coef : float
         Weight of log(pi_old / pi_ref) of the whole sequence, which is subtracted from its reward;
         TRL's `beta`.
+    diagnostics : bool
+        As for `Reinforce`.
 
     Examples
     --------
@@ -290,10 +300,12 @@ class RLOO:
 
     objective: Any = field(default_factory=ClippedSurrogate)
     kl_coef: float = 0.0
+    diagnostics: bool = True
 
     def __post_init__(self) -> None:
         check_objective(self.objective, "RLOO", of_sequences=True)
         check_number("kl_coef", self.kl_coef, at_least=0)
+        check_flag("diagnostics", self.diagnostics)
 
     def estimate(
         self,
@@ -347,11 +359,19 @@ where, valid, offsets
             old_log_prob=old,
             advantages=a / n,
             segments=tokens.segments(log_prob="sum"),
+            statistics=self.diagnostics,
             **rows,
         )
-        mean_reward = Moments("rewards", r[counts]).mean()
         return estimate_of(
-            step, a, a[counts], tokens.counts, num_samples=n, mean_reward=mean_reward
+            step,
+            a,
+            a[counts],
+            tokens.counts,
+            num_samples=n,
+            diagnostics=self.diagnostics,
+            decisions=counts,
+            objective=self.objective,
+            mean_reward=Moments("rewards", r[counts]).mean(),
         )
 
 

@@ -5,32 +5,15 @@ The score of sample i is s_i = d log pi(a_i | x_i) / dparameters.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from .. import _core
-from .._check import (
-    check_bool,
-    check_finite,
-    check_indices,
-    check_int,
-    check_real,
-    to_array,
-    type_name,
-)
+from .._check import check_finite, check_int, check_real
 from .._folds import fold_starts, sums_of_others
 from .._moments import Moments
-from ..policies import LinearPolicy, LogitsPolicy, TabularPolicy
-
-Float64 = NDArray[np.float64]
-AnyPolicy = LogitsPolicy | TabularPolicy | LinearPolicy
-
-_ENTRIES = 1 << 18  # of a block of scores
+from .score_sums import AnyPolicy, Float64, Samples, samples_of
 
 
 def squared_score_norms(
@@ -93,7 +76,7 @@ def squared_score_norms(
     >>> credit.advantages([1.0, 0.0, 2.0, 3.0], "weighted_mean", weights=weights)
     array([-0.5, -1.5,  0.5,  1.5])
     """
-    samples = _samples(policy, observations, actions, where, valid)
+    samples = samples_of(policy, observations, actions, where, valid)
     result = np.zeros(samples.shape)
     result.reshape(-1)[samples.chosen] = samples.norms()
     return result
@@ -142,7 +125,7 @@ def squared_score_sums(
     >>> squared_score_sums(policy, None, [0, 1, 1], [1.0, 1.0, 2.0])
     array([0.75, 1.75, 0.25, 0.25])
     """
-    samples = _samples(policy, observations, actions, where, valid)
+    samples = samples_of(policy, observations, actions, where, valid)
     w = _numbers("weights", weights, samples)
     return samples.sums(samples.chosen, w)[0][1]
 
@@ -201,7 +184,7 @@ def coordinate_baseline_gradient(
     True
     """
     check_int("folds", folds, at_least=2)
-    samples = _samples(policy, observations, actions, where, valid)
+    samples = samples_of(policy, observations, actions, where, valid)
     n = samples.chosen.size
     if n < 2:
         raise ValueError(f"number of samples must be at least 2, got {n}")
@@ -222,144 +205,24 @@ def coordinate_baseline_gradient(
         return np.asarray(gradient * moments.unit.item())
 
 
-def _numbers(name: str, values: ArrayLike, samples: _Samples) -> Float64:
+def squared_gradient_sums(
+    policy: AnyPolicy,
+    observations: Any,
+    actions: ArrayLike,
+    weights: ArrayLike,
+    *,
+    entropy_coef: float,
+    where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
+) -> Float64:
+    """sum_i g_i^2, entry by entry, of g_i = w_i s_i + entropy_coef dH(pi(. | x_i))."""
+    samples = samples_of(policy, observations, actions, where, valid)
+    return samples.squared_gradients(_numbers("weights", weights, samples), entropy_coef)
+
+
+def _numbers(name: str, values: ArrayLike, samples: Samples) -> Float64:
     """One finite number per sample, flat, in new memory; 0 for those that do not count."""
     given = check_real(name, values, shape=samples.shape)
     counts = np.zeros(given.size, dtype=np.bool_)
     counts[samples.chosen] = True
     return check_finite(name, np.where(counts.reshape(given.shape), given, 0.0)).reshape(-1)
-
-
-@dataclass
-class _Samples:
-    """Checked and flat: the actions, and which of them count."""
-
-    policy: AnyPolicy
-    actions: NDArray[np.integer[Any]]
-    shape: tuple[int, ...]
-    chosen: NDArray[np.intp]
-    per_observation: int
-    inputs: Any
-    where: ArrayLike | None
-
-    def norms(self) -> Float64:
-        """||s_i||^2 for each sample that counts."""
-        raise NotImplementedError
-
-    def sums(self, samples: NDArray[np.intp], *weights: Float64) -> list[tuple[Float64, Float64]]:
-        """sum_i w_i s_i and sum_i w_i s_i^2 over some samples, for each of the weights."""
-        raise NotImplementedError
-
-
-class _TableSamples(_Samples):
-    """Scores have one number per state, action and action drawn there: no loop over samples."""
-
-    @cached_property
-    def _cells(self) -> NDArray[np.intp]:
-        """Which entry of the table each sample has drawn."""
-        states: Any = 0 if self.inputs is None else np.repeat(self.inputs, self.per_observation)
-        return np.asarray(states, np.intp) * self.policy.num_actions + self.actions.astype(np.intp)
-
-    @cached_property
-    def _probabilities(self) -> tuple[Float64, Float64]:
-        """pi and 1 - pi in each state that was visited; both are 0 for a forbidden action."""
-        table = np.atleast_2d(self.policy.parameters).astype(np.float64)
-        counts = np.zeros(len(table), dtype=np.bool_)
-        counts[self._cells[self.chosen] // table.shape[1]] = True
-        mask = self.policy.where if isinstance(self.policy, TabularPolicy) else self.where
-        log_p = _core.log_softmax(table, where=mask, valid=counts)
-        log_p[~counts] = -np.inf
-        return np.exp(log_p), np.where(np.isneginf(log_p), 0.0, -np.expm1(log_p))
-
-    def norms(self) -> Float64:
-        p, rest = self._probabilities
-        norms = rest**2 + sums_of_others(p**2, axis=-1)
-        return np.asarray(norms.reshape(-1)[self._cells[self.chosen]])
-
-    def sums(self, samples: NDArray[np.intp], *weights: Float64) -> list[tuple[Float64, Float64]]:
-        p, rest = self._probabilities
-        shape, result = self.policy.parameters.shape, []
-        for w in weights:
-            counts = np.bincount(self._cells[samples], w[samples], p.size)
-            drawn = counts.astype(np.float64, copy=False).reshape(p.shape)
-            not_drawn = sums_of_others(drawn, axis=-1)
-            first, second = drawn * rest - not_drawn * p, drawn * rest**2 + not_drawn * p**2
-            result.append((first.reshape(shape), second.reshape(shape)))
-        return result
-
-
-class _LinearSamples(_Samples):
-    """A block of rows of scores at a time."""
-
-    def _blocks(self, samples: NDArray[np.intp]) -> Iterator[tuple[Any, Float64, Float64]]:
-        """Some samples, their features, and their d log pi / dlogits."""
-        size = max(1, _ENTRIES // self.policy.num_actions)
-        for block in np.split(samples, range(size, samples.size, size)):
-            rows = block // self.per_observation
-            x, mask = self.inputs[rows], self.where
-            if isinstance(mask, np.ndarray) and mask.ndim > 1:
-                mask = mask[rows]
-            try:
-                scores = _core.score(self.policy.logits(x), self.actions[block], where=mask)
-            except ValueError:  # of a row among those of the block
-                counts = np.zeros(len(self.inputs), dtype=np.bool_)
-                counts[self.chosen // self.per_observation] = True
-                _core.log_softmax(self.policy.logits(self.inputs), where=self.where, valid=counts)
-                raise
-            yield block, x.astype(np.float64), scores.astype(np.float64)
-
-    def norms(self) -> Float64:
-        norms = [
-            np.einsum("ij,ij->i", x, x) * np.einsum("ij,ij->i", scores, scores)
-            for _, x, scores in self._blocks(self.chosen)
-        ]
-        return np.concatenate(norms)
-
-    def sums(self, samples: NDArray[np.intp], *weights: Float64) -> list[tuple[Float64, Float64]]:
-        shape = self.policy.parameters.shape
-        result = [(np.zeros(shape), np.zeros(shape)) for _ in weights]
-        for block, x, scores in self._blocks(samples):
-            for (first, second), w in zip(result, weights, strict=True):
-                first += x.T @ (w[block, np.newaxis] * scores)
-                second += (x**2).T @ (w[block, np.newaxis] * scores**2)
-        return result
-
-
-def _samples(
-    policy: AnyPolicy,
-    observations: Any,
-    actions: ArrayLike,
-    where: ArrayLike | None,
-    valid: ArrayLike | None,
-) -> _Samples:
-    if not isinstance(policy, LogitsPolicy | TabularPolicy | LinearPolicy):
-        raise TypeError(
-            f"policy must be a LogitsPolicy, TabularPolicy or LinearPolicy, got {type_name(policy)}"
-        )
-    given = to_array("actions", actions)
-    counts = None if valid is None else check_bool("valid", valid, shape=given.shape)
-    if counts is not None:
-        given = np.where(counts, given, given.dtype.type(0))
-    a = check_indices("actions", given, policy.num_actions, "actions")
-    kind: type[_Samples] = _TableSamples
-    inputs: Any = None
-    rows: tuple[int, ...] = a.shape
-    mask = where
-    if isinstance(policy, LinearPolicy):
-        kind, features = _LinearSamples, policy._features(observations)
-        rows, inputs = features.shape[:-1], features.reshape(-1, features.shape[-1])
-        if where is not None and np.ndim(where) > 1:
-            mask = check_bool("where", where, shape=(*rows, policy.num_actions))
-            mask = mask.reshape(-1, policy.num_actions)
-    elif isinstance(policy, TabularPolicy):
-        policy._refuse(where)
-        states = policy._states(policy._harmless(observations, counts))
-        rows, inputs = states.shape, states.reshape(-1)
-    elif where is not None:
-        mask = check_bool("where", where, shape=(policy.num_actions,))
-    if a.shape != rows and a.shape[:-1] != rows:
-        several = ", ".join(map(str, (*rows, "num_samples")))
-        raise ValueError(f"actions must have shape {rows} or ({several}), got {a.shape}")
-    per_observation = 1 if a.shape == rows else a.shape[-1]
-    chosen = np.arange(a.size) if counts is None else np.flatnonzero(counts)
-    return kind(policy, a.reshape(-1), a.shape, chosen, per_observation, inputs, mask)

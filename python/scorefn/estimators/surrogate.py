@@ -78,22 +78,39 @@ def estimate_of(
     counts: NDArray[np.bool_],
     *,
     num_samples: int,
-    mean_reward: float = math.nan,
+    diagnostics: bool,
+    decisions: NDArray[np.bool_] | None = None,
+    objective: Any = None,
+    standard_error: NDArray[np.float64] | None = None,
+    **known: float,
 ) -> Estimate:
-    """The gradient and the objective of a step with statistics, and what these tell."""
+    """The gradient and the objective of a step, and what it tells; `known` are more diagnostics.
+
+    `decisions` says which decisions count, where they are not the samples.
+    """
+    done = (step.gradient, float(step.objective), advantages)
+    if not diagnostics:
+        return Estimate(*done, Diagnostics(num_samples), standard_error)
     of_raw = Moments("advantages", raw_advantages)
-    diagnostics = Diagnostics(
-        num_samples=num_samples,
-        mean_reward=mean_reward,
-        advantage_mean=of_raw.mean(),
-        advantage_std=of_raw.standard_deviation(),
-        entropy=_mean_entropy(step, counts),
-        gradient_norm=norm(step.gradient),
-        approx_kl=float(getattr(step, "approx_kl", math.nan)),
-        clip_fraction=float(getattr(step, "clip_fraction", math.nan)),
-        effective_sample_size=_effective_sample_size(getattr(step, "ratio", None)),
+    of_ratios = {}
+    if hasattr(step, "ratio"):
+        counted = step.ratio[counts if decisions is None else decisions]
+        of_ratios = _of_ratios(counted.astype(np.float64), step, objective)
+    if standard_error is not None:
+        known["gradient_standard_error"] = norm(standard_error)
+    return Estimate(
+        *done,
+        Diagnostics(
+            num_samples=num_samples,
+            advantage_mean=of_raw.mean(),
+            advantage_std=of_raw.standard_deviation(),
+            entropy=_mean_entropy(step, counts),
+            gradient_norm=norm(step.gradient),
+            **of_ratios,
+            **known,
+        ),
+        standard_error,
     )
-    return Estimate(step.gradient, float(step.objective), advantages, diagnostics)
 
 
 def _mean_entropy(step: Any, counts: NDArray[np.bool_]) -> float:
@@ -103,10 +120,19 @@ def _mean_entropy(step: Any, counts: NDArray[np.bool_]) -> float:
     return float(np.broadcast_to(h, counts.shape)[counts].mean())
 
 
-def _effective_sample_size(ratio: NDArray[Any] | None) -> float:
-    """Ratios that do not count are 0."""
-    if ratio is None:
-        return math.nan
+def _of_ratios(ratio: NDArray[np.float64], step: Any, objective: Any) -> dict[str, float]:
+    """What the ratios that count tell; the means of k3 and of clipping are the step's own."""
     with np.errstate(all="ignore"):
-        r = ratio.astype(np.float64) / max(float(ratio.max(initial=0.0)), math.ulp(0.0))
-        return float(r.sum() ** 2 / np.square(r).sum())
+        r = ratio / max(float(ratio.max(initial=0.0)), math.ulp(0.0))
+        of = {
+            "approx_kl": float(getattr(step, "approx_kl", math.nan)),
+            "approx_kl_k1": float(-np.log(ratio).mean()),
+            "effective_sample_size": float(r.sum() ** 2 / np.square(r).sum()),
+        }
+    clip_range = getattr(objective, "clip_range", None)
+    if clip_range is not None:
+        high = clip_range[1] if isinstance(clip_range, tuple | list) else clip_range
+        of["clip_fraction"] = float(step.clip_fraction)
+        of["clip_fraction_high"] = float(np.mean(ratio > 1.0 + high))
+        of["clip_fraction_low"] = max(of["clip_fraction"] - of["clip_fraction_high"], 0.0)
+    return of
