@@ -170,3 +170,24 @@ def test_advantages_that_are_equal_up_to_the_rounding_of_float32() -> None:
     np.testing.assert_array_equal(result.advantages, 0.0)
     for estimate in PPO(epochs=1).updates(policy, x, actions, a, old_log_prob=old):
         np.testing.assert_array_equal(estimate.gradient, 0.0)
+
+
+def test_the_old_policy_itself() -> None:
+    policy, x, actions, a, _ = samples()
+    old_policy = LinearPolicy(policy.parameters.copy())
+    policy.parameters += 0.1
+    policy.parameters[0] -= 0.3
+    old = old_policy.log_prob(x, actions)
+    by_log_prob = PPO().estimate(policy, x, actions, a, old_log_prob=old)
+    by_policy = PPO().estimate(policy, x, actions, a, old_policy=old_policy)
+    np.testing.assert_array_equal(by_policy.gradient, by_log_prob.gradient)
+    (first,) = PPO(epochs=1).updates(policy, x, actions, a, old_policy=old_policy, rng=0)
+    np.testing.assert_allclose(first.gradient, by_log_prob.gradient, rtol=1e-12)
+    with pytest.raises(ValueError, match="old_log_prob or old_policy must be given, got neither"):
+        PPO().estimate(policy, x, actions, a)
+    with pytest.raises(ValueError, match="old_policy must be left out, as old_log_prob is given"):
+        PPO().estimate(policy, x, actions, a, old_log_prob=old, old_policy=old_policy)
+    table, states = TabularPolicy(np.zeros((1, 4))), np.zeros(40, int)
+    never = TabularPolicy(np.where(np.arange(4) == actions[7], -np.inf, np.zeros((1, 4))))
+    with pytest.raises(ValueError, match=r"= \d has probability 0 in old_policy: its logit is"):
+        PPO().estimate(table, states, actions, a, old_policy=never)

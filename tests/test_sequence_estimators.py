@@ -253,8 +253,14 @@ def test_rloo_takes_the_penalty_from_the_rewards() -> None:
     [
         ({"variant": "ppo"}, "variant must be one of grpo, .*, got 'ppo'"),
         ({"kl_coef": -1.0}, r"kl_coef must be at least 0, got -1\.0"),
-        ({"kl_coef": 0.1}, r"reference_log_prob must be given for kl_coef=0\.1"),
-        ({"reference_log_prob": np.zeros((2, 3))}, "reference_log_prob must be left out"),
+        (
+            {"kl_coef": 0.1},
+            r"reference_log_prob or reference_policy must be given for kl_coef=0\.1",
+        ),
+        (
+            {"reference_log_prob": np.zeros((2, 3))},
+            "reference_log_prob or reference_policy must be left",
+        ),
         ({"rewards": np.zeros(3)}, r"rewards must have shape \(2,\), got \(3,\)"),
         ({"rewards": [np.nan, 0.0]}, r"rewards\[0\] must be finite, got nan"),
         ({"actions": np.zeros(6, int)}, r"actions must have shape \(B, T\), got \(6,\)"),
@@ -343,3 +349,22 @@ def test_estimators_are_values() -> None:
     for method in (scorefn.GRPO("dapo", kl_coef=0.1), scorefn.RLOO(), scorefn.PPO(epochs=2)):
         assert pickle.loads(pickle.dumps(method)) == method
         assert eval(repr(method), {**vars(scorefn), "inf": np.inf}) == method
+
+
+@pytest.mark.parametrize("method", [scorefn.GRPO, scorefn.RLOO])
+def test_old_and_reference_policies_themselves(method: Any) -> None:
+    batch = Batch()
+    rng = np.random.default_rng(0)
+    policies = {name: rng.normal(size=(B, T, K)) for name in ("old_policy", "reference_policy")}
+    as_numbers = {
+        name.replace("policy", "log_prob"): scorefn.log_prob(z, batch.actions, valid=VALID)
+        for name, z in policies.items()
+    }
+    samples = (batch.logits, None, batch.actions, batch.rewards)
+    groups = np.array([0, 0, 1, 0, 1, 1])
+    by_numbers, by_policies = (
+        method(kl_coef=0.1).estimate(*samples, groups=groups, valid=VALID, **of)
+        for of in (as_numbers, policies)
+    )
+    np.testing.assert_array_equal(by_policies.gradient, by_numbers.gradient)
+    assert by_policies.objective == by_numbers.objective

@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike
 
 from .._check import check_flag, check_fraction, check_number, check_real, to_array
 from .._moments import Moments
-from ..credit import explained_variance, gae, normalize
+from ..credit import explained_variance, gae
 from ..objectives import WeightedLogProb
+from .comparison import compare
 from .estimate import Estimate
 from .standard_errors import standard_errors
 from .surrogate import counts_of, estimate_of
@@ -129,17 +130,24 @@ class A2C:
             discount=self.discount,
             gae_lambda=self.gae_lambda,
             valid=valid,
-        ).astype(np.float64)
-        a = normalize(raw, valid=valid) if self.normalize_advantages else raw
-        bonus, rows = self.entropy_coef / n, {"where": where, "valid": valid}
+        )
+        compared = compare(
+            "advantages",
+            raw,
+            None if valid is None else counts,
+            normalizes=self.normalize_advantages,
+        )
+        before, after = compared.divisors(n, self.normalize_advantages)
+        w = compared.advantages if before == 1 else compared.advantages / before
+        bonus = self.entropy_coef / before
+        rows: dict[str, Any] = {"where": where, "valid": valid}
         step = WeightedLogProb(entropy_coef=bonus).gradient(
-            policy, observations, actions, weights=a / n, statistics=self.diagnostics, **rows
+            policy, observations, actions, weights=w, statistics=self.diagnostics, **rows
         )
         errors = None
         if self.standard_error:
-            errors = standard_errors(
-                policy, observations, actions, a / n, bonus, step.gradient, **rows
-            )
+            errors = standard_errors(policy, observations, actions, w, bonus, step.gradient, **rows)
+            errors /= after
         known: dict[str, Any] = {}
         if self.diagnostics:
             known["mean_reward"] = Moments("rewards", check_real("rewards", rewards)[counts]).mean()
@@ -147,10 +155,10 @@ class A2C:
             known["explained_variance"] = explained_variance(v, v + raw[counts])
         return estimate_of(
             step,
-            a,
-            raw[counts],
+            compared,
             counts,
             num_samples=n,
+            divisor=after,
             diagnostics=self.diagnostics,
             standard_error=errors,
             **known,

@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._check import check_finite, check_flag, check_int, check_number, to_array
 from .._groups import check_samples
-from ..credit import normalize
 from ..objectives import ClippedSurrogate
+from .comparison import compare
 from .estimate import Estimate
 from .standard_errors import derivatives, standard_errors
-from .surrogate import check_log_prob, check_objective, counts_of, estimate_of, old_or_own
+from .surrogate import check_objective, counts_of, estimate_of, log_prob_of
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,8 @@ class PPO:
         actions: ArrayLike,
         advantages: ArrayLike,
         *,
-        old_log_prob: ArrayLike,
+        old_log_prob: ArrayLike | None = None,
+        old_policy: Any = None,
         where: ArrayLike | None = None,
         valid: ArrayLike | None = None,
     ) -> Estimate:
@@ -113,6 +114,8 @@ class PPO:
             One for each action: of `scorefn.gae`, say.
         old_log_prob : (...) array
             log pi_old(a) of each action: what ``policy.sample`` gave.
+        old_policy : policy or array of logits
+            In place of `old_log_prob`: the policy with the parameters that it had then.
         where : bool array, optional
             Allowed actions (True), as the policy takes it.
         valid : bool array shaped like actions, optional
@@ -128,31 +131,45 @@ class PPO:
             An array of the wrong kind or shape, no sample that counts, a single one where the
             advantages are normalised, a number that is not finite, an action out of range.
         """
+        if old_log_prob is None and old_policy is None:
+            raise ValueError("old_log_prob or old_policy must be given, got neither")
         given, counts = self._checked(actions, advantages, valid)
         n = int(np.count_nonzero(counts))
-        raw = given.astype(np.float64)
-        a = normalize(given, valid=valid) if self.normalize_advantages else raw
-        bonus, rows = self.entropy_coef / n, {"where": where, "valid": valid}
-        objective = dataclasses.replace(self.objective, entropy_coef=bonus)
+        compared = compare(
+            "advantages",
+            given,
+            None if valid is None else counts,
+            normalizes=self.normalize_advantages,
+        )
+        before, after = compared.divisors(n, self.normalize_advantages)
+        bonus = self.entropy_coef / before
+        rows: dict[str, Any] = {"where": where, "valid": valid}
+        old = (old_log_prob, old_policy, policy, observations, actions, counts)
         numbers = {
-            "old_log_prob": check_log_prob("old_log_prob", old_log_prob, counts),
-            "advantages": a / n,
+            "old_log_prob": log_prob_of("old", *old, **rows, offsets=None),
+            "advantages": compared.advantages if before == 1 else compared.advantages / before,
         }
-        has_statistics = self.diagnostics or self.standard_error
-        step = objective.gradient(
-            policy, observations, actions, **numbers, **rows, statistics=has_statistics
+        step = dataclasses.replace(self.objective, entropy_coef=bonus).gradient(
+            policy,
+            observations,
+            actions,
+            **numbers,
+            **rows,
+            statistics=self.diagnostics or self.standard_error,
         )
         errors = None
         if self.standard_error:
             w = derivatives(self.objective, step.log_prob, counts, **numbers)
             errors = standard_errors(policy, observations, actions, w, bonus, step.gradient, **rows)
+            errors /= after
         return estimate_of(
             step,
-            a,
-            raw[counts],
+            compared,
             counts,
             num_samples=n,
+            divisor=after,
             diagnostics=self.diagnostics,
+            old_log_prob=numbers["old_log_prob"],
             objective=self.objective,
             standard_error=errors,
         )
@@ -165,6 +182,7 @@ class PPO:
         advantages: ArrayLike,
         *,
         old_log_prob: ArrayLike | None = None,
+        old_policy: Any = None,
         rng: int | np.random.Generator | None = None,
         where: ArrayLike | None = None,
         valid: ArrayLike | None = None,
@@ -180,8 +198,8 @@ class PPO:
             Its parameters are to be changed by the caller after each estimate.
         observations, actions, advantages, where
             As for `estimate`, with one action per observation.
-        old_log_prob : array, optional
-            Default: log-probabilities of the policy as it is at the first step.
+        old_log_prob, old_policy : optional
+            As for `estimate`. Default: the policy as it is at the first step.
         rng : int or Generator, optional
             For the order of the samples.
         valid : bool array shaped like actions, optional
@@ -199,7 +217,9 @@ class PPO:
         taken = to_array("actions", actions)
         a, counts = self._checked(taken, advantages, valid)
         rows = {"where": where, "valid": valid, "offsets": None}
-        old = old_or_own(old_log_prob, policy, observations, actions, counts, **rows)
+        old = log_prob_of(
+            "old", old_log_prob, old_policy, policy, observations, actions, counts, **rows
+        )
         x = _flat("observations", observations, taken.shape)
         masks = _flat("where", where, taken.shape)
         order = np.random.default_rng(rng)

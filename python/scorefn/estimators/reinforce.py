@@ -13,7 +13,7 @@ from .._check import check_axis, check_choice, check_flag, check_number, to_arra
 from .._groups import check_samples
 from ..credit.baselines import Baseline, Singleton, check_folds
 from ..policies import GradientStatistics, Policy
-from .compared_rewards import ComparedRewards, compare_all, compare_groups
+from .comparison import compare
 from .estimate import Diagnostics, Estimate, norm
 from .standard_errors import standard_errors
 
@@ -146,12 +146,21 @@ class Reinforce:
             which = "must not be empty" if given.size == 0 else "must have a sample that counts"
             raise ValueError(f"rewards {which}, got shape {given.shape}")
         check_axis(self.axis, given.shape)
-        compared = self._compared(given, counts, values, weights, groups)
-        # The sum is divided by n, or large terms are, whose sum may overflow.
-        is_large = not self.normalize_advantages and compared.of_raw.largest.item() > _LARGE
-        before, after = (n, 1) if is_large else (1, n)
-        with np.errstate(all="ignore"):
-            w = compared.advantages / n if is_large else compared.advantages
+        compared = compare(
+            "rewards",
+            given,
+            counts,
+            self.baseline,
+            values=values,
+            axis=self.axis,
+            normalizes=self.normalize_advantages,
+            singleton=self.singleton,
+            weights=weights,
+            folds=self.folds,
+            groups=groups,
+        )
+        before, after = compared.divisors(n, self.normalize_advantages)
+        w = compared.advantages if before == 1 else compared.advantages / before
         bonus = self.entropy_coef / before
         rows: dict[str, Any] = {"where": where, "valid": valid}
         gradient, entropy, root_sum_square = self._gradient(
@@ -165,7 +174,7 @@ class Reinforce:
         with np.errstate(all="ignore"):
             gradient = gradient / after
             entropy /= n
-            mean_reward = compared.of_rewards.mean()
+            mean_reward = compared.of_samples.mean()
             objective = mean_reward
             if self.entropy_coef != 0.0:
                 objective += self.entropy_coef * entropy
@@ -186,21 +195,6 @@ class Reinforce:
                 )
         return Estimate(gradient, objective, compared.advantages, diagnostics, errors)
 
-    def _compared(
-        self,
-        rewards: NDArray[Any],
-        counts: NDArray[np.bool_] | None,
-        values: ArrayLike | None,
-        weights: ArrayLike | None,
-        groups: ArrayLike | None,
-    ) -> ComparedRewards:
-        how = (self.baseline, values, self.axis, self.normalize_advantages, self.singleton)
-        is_weighted = weights is not None or self.baseline == "weighted_mean"
-        if counts is None and groups is None and not is_weighted:
-            return compare_all(rewards, *how)
-        of = counts if counts is not None else np.ones(rewards.shape, np.bool_)
-        return compare_groups(rewards, of, *how, weights=weights, folds=self.folds, groups=groups)
-
     def _gradient(
         self,
         policy: Policy,
@@ -215,10 +209,6 @@ class Reinforce:
         if self.diagnostics or entropy_coef != 0.0:
             return policy.gradient_statistics(*samples, entropy_coef=entropy_coef, **rows)
         return GradientStatistics(policy.gradient(*samples, **rows), math.nan, math.nan)
-
-
-# A sum of as many samples as any memory holds, each this large, is a float32.
-_LARGE = 1e20
 
 
 def _standard_error(root_sum_square: float, norm: float, n: int) -> float:

@@ -22,8 +22,9 @@ from .._moments import Moments
 from ..credit import Reduction, normalize, sequence_weights
 from ..credit import advantages as over_baseline
 from ..objectives import CISPO, SAPO, ClippedSurrogate, KLPenalty, Segments
+from .comparison import Compared
 from .estimate import Estimate
-from .surrogate import check_log_prob, check_objective, counts_of, estimate_of, old_or_own
+from .surrogate import check_objective, counts_of, estimate_of, log_prob_of
 
 
 class Variant(NamedTuple):
@@ -150,9 +151,11 @@ class GRPO:
         rewards: ArrayLike,
         *,
         old_log_prob: ArrayLike | None = None,
+        old_policy: Any = None,
         lengths: ArrayLike | None = None,
         groups: ArrayLike | None = None,
         reference_log_prob: ArrayLike | None = None,
+        reference_policy: Any = None,
         max_length: float | None = None,
         where: ArrayLike | None = None,
         valid: ArrayLike | None = None,
@@ -174,12 +177,16 @@ class GRPO:
         old_log_prob : array shaped like actions, optional
             log pi_old(a): what drew the tokens. Default: the policy itself, so that all ratios
             are 1 up to rounding.
+        old_policy : policy or array of logits, optional
+            In place of `old_log_prob`: the policy with the parameters that it had then.
         lengths : (B,) integer array, optional
             The number of tokens of each packed sequence.
         groups : (B,) integer array, optional
             Sequences with the same id are compared with each other. Default: all of them.
         reference_log_prob : array shaped like actions, optional
             For `kl_coef`.
+        reference_policy : policy or array of logits, optional
+            In place of `reference_log_prob`.
         max_length : float, optional
             For the variant "dr_grpo", and only for it.
         where : bool array, optional
@@ -201,7 +208,7 @@ class GRPO:
             range.
         """
         method = VARIANTS[self.variant]
-        check_reference(reference_log_prob, self.kl_coef)
+        has_reference = check_reference(reference_log_prob, reference_policy, self.kl_coef)
         if (max_length is not None) != (method.reduction == "constant"):
             given = "given" if max_length is None else "left out"
             raise ValueError(f"max_length must be {given} for variant={self.variant!r}")
@@ -216,7 +223,9 @@ class GRPO:
             tokens.lengths, method.reduction, max_length=max_length, count_empty=self.count_empty
         )
         rows: dict[str, Any] = {"where": where, "valid": valid, "offsets": offsets}
-        old = old_or_own(old_log_prob, policy, observations, actions, tokens.counts, **rows)
+        samples = (policy, observations, actions)
+        reference = (reference_log_prob, reference_policy, *samples)
+        old = log_prob_of("old", old_log_prob, old_policy, *samples, tokens.counts, **rows)
         of_tokens = tokens.repeat(weights)
         objective = self.objective if self.objective is not None else method.objective
         if self.entropy_coef != 0.0:
@@ -236,14 +245,12 @@ class GRPO:
             statistics=self.diagnostics,
             **rows,
         )
-        if reference_log_prob is not None:
+        if has_reference:
             penalty = KLPenalty(derivative="k3").gradient(
                 policy,
                 observations,
                 actions,
-                reference_log_prob=check_log_prob(
-                    "reference_log_prob", reference_log_prob, tokens.counts
-                ),
+                reference_log_prob=log_prob_of("reference", *reference, tokens.counts, **rows),
                 weights=self.kl_coef * of_tokens,
                 statistics=False,
                 **rows,
@@ -252,16 +259,17 @@ class GRPO:
                 gradient=step.gradient + penalty.gradient,
                 objective=step.objective + penalty.objective,
             )
+        of_raw, of_rewards = Moments("advantages", raw[counts]), Moments("rewards", r[counts])
         return estimate_of(
             step,
-            a,
-            raw[counts],
+            Compared(a, of_rewards, of_raw),
             tokens.counts,
             num_samples=int(np.count_nonzero(counts)),
             diagnostics=self.diagnostics,
+            old_log_prob=old,
             decisions=None if segments is None else tokens.lengths > 0,
             objective=objective,
-            mean_reward=Moments("rewards", r[counts]).mean(),
+            mean_reward=of_rewards.mean(),
         )
 
 
@@ -315,9 +323,11 @@ class RLOO:
         rewards: ArrayLike,
         *,
         old_log_prob: ArrayLike | None = None,
+        old_policy: Any = None,
         lengths: ArrayLike | None = None,
         groups: ArrayLike | None = None,
         reference_log_prob: ArrayLike | None = None,
+        reference_policy: Any = None,
         where: ArrayLike | None = None,
         valid: ArrayLike | None = None,
         offsets: ArrayLike | None = None,
@@ -326,8 +336,8 @@ class RLOO:
 
         Parameters
         ----------
-        policy, observations, actions, rewards, old_log_prob, lengths, groups, reference_log_prob, \
-where, valid, offsets
+        policy, observations, actions, rewards, old_log_prob, old_policy, lengths, groups, \
+reference_log_prob, reference_policy, where, valid, offsets
             As for `GRPO.estimate`.
 
         Returns
@@ -340,15 +350,17 @@ where, valid, offsets
         TypeError, ValueError, IndexError
             As for `GRPO.estimate`; and a group of one sequence, which has no others.
         """
-        check_reference(reference_log_prob, self.kl_coef)
+        has_reference = check_reference(reference_log_prob, reference_policy, self.kl_coef)
         tokens = Tokens(actions, lengths, valid, offsets)
         counts = tokens.lengths > 0
         r = tokens.rewards(rewards, counts)
         rows: dict[str, Any] = {"where": where, "valid": valid, "offsets": offsets}
-        old = old_or_own(old_log_prob, policy, observations, actions, tokens.counts, **rows)
+        samples = (policy, observations, actions)
+        reference = (reference_log_prob, reference_policy, *samples)
+        old = log_prob_of("old", old_log_prob, old_policy, *samples, tokens.counts, **rows)
         penalized = r
-        if reference_log_prob is not None:
-            ref = check_log_prob("reference_log_prob", reference_log_prob, tokens.counts)
+        if has_reference:
+            ref = log_prob_of("reference", *reference, tokens.counts, **rows)
             penalized = r - self.kl_coef * tokens.sums(old - ref)
         a = over_baseline(penalized, "leave_one_out", groups=groups, valid=counts)
         n = int(np.count_nonzero(counts))
@@ -362,23 +374,29 @@ where, valid, offsets
             statistics=self.diagnostics,
             **rows,
         )
+        of_raw, of_rewards = Moments("advantages", a[counts]), Moments("rewards", r[counts])
         return estimate_of(
             step,
-            a,
-            a[counts],
+            Compared(a, of_rewards, of_raw),
             tokens.counts,
             num_samples=n,
             diagnostics=self.diagnostics,
+            old_log_prob=old,
             decisions=counts,
             objective=self.objective,
-            mean_reward=Moments("rewards", r[counts]).mean(),
+            mean_reward=of_rewards.mean(),
         )
 
 
-def check_reference(reference_log_prob: ArrayLike | None, kl_coef: float) -> None:
-    if (reference_log_prob is None) != (kl_coef == 0.0):
-        given = "given" if reference_log_prob is None else "left out"
-        raise ValueError(f"reference_log_prob must be {given} for kl_coef={kl_coef}")
+def check_reference(log_prob: ArrayLike | None, policy: Any, kl_coef: float) -> bool:
+    """Whether there is one, which must be given for a penalty, and only then."""
+    is_given = log_prob is not None or policy is not None
+    if is_given != (kl_coef != 0.0):
+        given = "left out" if is_given else "given"
+        raise ValueError(
+            f"reference_log_prob or reference_policy must be {given} for kl_coef={kl_coef}"
+        )
+    return is_given
 
 
 class Tokens:

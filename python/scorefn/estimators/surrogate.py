@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .. import _core
 from .._check import check_bool, check_finite, check_real, subscript, to_array, type_name
-from .._moments import Moments
 from .._two_passes import log_probs
 from ..objectives import CustomObjective
+from .comparison import Compared
 from .estimate import Diagnostics, Estimate, norm
 
 
@@ -46,67 +47,75 @@ def counts_of(valid: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.boo
 def check_log_prob(name: str, values: ArrayLike, counts: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Finite where samples count, and 0 where they do not."""
     x = check_real(name, values, shape=counts.shape)
-    return check_finite(name, np.where(counts, x, 0.0))
+    return check_finite(name, x if all_count(counts) else np.where(counts, x, 0.0))
 
 
-def old_or_own(
-    old_log_prob: ArrayLike | None,
+def all_count(counts: NDArray[np.bool_]) -> bool:
+    """Whether this is what `counts_of` gives without `valid`: nothing need be left out then."""
+    return counts.strides == (0,) * counts.ndim
+
+
+def log_prob_of(
+    name: Literal["old", "reference"],
+    log_prob: ArrayLike | None,
+    other: Any,
     policy: Any,
     observations: Any,
     actions: ArrayLike,
     counts: NDArray[np.bool_],
     **rows: Any,
 ) -> NDArray[np.float64]:
-    """The log-probabilities of the old policy; those of the policy itself if none are given."""
-    if old_log_prob is not None:
-        return check_log_prob("old_log_prob", old_log_prob, counts)
-    own = log_probs(policy, observations, actions, **rows)
+    """What is given, or of the other policy, or else of the policy itself; 0 where none counts."""
+    if log_prob is not None and other is not None:
+        raise ValueError(f"{name}_policy must be left out, as {name}_log_prob is given")
+    if log_prob is not None:
+        return check_log_prob(f"{name}_log_prob", log_prob, counts)
+    own = log_probs(policy if other is None else other, observations, actions, **rows)
     impossible = np.argwhere((own == -np.inf) & counts)
     if impossible.size:
-        action = to_array("actions", actions)[tuple(impossible[0])]
+        action, index = to_array("actions", actions)[tuple(impossible[0])], impossible[0]
+        where = "" if other is None else f" in {name}_policy"
         raise ValueError(
-            f"{subscript('actions', impossible[0])} = {action} has probability 0: its logit is "
+            f"{subscript('actions', index)} = {action} has probability 0{where}: its logit is "
             "-inf or masked"
         )
-    return np.where(counts, own, 0.0)
+    return np.where(counts, own, 0.0).astype(np.float64, copy=False)
 
 
 def estimate_of(
     step: Any,
-    advantages: NDArray[np.float64],
-    raw_advantages: NDArray[np.float64],
+    compared: Compared,
     counts: NDArray[np.bool_],
     *,
     num_samples: int,
+    divisor: int = 1,
     diagnostics: bool,
+    old_log_prob: NDArray[np.float64] | None = None,
     decisions: NDArray[np.bool_] | None = None,
     objective: Any = None,
     standard_error: NDArray[np.float64] | None = None,
     **known: float,
 ) -> Estimate:
-    """The gradient and the objective of a step, and what it tells; `known` are more diagnostics.
+    """From a step, whose sums are to be divided; `known` are diagnostics that it does not tell.
 
-    `decisions` says which decisions count, where they are not the samples.
+    Ratios are those of the old log-probabilities, or of decisions, if it is said which count.
     """
-    done = (step.gradient, float(step.objective), advantages)
+    gradient = step.gradient if divisor == 1 else step.gradient / divisor
+    done = (gradient, float(step.objective) / divisor, compared.advantages)
     if not diagnostics:
         return Estimate(*done, Diagnostics(num_samples), standard_error)
-    of_raw = Moments("advantages", raw_advantages)
-    of_ratios = {}
-    if hasattr(step, "ratio"):
-        counted = step.ratio[counts if decisions is None else decisions]
-        of_ratios = _of_ratios(counted.astype(np.float64), step, objective)
     if standard_error is not None:
         known["gradient_standard_error"] = norm(standard_error)
+    if old_log_prob is not None:
+        known |= _of_ratios(step, objective, old_log_prob, counts, decisions)
     return Estimate(
         *done,
         Diagnostics(
             num_samples=num_samples,
-            advantage_mean=of_raw.mean(),
-            advantage_std=of_raw.standard_deviation(),
+            advantage_mean=compared.of_raw.mean(),
+            advantage_std=compared.of_raw.standard_deviation(),
             entropy=_mean_entropy(step, counts),
-            gradient_norm=norm(step.gradient),
-            **of_ratios,
+            gradient_norm=norm(gradient),
             **known,
         ),
         standard_error,
@@ -115,24 +124,40 @@ def estimate_of(
 
 def _mean_entropy(step: Any, counts: NDArray[np.bool_]) -> float:
     """Over the samples that count; several may share a row of logits, and its entropy."""
-    h = np.asarray(step.entropy, dtype=np.float64)
+    h = np.asarray(step.entropy)
+    if h.shape == counts.shape and all_count(counts):
+        return float(h.mean(dtype=np.float64))
     h = h if h.ndim in (0, counts.ndim) else h[..., np.newaxis]
-    return float(np.broadcast_to(h, counts.shape)[counts].mean())
+    return float(np.broadcast_to(h, counts.shape)[counts].mean(dtype=np.float64))
 
 
-def _of_ratios(ratio: NDArray[np.float64], step: Any, objective: Any) -> dict[str, float]:
-    """What the ratios that count tell; the means of k3 and of clipping are the step's own."""
+def _of_ratios(
+    step: Any,
+    objective: Any,
+    old_log_prob: NDArray[np.float64],
+    counts: NDArray[np.bool_],
+    decisions: NDArray[np.bool_] | None,
+) -> dict[str, float]:
+    """What the ratios tell. Those that do not count are 0, as their log-probabilities are."""
+    ratio = getattr(step, "ratio", None)
+    if ratio is None:
+        return {}
+    n = np.count_nonzero(counts if decisions is None else decisions)
+    of = {"approx_kl": float(getattr(step, "approx_kl", math.nan))}
     with np.errstate(all="ignore"):
-        r = ratio / max(float(ratio.max(initial=0.0)), math.ulp(0.0))
-        of = {
-            "approx_kl": float(getattr(step, "approx_kl", math.nan)),
-            "approx_kl_k1": float(-np.log(ratio).mean()),
-            "effective_sample_size": float(r.sum() ** 2 / np.square(r).sum()),
-        }
+        if decisions is None:
+            sums = old_log_prob.sum(), step.log_prob.sum(dtype=np.float64)
+            of["approx_kl_k1"] = float(sums[0] - sums[1]) / n
+        else:
+            of["approx_kl_k1"] = -float(np.log(ratio[decisions]).mean(dtype=np.float64))
+        _, pivot, rest, root_sum_square, *_ = _core.moments(ratio.reshape(1, -1))[0]
+        sum_of_mean_squares = ratio.size * (pivot + rest) ** 2
+        sum_of_squares = sum_of_mean_squares + root_sum_square**2
+        of["effective_sample_size"] = float(ratio.size * sum_of_mean_squares / sum_of_squares)
     clip_range = getattr(objective, "clip_range", None)
     if clip_range is not None:
         high = clip_range[1] if isinstance(clip_range, tuple | list) else clip_range
         of["clip_fraction"] = float(step.clip_fraction)
-        of["clip_fraction_high"] = float(np.mean(ratio > 1.0 + high))
+        of["clip_fraction_high"] = np.count_nonzero(ratio > 1.0 + high) / n
         of["clip_fraction_low"] = max(of["clip_fraction"] - of["clip_fraction_high"], 0.0)
     return of
