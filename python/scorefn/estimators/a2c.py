@@ -155,7 +155,8 @@ class A2C:
             known["explained_variance"] = explained_variance(v, v + raw[counts])
         return estimate_of(
             step,
-            compared,
+            compared.advantages,
+            compared.of_raw,
             counts,
             num_samples=n,
             divisor=after,

@@ -211,16 +211,16 @@ class OffPolicy:
         """
         log = self._log(policy, observations, actions, rewards, propensities, q, where, valid)
         step = self._step(log)
-        result = estimate_of(
+        return estimate_of(
             step,
             step.advantages,
-            log.advantages[log.counts],
+            Moments("advantages", log.advantages[log.counts]),
             log.counts,
             num_samples=log.num_samples,
+            diagnostics=True,
             mean_reward=log.mean_reward(),
+            **self._of_weights(step.ratios, log),
         )
-        diagnostics = dataclasses.replace(result.diagnostics, **self._of_weights(step.ratios, log))
-        return dataclasses.replace(result, diagnostics=diagnostics)
 
     def value(
         self,

@@ -164,7 +164,8 @@ class PPO:
             errors /= after
         return estimate_of(
             step,
-            compared,
+            compared.advantages,
+            compared.of_raw,
             counts,
             num_samples=n,
             divisor=after,

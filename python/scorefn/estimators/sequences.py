@@ -22,7 +22,6 @@ from .._moments import Moments
 from ..credit import Reduction, normalize, sequence_weights
 from ..credit import advantages as over_baseline
 from ..objectives import CISPO, SAPO, ClippedSurrogate, KLPenalty, Segments
-from .comparison import Compared
 from .estimate import Estimate
 from .surrogate import check_objective, counts_of, estimate_of, log_prob_of
 
@@ -259,17 +258,17 @@ class GRPO:
                 gradient=step.gradient + penalty.gradient,
                 objective=step.objective + penalty.objective,
             )
-        of_raw, of_rewards = Moments("advantages", raw[counts]), Moments("rewards", r[counts])
         return estimate_of(
             step,
-            Compared(a, of_rewards, of_raw),
+            a,
+            Moments("advantages", raw[counts]),
             tokens.counts,
             num_samples=int(np.count_nonzero(counts)),
             diagnostics=self.diagnostics,
             old_log_prob=old,
             decisions=None if segments is None else tokens.lengths > 0,
             objective=objective,
-            mean_reward=of_rewards.mean(),
+            mean_reward=Moments("rewards", r[counts]).mean(),
         )
 
 
@@ -374,17 +373,17 @@ reference_log_prob, reference_policy, where, valid, offsets
             statistics=self.diagnostics,
             **rows,
         )
-        of_raw, of_rewards = Moments("advantages", a[counts]), Moments("rewards", r[counts])
         return estimate_of(
             step,
-            Compared(a, of_rewards, of_raw),
+            a,
+            Moments("advantages", a[counts]),
             tokens.counts,
             num_samples=n,
             diagnostics=self.diagnostics,
             old_log_prob=old,
             decisions=counts,
             objective=self.objective,
-            mean_reward=of_rewards.mean(),
+            mean_reward=Moments("rewards", r[counts]).mean(),
         )
 
 

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
 from .._check import check_bool, check_finite, check_real, subscript, to_array, type_name
+from .._moments import Moments
 from .._two_passes import log_probs
 from ..objectives import CustomObjective
-from .comparison import Compared
 from .estimate import Diagnostics, Estimate, norm
 
 
@@ -84,7 +84,8 @@ def log_prob_of(
 
 def estimate_of(
     step: Any,
-    compared: Compared,
+    advantages: NDArray[np.float64],
+    of_raw: Moments,
     counts: NDArray[np.bool_],
     *,
     num_samples: int,
@@ -98,10 +99,11 @@ def estimate_of(
 ) -> Estimate:
     """From a step, whose sums are to be divided; `known` are diagnostics that it does not tell.
 
+    `of_raw` are the moments of the advantages before they were normalised.
     Ratios are those of the old log-probabilities, or of decisions, if it is said which count.
     """
     gradient = step.gradient if divisor == 1 else step.gradient / divisor
-    done = (gradient, float(step.objective) / divisor, compared.advantages)
+    done = (gradient, float(step.objective) / divisor, advantages)
     if not diagnostics:
         return Estimate(*done, Diagnostics(num_samples), standard_error)
     if standard_error is not None:
@@ -112,8 +114,8 @@ def estimate_of(
         *done,
         Diagnostics(
             num_samples=num_samples,
-            advantage_mean=compared.of_raw.mean(),
-            advantage_std=compared.of_raw.standard_deviation(),
+            advantage_mean=of_raw.mean(),
+            advantage_std=of_raw.standard_deviation(),
             entropy=_mean_entropy(step, counts),
             gradient_norm=norm(gradient),
             **known,
