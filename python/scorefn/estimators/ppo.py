@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import InitVar, dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._check import check_finite, check_flag, check_int, check_number, to_array
 from .._groups import check_samples
+from .._parameters import Parameters, with_presets
 from ..credit import normalize
 from ..objectives import ClippedSurrogate
 from .estimate import Estimate
+from .presets import PRESETS
 from .surrogate import check_log_prob, check_objective, counts_of, estimate_of, old_or_own
 
 
+@with_presets(PRESETS["PPO"])
 @dataclass(frozen=True)
-class PPO:
+class PPO(Parameters):
     """Proximal policy optimization (Schulman et al. 2017).
 
     gradient = 1/n sum_i (d min(r_i A_i, clip(r_i) A_i) + entropy_coef dH(pi(. | x_i)))
@@ -42,6 +45,8 @@ class PPO:
     target_kl : float, optional
         `updates` ends before an update whose approximate KL is larger than 1.5 times that. Only
         with an objective that has it.
+    preset : {"sb3"}, optional
+        Options of a library, where none are given: see `scorefn.estimators.presets`.
 
     Examples
     --------
@@ -63,8 +68,9 @@ class PPO:
     epochs: int = 10
     minibatch_size: int = 64
     target_kl: float | None = None
+    preset: InitVar[Literal["sb3"] | None] = field(default=None, kw_only=True)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, preset: str | None) -> None:
         check_objective(self.objective, "PPO")
         check_number("entropy_coef", self.entropy_coef)
         check_flag("normalize_advantages", self.normalize_advantages)

@@ -19,6 +19,7 @@ from .._check import (
     to_array,
 )
 from .._moments import Moments
+from .._parameters import Parameters
 from ..credit.baselines import Baseline, check_values, over_baseline
 from ..credit.normalization import normalized, rounding_of
 from ..policies import Policy
@@ -29,7 +30,7 @@ _BASELINES = ("none", "mean", "leave_one_out", "values")
 
 
 @dataclass(frozen=True)
-class Reinforce:
+class Reinforce(Parameters):
     """REINFORCE (Williams 1992, "Simple statistical gradient-following algorithms").
 
     gradient = 1/n sum_i (A_i d log pi(a_i | x_i) + entropy_coef dH(pi(. | x_i)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -19,10 +19,12 @@ from .._check import (
 )
 from .._groups import check_samples
 from .._moments import Moments
+from .._parameters import Parameters, with_presets
 from ..credit import Reduction, normalize, sequence_weights
 from ..credit import advantages as over_baseline
 from ..objectives import CISPO, SAPO, ClippedSurrogate, KLPenalty, Segments
 from .estimate import Estimate
+from .presets import PRESETS
 from .surrogate import check_log_prob, check_objective, counts_of, estimate_of, old_or_own
 
 
@@ -51,8 +53,9 @@ VARIANTS: dict[VariantName, Variant] = {
 }
 
 
+@with_presets(PRESETS["GRPO"])
 @dataclass(frozen=True)
-class GRPO:
+class GRPO(Parameters):
     """Group relative policy optimization (Shao et al. 2024, "DeepSeekMath"), and its variants.
 
     Several sequences of actions, such as the completions of a prompt, are a group. The advantage of
@@ -60,8 +63,8 @@ class GRPO:
 
     A_i = (R_i - mean R) / (std R + eps),
 
-    with the standard deviation of n - 1; 0 for a group of one sequence or of equal rewards. With B
-    sequences of len_i tokens, which have the ratios r = pi / pi_old:
+    with the standard deviation of n - 1; 0 for a group of equal rewards, or of one sequence (see
+    `singleton`). With B sequences of len_i tokens, which have the ratios r = pi / pi_old:
 
     ========= ========================================= ============================= ==============
     variant   value of a token or sequence              weight                        source
@@ -98,6 +101,11 @@ class GRPO:
     count_empty : bool
         Whether a sequence without a token that counts is one of the B and of its group, as it is in
         TRL. By default its reward is not looked at.
+    singleton : {"zero", "raw"}
+        The advantage of a sequence alone in its group: 0 as in TRL, or its reward as in verl, which
+        divides it by 1 + eps where others are divided by their standard deviation.
+    preset : {"trl", "verl"}, optional
+        Options of a library, where none are given: see `scorefn.estimators.presets`.
 
     Examples
     --------
@@ -128,12 +136,15 @@ class GRPO:
     entropy_coef: float = 0.0
     eps: float = 1e-4
     count_empty: bool = False
+    singleton: Literal["zero", "raw"] = "zero"
+    preset: InitVar[Literal["trl", "verl"] | None] = field(default=None, kw_only=True)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, preset: str | None) -> None:
         check_choice("variant", self.variant, get_args(VariantName))
         for name in ("kl_coef", "entropy_coef", "eps"):
             check_number(name, getattr(self, name), at_least=0)
         check_flag("count_empty", self.count_empty)
+        check_choice("singleton", self.singleton, ("zero", "raw"))
         if self.objective is not None:
             of_sequences = VARIANTS[self.variant].segments is not None
             check_objective(self.objective, "GRPO", of_sequences=of_sequences)
@@ -204,10 +215,11 @@ class GRPO:
         tokens = Tokens(actions, lengths, valid, offsets)
         counts = np.full(tokens.lengths.shape, self.count_empty) | (tokens.lengths > 0)
         r = tokens.rewards(rewards, counts)
-        raw = over_baseline(r, "mean", groups=groups, singleton="zero", valid=counts)
+        of_groups: dict[str, Any] = {"groups": groups, "singleton": self.singleton, "valid": counts}
+        raw = over_baseline(r, "mean", **of_groups)
         a = raw
         if method.divides_by_std:
-            a = normalize(r, groups=groups, eps=self.eps, singleton="zero", valid=counts)
+            a = normalize(r, eps=self.eps, **of_groups)
         weights = sequence_weights(
             tokens.lengths, method.reduction, max_length=max_length, count_empty=self.count_empty
         )
@@ -257,8 +269,9 @@ class GRPO:
         )
 
 
+@with_presets(PRESETS["RLOO"])
 @dataclass(frozen=True)
-class RLOO:
+class RLOO(Parameters):
     """REINFORCE with the mean reward of the other sequences of the group as the baseline.
 
     A_i = R_i - mean_{j != i} R_j (Kool et al. 2019, "Buy 4 REINFORCE samples, get a baseline for
@@ -275,6 +288,8 @@ class RLOO:
     kl_coef : float
         Weight of log(pi_old / pi_ref) of the whole sequence, which is subtracted from its reward;
         TRL's `beta`.
+    preset : {"trl"}, optional
+        Options of a library, where none are given: see `scorefn.estimators.presets`.
 
     Examples
     --------
@@ -290,8 +305,9 @@ class RLOO:
 
     objective: Any = field(default_factory=ClippedSurrogate)
     kl_coef: float = 0.0
+    preset: InitVar[Literal["trl"] | None] = field(default=None, kw_only=True)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, preset: str | None) -> None:
         check_objective(self.objective, "RLOO", of_sequences=True)
         check_number("kl_coef", self.kl_coef, at_least=0)
 
