@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .._moments import norm as norm
 from .._objective_pass import FloatArray
 
 
@@ -77,10 +78,3 @@ class Estimate:
     objective: float
     advantages: NDArray[np.float64]
     diagnostics: Diagnostics
-
-
-def norm(x: FloatArray) -> float:
-    """The Euclidean norm, in units of a power of 2: squares may not exist."""
-    largest = float(np.abs(x).max())
-    unit = math.ldexp(1.0, max(math.frexp(largest)[1] - 1, -1000))
-    return float(np.linalg.norm(x.astype(np.float64) / unit) * unit)
