@@ -72,9 +72,12 @@ class Estimate:
     advantages : float64 array
         The weight of each sample, shaped like the rewards (normalised, if the estimator does that).
     diagnostics : Diagnostics
+    samples : int64 array, optional
+        Which samples a minibatch is of, counted along the flat actions. Of `PPO.updates`.
     """
 
     gradient: FloatArray
     objective: float
     advantages: NDArray[np.float64]
     diagnostics: Diagnostics
+    samples: NDArray[np.int64] | None = None

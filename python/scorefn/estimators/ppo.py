@@ -157,7 +157,20 @@ class PPO(Parameters):
         """Estimates from one minibatch after the other; a caller changes the policy in between.
 
         Each epoch goes through the samples in a new random order. The last minibatch of an epoch
-        may be smaller; it is left out if it is too small to be normalised.
+        may be smaller; it is left out if it is too small to be normalised. The samples of each are
+        in ``estimate.samples``, for a value function that learns beside the policy::
+
+            adam, value_adam = Adam(preset="sb3"), Adam(preset="sb3")
+            for estimate in ppo.updates(policy, x, actions, advantages):
+                i = estimate.samples
+                error = value_loss(x[i] @ coef, returns[i])
+                value_gradient = 0.5 * x[i].T @ error.gradient
+                g, h = clip_by_norm([estimate.gradient, value_gradient], 0.5)
+                adam.step(policy.parameters, g)
+                value_adam.step(coef, h)
+
+        A critic of `scorefn.critics` learns from all samples after the updates instead:
+        ``critic.update(x, returns)``.
 
         Parameters
         ----------
@@ -175,6 +188,7 @@ class PPO(Parameters):
         Yields
         ------
         Estimate
+            With the indices of its samples.
 
         Raises
         ------
@@ -220,7 +234,7 @@ class PPO(Parameters):
                 )
                 if estimate.diagnostics.approx_kl > limit:
                     return
-                yield estimate
+                yield dataclasses.replace(estimate, samples=part)
 
     def _fewest(self) -> int:
         return 2 if self.normalize_advantages else 1
