@@ -79,12 +79,6 @@ def test_a_wrong_option_changes_nothing(made: list[Any]) -> None:
             assert estimator.get_params() == before
 
 
-def test_scikit_learn_clones_them(made: list[Any]) -> None:
-    clone = pytest.importorskip("sklearn.base").clone
-    for estimator in made:
-        assert clone(estimator) == estimator
-
-
 def test_nested_options() -> None:
     objective = ClippedSurrogate(clip_range=0.1)
     one, other = PPO(objective=objective), PPO(objective=objective)
