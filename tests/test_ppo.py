@@ -56,6 +56,18 @@ def test_samples_that_do_not_count() -> None:
     assert result.diagnostics.advantage_mean == pytest.approx(a[valid].mean())
 
 
+def test_an_old_policy_in_place_of_its_log_probabilities() -> None:
+    policy, x, actions, a, _ = samples()
+    old = LinearPolicy(np.ones((3, 4)))
+    given = {"old_log_prob": old.log_prob(x, actions)}
+    one = PPO().estimate(policy, x, actions, a, **given)
+    other = PPO().estimate(policy, x, actions, a, old_log_prob=old)
+    assert one.gradient.tobytes() == other.gradient.tobytes()
+    first = next(PPO().updates(policy, x, actions, a, **given, rng=0))
+    other = next(PPO().updates(policy, x, actions, a, old_log_prob=old, rng=0))
+    assert first.gradient.tobytes() == other.gradient.tobytes()
+
+
 def test_each_epoch_takes_each_sample_once() -> None:
     policy, x, actions, a, old = samples()
     ppo = PPO(epochs=3, minibatch_size=16, normalize_advantages=False)

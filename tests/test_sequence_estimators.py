@@ -349,3 +349,27 @@ def test_estimators_are_values() -> None:
     for method in (scorefn.GRPO("dapo", kl_coef=0.1), scorefn.RLOO(), scorefn.PPO(epochs=2)):
         assert pickle.loads(pickle.dumps(method)) == method
         assert eval(repr(method), {**vars(scorefn), "inf": np.inf}) == method
+
+
+@pytest.mark.parametrize("method", [scorefn.GRPO(kl_coef=0.1), scorefn.RLOO(kl_coef=0.1)])
+def test_old_and_reference_policies_in_place_of_their_log_probabilities(method: Any) -> None:
+    rng = np.random.default_rng(0)
+    policy, old, reference = (scorefn.TabularPolicy(x) for x in rng.normal(size=(3, 4, K)))
+    states = rng.integers(4, size=(B, T))
+    actions, old_log_prob = old.sample(states, rng=0)
+    samples: Any = (policy, states, actions, rng.normal(size=B))
+    expected = method.estimate(
+        *samples,
+        old_log_prob=old_log_prob,
+        reference_log_prob=reference.log_prob(states, actions),
+        valid=VALID,
+    )
+    states[~VALID] = actions[~VALID] = -100
+    result = method.estimate(*samples, old_log_prob=old, reference_log_prob=reference, valid=VALID)
+    assert result.gradient.tobytes() == expected.gradient.tobytes()
+    assert result.objective == expected.objective
+    reference.parameters[states[0, 0], actions[0, 0]] = -np.inf
+    with pytest.raises(
+        ValueError, match=r"actions\[0, 0\] = . has probability 0 in reference_log_p"
+    ):
+        method.estimate(*samples, old_log_prob=old, reference_log_prob=reference, valid=VALID)

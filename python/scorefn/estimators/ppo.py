@@ -17,7 +17,7 @@ from ..credit import normalize
 from ..objectives import ClippedSurrogate
 from .estimate import Estimate
 from .presets import PRESETS
-from .surrogate import check_log_prob, check_objective, counts_of, estimate_of, old_or_own
+from .surrogate import check_objective, counts_of, estimate_of, log_prob_of, old_or_own
 
 
 @with_presets(PRESETS["PPO"])
@@ -93,7 +93,7 @@ class PPO(Parameters):
         actions: ArrayLike,
         advantages: ArrayLike,
         *,
-        old_log_prob: ArrayLike,
+        old_log_prob: Any,
         where: ArrayLike | None = None,
         valid: ArrayLike | None = None,
     ) -> Estimate:
@@ -109,8 +109,9 @@ class PPO(Parameters):
             One action per observation, or (..., S): S actions per observation.
         advantages : (...) array
             One for each action: of `scorefn.gae`, say.
-        old_log_prob : (...) array
-            log pi_old(a) of each action: what ``policy.sample`` gave.
+        old_log_prob : (...) array or policy
+            log pi_old(a) of each action: what ``policy.sample`` gave. Of a policy, such as a copy
+            of this one, it is computed.
         where : bool array, optional
             Allowed actions (True), as the policy takes it.
         valid : bool array shaped like actions, optional
@@ -131,14 +132,16 @@ class PPO(Parameters):
         raw = given.astype(np.float64)
         a = normalize(given, valid=valid) if self.normalize_advantages else raw
         objective = dataclasses.replace(self.objective, entropy_coef=self.entropy_coef / n)
+        rows: dict[str, Any] = {"where": where, "valid": valid, "offsets": None}
         step = objective.gradient(
             policy,
             observations,
             actions,
-            old_log_prob=check_log_prob("old_log_prob", old_log_prob, counts),
+            old_log_prob=log_prob_of(
+                "old_log_prob", old_log_prob, observations, actions, counts, **rows
+            ),
             advantages=a / n,
-            where=where,
-            valid=valid,
+            **rows,
         )
         return estimate_of(step, a, raw[counts], counts, num_samples=n)
 
@@ -149,7 +152,7 @@ class PPO(Parameters):
         actions: ArrayLike,
         advantages: ArrayLike,
         *,
-        old_log_prob: ArrayLike | None = None,
+        old_log_prob: Any = None,
         rng: int | np.random.Generator | None = None,
         where: ArrayLike | None = None,
         valid: ArrayLike | None = None,
@@ -178,8 +181,8 @@ class PPO(Parameters):
             Its parameters are to be changed by the caller after each estimate.
         observations, actions, advantages, where
             As for `estimate`, with one action per observation.
-        old_log_prob : array, optional
-            Default: log-probabilities of the policy as it is at the first step.
+        old_log_prob : array or policy, optional
+            As for `estimate`. Default: log-probabilities of the policy as it is at the first step.
         rng : int or Generator, optional
             For the order of the samples.
         valid : bool array shaped like actions, optional

@@ -25,7 +25,7 @@ from ..credit import advantages as over_baseline
 from ..objectives import CISPO, SAPO, ClippedSurrogate, KLPenalty, Segments
 from .estimate import Estimate
 from .presets import PRESETS
-from .surrogate import check_log_prob, check_objective, counts_of, estimate_of, old_or_own
+from .surrogate import check_objective, counts_of, estimate_of, log_prob_of, old_or_own
 
 
 class Variant(NamedTuple):
@@ -156,10 +156,10 @@ class GRPO(Parameters):
         actions: ArrayLike,
         rewards: ArrayLike,
         *,
-        old_log_prob: ArrayLike | None = None,
+        old_log_prob: Any = None,
         lengths: ArrayLike | None = None,
         groups: ArrayLike | None = None,
-        reference_log_prob: ArrayLike | None = None,
+        reference_log_prob: Any = None,
         max_length: float | None = None,
         where: ArrayLike | None = None,
         valid: ArrayLike | None = None,
@@ -178,14 +178,14 @@ class GRPO(Parameters):
             ``lengths=``.
         rewards : (B,) array
             One for each sequence.
-        old_log_prob : array shaped like actions, optional
-            log pi_old(a): what drew the tokens. Default: the policy itself, so that all ratios
-            are 1 up to rounding.
+        old_log_prob : array shaped like actions, or policy, optional
+            log pi_old(a) of what drew the tokens; of a policy it is computed. Default: the policy
+            itself, so that all ratios are 1 up to rounding.
         lengths : (B,) integer array, optional
             The number of tokens of each packed sequence.
         groups : (B,) integer array, optional
             Sequences with the same id are compared with each other. Default: all of them.
-        reference_log_prob : array shaped like actions, optional
+        reference_log_prob : array shaped like actions, or policy, optional
             For `kl_coef`.
         max_length : float, optional
             For the variant "dr_grpo", and only for it.
@@ -248,8 +248,13 @@ class GRPO(Parameters):
                 policy,
                 observations,
                 actions,
-                reference_log_prob=check_log_prob(
-                    "reference_log_prob", reference_log_prob, tokens.counts
+                reference_log_prob=log_prob_of(
+                    "reference_log_prob",
+                    reference_log_prob,
+                    observations,
+                    actions,
+                    tokens.counts,
+                    **rows,
                 ),
                 weights=self.kl_coef * of_tokens,
                 statistics=False,
@@ -318,10 +323,10 @@ class RLOO(Parameters):
         actions: ArrayLike,
         rewards: ArrayLike,
         *,
-        old_log_prob: ArrayLike | None = None,
+        old_log_prob: Any = None,
         lengths: ArrayLike | None = None,
         groups: ArrayLike | None = None,
-        reference_log_prob: ArrayLike | None = None,
+        reference_log_prob: Any = None,
         where: ArrayLike | None = None,
         valid: ArrayLike | None = None,
         offsets: ArrayLike | None = None,
@@ -352,7 +357,8 @@ where, valid, offsets
         old = old_or_own(old_log_prob, policy, observations, actions, tokens.counts, **rows)
         penalized = r
         if reference_log_prob is not None:
-            ref = check_log_prob("reference_log_prob", reference_log_prob, tokens.counts)
+            of_reference = ("reference_log_prob", reference_log_prob, observations, actions)
+            ref = log_prob_of(*of_reference, tokens.counts, **rows)
             penalized = r - self.kl_coef * tokens.sums(old - ref)
         a = over_baseline(penalized, "leave_one_out", groups=groups, valid=counts)
         n = int(np.count_nonzero(counts))
@@ -371,7 +377,7 @@ where, valid, offsets
         )
 
 
-def check_reference(reference_log_prob: ArrayLike | None, kl_coef: float) -> None:
+def check_reference(reference_log_prob: Any, kl_coef: float) -> None:
     if (reference_log_prob is None) != (kl_coef == 0.0):
         given = "given" if reference_log_prob is None else "left out"
         raise ValueError(f"reference_log_prob must be {given} for kl_coef={kl_coef}")

@@ -49,8 +49,24 @@ def check_log_prob(name: str, values: ArrayLike, counts: NDArray[np.bool_]) -> N
     return check_finite(name, np.where(counts, x, 0.0))
 
 
+def log_prob_of(
+    name: str,
+    given: Any,
+    observations: Any,
+    actions: ArrayLike,
+    counts: NDArray[np.bool_],
+    **rows: Any,
+) -> NDArray[np.float64]:
+    """Log-probabilities that are given, or those of a policy that is."""
+    if not hasattr(given, "logits"):
+        return check_log_prob(name, given, counts)
+    return _possible(
+        log_probs(given, observations, actions, **rows), actions, counts, f" in {name}"
+    )
+
+
 def old_or_own(
-    old_log_prob: ArrayLike | None,
+    old_log_prob: Any,
     policy: Any,
     observations: Any,
     actions: ArrayLike,
@@ -59,16 +75,22 @@ def old_or_own(
 ) -> NDArray[np.float64]:
     """The log-probabilities of the old policy; those of the policy itself if none are given."""
     if old_log_prob is not None:
-        return check_log_prob("old_log_prob", old_log_prob, counts)
-    own = log_probs(policy, observations, actions, **rows)
-    impossible = np.argwhere((own == -np.inf) & counts)
+        return log_prob_of("old_log_prob", old_log_prob, observations, actions, counts, **rows)
+    return _possible(log_probs(policy, observations, actions, **rows), actions, counts)
+
+
+def _possible(
+    log_prob: NDArray[Any], actions: ArrayLike, counts: NDArray[np.bool_], of: str = ""
+) -> NDArray[np.float64]:
+    """Of actions that the policy can take, and 0 where samples do not count."""
+    impossible = np.argwhere((log_prob == -np.inf) & counts)
     if impossible.size:
         action = to_array("actions", actions)[tuple(impossible[0])]
         raise ValueError(
-            f"{subscript('actions', impossible[0])} = {action} has probability 0: its logit is "
+            f"{subscript('actions', impossible[0])} = {action} has probability 0{of}: its logit is "
             "-inf or masked"
         )
-    return np.where(counts, own, 0.0)
+    return np.where(counts, log_prob, 0.0)
 
 
 def estimate_of(
