@@ -56,8 +56,27 @@ def test_adam_is_its_formula() -> None:
     assert adam.num_steps == 6
 
 
-def test_a_wrong_direction_is_seen() -> None:
-    """The formula's other sign, and steps counted from 1."""
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_parameters_of_any_layout(optimizer: Any) -> None:
+    """Without axes, without entries, with strides."""
+    gradients = np.random.default_rng(0).normal(size=(3, 4, 5))
+    expected, plain = np.zeros((4, 5)), copy.deepcopy(optimizer)
+    strided, of_strided = np.zeros((10, 4))[::2].T, copy.deepcopy(optimizer)
+    scalar, of_scalar = np.zeros(()), copy.deepcopy(optimizer)
+    empty, of_empty = np.zeros((0, 3)), copy.deepcopy(optimizer)
+    for gradient in gradients:
+        plain.step(expected, gradient)
+        of_strided.step(strided, gradient.astype(np.float64, order="F"))
+        of_scalar.step(scalar, gradient[1, 2])
+        of_empty.step(empty, np.zeros((0, 3)))
+    np.testing.assert_array_equal(strided, expected)
+    assert scalar == expected[1, 2]
+    again = copy.deepcopy(optimizer)
+    again.load_arrays(of_scalar.arrays())
+    assert all(type(array) is np.ndarray for array in of_scalar.arrays().values())
+
+
+def test_the_first_step_goes_uphill_at_the_first_learning_rate() -> None:
     adam, parameters = Adam(LinearDecay(0.5, num_steps=4)), start()
     adam.step(parameters, [1.0, 1.0, 1.0])
     np.testing.assert_allclose(parameters - start(), 0.5, rtol=1e-7)

@@ -90,7 +90,7 @@ class Stateful:
         return g, state
 
     def _take(self, parameters: FloatArray, step: FloatArray, state: Arrays) -> None:
-        if not np.isfinite(step).all():
+        if not (np.isfinite(step.max(initial=0.0)) and np.isfinite(step.min(initial=0.0))):
             raise ValueError(f"the step must be finite in {step.dtype}: lower the learning rate")
         parameters += step
         self._state = state

@@ -91,12 +91,25 @@ class Adam(Stateful, Parameters):
         (b1, b2), t = map(float, self.betas), self.num_steps + 1
         rate = learning_rate_at(self.learning_rate, self.num_steps)
         with np.errstate(all="ignore"):
-            mean = b1 * state["mean"] + (1.0 - b1) * g
-            square = b2 * state["square"] + (1.0 - b2) * np.square(g)
-            if not np.isfinite(square).all():
+            mean = _times(state["mean"], b1)
+            x = _times(g, 1.0 - b1)  # and then, in the same memory, whatever comes next
+            mean += x
+            square = _times(state["square"], b2)
+            np.square(g, out=x)
+            x *= 1.0 - b2
+            square += x
+            if not np.isfinite(square.max(initial=0.0)):
                 raise ValueError(f"gradient must have squares that are finite in {g.dtype}")
-            size = np.sqrt(square) / math.sqrt(1.0 - b2**t) + float(self.eps)
-            # Where eps is 0 and all gradients were, there is no direction.
-            step = np.divide(mean, size, out=np.zeros_like(mean), where=size > 0.0)
-            step *= rate / (1.0 - b1**t)
-            self._take(parameters, step, {"mean": mean, "square": square})
+            np.sqrt(square, out=x)
+            x /= math.sqrt(1.0 - b2**t)
+            x += float(self.eps)
+            if self.eps == 0.0:  # where all gradients were 0, there is no direction
+                x[x == 0.0] = np.inf
+            np.divide(mean, x, out=x)
+            x *= rate / (1.0 - b1**t)
+            self._take(parameters, x, {"mean": mean, "square": square})
+
+
+def _times(x: FloatArray, factor: float) -> FloatArray:
+    """In new memory: an array, where NumPy's operators make a scalar of one without axes."""
+    return np.multiply(x, factor, out=np.empty_like(x))

@@ -72,6 +72,6 @@ class SGD(Stateful, Parameters):
         rate = learning_rate_at(self.learning_rate, self.num_steps)
         with np.errstate(all="ignore"):
             if self.momentum:
-                g = float(self.momentum) * state["velocity"] + g
+                g = np.asarray(float(self.momentum) * state["velocity"] + g)
                 state = {"velocity": g}
             self._take(parameters, rate * g, state)
