@@ -146,6 +146,7 @@ def test_a_wrong_step_changes_nothing(optimizer: Any) -> None:
         ([1.0], [1.0], TypeError, "parameters must be a NumPy array, got list"),
         (np.zeros(3, int), [1.0] * 3, TypeError, "parameters must be float32 or float64, got int"),
         (read_only, [1.0] * 3, ValueError, "parameters must be writeable"),
+        (np.ma.array(p), [1.0] * 3, TypeError, "parameters must not be a masked array"),
         (p, [1.0], ValueError, r"gradient must have shape \(3,\), got \(1,\)"),
         (p, ["a"] * 3, TypeError, "gradient must be real numbers"),
         (p, [1.0, np.nan, 1.0], ValueError, r"gradient\[1\] must be finite, got nan"),

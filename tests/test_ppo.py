@@ -213,9 +213,9 @@ def test_a_policy_that_is_trained_with_a_value_function(value_function: str) -> 
     rng = np.random.default_rng(3)
     policy, critic = TabularPolicy(np.zeros((LENGTH, 2))), scorefn.critics.TabularCritic(LENGTH)
     values = critic.arrays()["values"]
-    adam, value_adam = scorefn.optimizers.Adam(0.1), scorefn.optimizers.Adam(0.05)
-    ppo = PPO(epochs=4, minibatch_size=48, entropy_coef=0.01)
-    for _ in range(25):
+    adam, value_adam = scorefn.optimizers.Adam(0.15), scorefn.optimizers.Adam(0.1)
+    ppo = PPO(epochs=4, minibatch_size=96, entropy_coef=0.01)
+    for _ in range(16):
         of = corridor(policy, rng)
         rewards = of["rewards"] if value_function != "none" else 0.0 * of["rewards"]
         v = critic.values(of["states"])

@@ -26,8 +26,8 @@ class A2C(Parameters):
     gradient = 1/n sum_t (A_t d log pi(a_t | x_t) + entropy_coef dH(pi(. | x_t)))
 
     with the advantages A of `scorefn.gae`, from steps that the policy itself has taken. The
-    defaults are those of Stable-Baselines3. Targets for the critic are ``advantages + values``,
-    with the advantages before they are normalised.
+    defaults are those of Stable-Baselines3. A critic, such as those of `scorefn.critics`, learns
+    from ``advantages + values``, with the advantages before they are normalised.
 
     Parameters
     ----------

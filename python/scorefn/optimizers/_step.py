@@ -75,6 +75,7 @@ class Stateful:
             raise TypeError(f"parameters must be a NumPy array, got {type_name(parameters)}")
         if parameters.dtype not in FLOATS:
             raise TypeError(f"parameters must be float32 or float64, got {parameters.dtype}")
+        to_array("parameters", parameters)  # refuses masked arrays
         if not parameters.flags.writeable:
             raise ValueError("parameters must be writeable, got an array that is read-only")
         given = check_real_array("gradient", gradient, shape=parameters.shape)
