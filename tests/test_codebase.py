@@ -47,7 +47,14 @@ def test_stub_is_the_extension() -> None:
 
 def public_functions() -> dict[str, Callable[..., object]]:
     """Those written in Python; test_docstrings.py looks at the extension's."""
-    modules = [scorefn, scorefn.credit, scorefn.policies, scorefn.estimators]
+    modules = [
+        scorefn,
+        scorefn.credit,
+        scorefn.critics,
+        scorefn.policies,
+        scorefn.estimators,
+        scorefn.optimizers,
+    ]
     named = {name: getattr(module, name) for module in modules for name in module.__all__}
     return {name: value for name, value in named.items() if inspect.isfunction(value)}
 

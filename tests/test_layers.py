@@ -15,8 +15,17 @@ ROOT = Path(__file__).parents[1]
 # From the bottom up. What stands in one line may know each other, but not in a circle.
 PYTHON_LAYERS = [
     ["_core", "_check", "_files", "_folds", "_sample", "_threads", "_workers", "config"],
-    ["_declarations", "_groups", "_moments", "_objective_pass", "_segments"],
-    ["_row_policy", "credit"],
+    ["_parameters", "_state"],
+    [
+        "_declarations",
+        "_groups",
+        "_moments",
+        "_objective_pass",
+        "_parameters",
+        "_segments",
+        "_state",
+    ],
+    ["_row_policy", "credit", "critics", "optimizers"],
     ["_two_passes"],
     ["_objective"],
     ["_all_actions", "_custom_objective", "_stub", "_tabular_policy", "objectives"],

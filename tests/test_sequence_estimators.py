@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import scorefn
-from scorefn.estimators.sequences import VARIANTS, VariantName
+from scorefn.estimators.grpo import VARIANTS, VariantName
 from scorefn.testing import Episodes, Steps, exact_expectation
 
 Array = NDArray[Any]
@@ -255,11 +255,11 @@ def test_rloo_takes_the_penalty_from_the_rewards() -> None:
         ({"kl_coef": -1.0}, r"kl_coef must be at least 0, got -1\.0"),
         (
             {"kl_coef": 0.1},
-            r"reference_log_prob or reference_policy must be given for kl_coef=0\.1",
+            r"reference_log_prob must be given for kl_coef=0\.1",
         ),
         (
             {"reference_log_prob": np.zeros((2, 3))},
-            "reference_log_prob or reference_policy must be left",
+            "reference_log_prob must be left out",
         ),
         ({"rewards": np.zeros(3)}, r"rewards must have shape \(2,\), got \(3,\)"),
         ({"rewards": [np.nan, 0.0]}, r"rewards\[0\] must be finite, got nan"),
@@ -351,20 +351,25 @@ def test_estimators_are_values() -> None:
         assert eval(repr(method), {**vars(scorefn), "inf": np.inf}) == method
 
 
-@pytest.mark.parametrize("method", [scorefn.GRPO, scorefn.RLOO])
-def test_old_and_reference_policies_themselves(method: Any) -> None:
-    batch = Batch()
+@pytest.mark.parametrize("method", [scorefn.GRPO(kl_coef=0.1), scorefn.RLOO(kl_coef=0.1)])
+def test_old_and_reference_policies_in_place_of_their_log_probabilities(method: Any) -> None:
     rng = np.random.default_rng(0)
-    policies = {name: rng.normal(size=(B, T, K)) for name in ("old_policy", "reference_policy")}
-    as_numbers = {
-        name.replace("policy", "log_prob"): scorefn.log_prob(z, batch.actions, valid=VALID)
-        for name, z in policies.items()
-    }
-    samples = (batch.logits, None, batch.actions, batch.rewards)
-    groups = np.array([0, 0, 1, 0, 1, 1])
-    by_numbers, by_policies = (
-        method(kl_coef=0.1).estimate(*samples, groups=groups, valid=VALID, **of)
-        for of in (as_numbers, policies)
+    policy, old, reference = (scorefn.TabularPolicy(x) for x in rng.normal(size=(3, 4, K)))
+    states = rng.integers(4, size=(B, T))
+    actions, old_log_prob = old.sample(states, rng=0)
+    samples: Any = (policy, states, actions, rng.normal(size=B))
+    expected = method.estimate(
+        *samples,
+        old_log_prob=old_log_prob,
+        reference_log_prob=reference.log_prob(states, actions),
+        valid=VALID,
     )
-    np.testing.assert_array_equal(by_policies.gradient, by_numbers.gradient)
-    assert by_policies.objective == by_numbers.objective
+    states[~VALID] = actions[~VALID] = -100
+    result = method.estimate(*samples, old_log_prob=old, reference_log_prob=reference, valid=VALID)
+    assert result.gradient.tobytes() == expected.gradient.tobytes()
+    assert result.objective == expected.objective
+    reference.parameters[states[0, 0], actions[0, 0]] = -np.inf
+    with pytest.raises(
+        ValueError, match=r"actions\[0, 0\] = . has probability 0 in reference_log_p"
+    ):
+        method.estimate(*samples, old_log_prob=old, reference_log_prob=reference, valid=VALID)

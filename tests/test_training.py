@@ -20,7 +20,6 @@ from scorefn import LinearPolicy, TabularPolicy
 from scorefn._command.errors import CommandError
 from scorefn.cli import main
 from scorefn.train.confirm import EVALUATION_EPISODES, confirm, steps_to_spend
-from scorefn.train.critics import LinearCritic, TabularCritic
 from scorefn.train.display import LiveDisplay, PlainDisplay, Status, number
 from scorefn.train.environments import Environments, find_spec, make_environments
 from scorefn.train.metrics import MetricsRow
@@ -124,25 +123,6 @@ def test_exported_policy_has_the_logits_of_the_standardised_one() -> None:
         atol=50 * 20 * np.finfo(float).eps,
         rtol=0,
     )
-
-
-def test_tabular_critic_averages_returns() -> None:
-    critic = TabularCritic(3)
-    critic.update(np.array([0, 2, 2]), np.array([10.0, 1.0, 3.0]))
-    kept = critic.DECAY
-    np.testing.assert_allclose(
-        critic.values(np.array([0, 1, 2])), [10 * (1 - kept), 0, 2 * (1 - kept**2)], rtol=1e-15
-    )
-
-
-def test_linear_critic_fits_a_parabola() -> None:
-    x = np.linspace(-1, 1, 21)
-    features = np.stack([x, np.ones_like(x)], axis=1)
-    critic = LinearCritic(2)
-    for _ in range(50):
-        critic.update(features, 3 * x**2 - x + 2)
-    # The ridge of 1e-3 against a Gram matrix of size 10 (a sum of 0.9^k) biases by about 1e-3.
-    np.testing.assert_allclose(critic.values(features), 3 * x**2 - x + 2, atol=0.01)
 
 
 def returns_of(*values: float) -> Episodes:

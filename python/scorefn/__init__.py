@@ -12,7 +12,7 @@
 (2, True)
 """
 
-from . import _workers, credit, estimators, objectives, policies
+from . import _workers, credit, critics, estimators, objectives, optimizers, policies
 from ._core import (
     clipped_surrogate,
     entropy,
@@ -85,6 +85,7 @@ __all__ = [
     "ValueEstimate",
     "clipped_surrogate",
     "credit",
+    "critics",
     "discounted_returns",
     "entropy",
     "estimators",
@@ -100,6 +101,7 @@ __all__ = [
     "n_step_returns",
     "objectives",
     "offsets_from_lengths",
+    "optimizers",
     "policies",
     "policy_gradient",
     "q_lambda",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -78,3 +79,10 @@ class Moments:
         if self._axis is None:
             return x.reshape(1, -1)
         return np.moveaxis(x, self._axis, -1).reshape(-1, self._shape[-1])
+
+
+def norm(x: NDArray[Any]) -> float:
+    """The Euclidean norm, in units of a power of 2: squares may not exist."""
+    largest = float(np.abs(x).max(initial=0.0))
+    unit = math.ldexp(1.0, max(math.frexp(largest)[1] - 1, -1000))
+    return float(np.linalg.norm(x.astype(np.float64) / unit) * unit)

@@ -229,3 +229,44 @@ def test_estimators(variant: Any, compare: Callable[..., None]) -> None:
     )
     compare(f"GRPO({variant!r})", result.objective, -value)
     compare(f"GRPO({variant!r})", result.gradient, -gradient)
+
+
+def test_presets_are_the_defaults_of_the_library(compare: Callable[..., None]) -> None:
+    """The options that its configurations have, and the loss that they make, of its own trainer."""
+    configs = pytest.importorskip("trl")
+    grpo, rloo = (
+        {name: f.default for name, f in config.__dataclass_fields__.items()}
+        for config in (configs.GRPOConfig, configs.RLOOConfig)
+    )
+    assert scorefn.GRPO(preset="trl").kl_coef == grpo["beta"]
+    assert scorefn.GRPO(preset="trl").entropy_coef == grpo["entropy_coef"]
+    assert grpo["scale_rewards"] == "group"
+    assert scorefn.RLOO(preset="trl").kl_coef == rloo["beta"]
+    assert scorefn.RLOO(preset="trl").objective.clip_range == rloo["epsilon"]
+    assert (rloo["epsilon_high"], rloo["normalize_advantages"]) == (None, False)
+    batch = Batch()
+    rewards, groups = np.array([1.0, 0.0, 0.5, 0.0, 1.0, 1.0]), np.array([0, 1, 0, 1, 0, 1])
+    for group in (0, 1):
+        r = torch.tensor(rewards[groups == group])
+        batch.advantages[groups == group] = ((r - r.mean()) / (r.std() + 1e-4)).numpy()
+    high = grpo["epsilon"] if grpo["epsilon_high"] is None else grpo["epsilon_high"]
+    value, gradient = trl_loss(
+        batch,
+        loss_type=grpo["loss_type"],
+        importance_sampling_level=grpo["importance_sampling_level"],
+        epsilon_low=grpo["epsilon"],
+        epsilon_high=high,
+        delta=grpo["delta"],
+        beta=grpo["beta"],
+    )
+    result = scorefn.GRPO(preset="trl").estimate(
+        batch.logits,
+        None,
+        batch.actions,
+        rewards,
+        groups=groups,
+        old_log_prob=batch.old,
+        valid=MASK,
+    )
+    compare('GRPO(preset="trl")', result.objective, -value)
+    compare('GRPO(preset="trl")', result.gradient, -gradient)

@@ -7,10 +7,11 @@ gradient ascent is ``policy.parameters += learning_rate * estimate.gradient``.
 from .a2c import A2C
 from .all_action import AllAction
 from .estimate import Diagnostics, Estimate
+from .grpo import GRPO
 from .off_policy import OffPolicy
 from .ppo import PPO
 from .reinforce import Reinforce
-from .sequences import GRPO, RLOO
+from .rloo import RLOO
 from .squared_scores import coordinate_baseline_gradient, squared_score_norms, squared_score_sums
 from .value_interval import ValueEstimate
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import InitVar, dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .._check import check_flag, check_fraction, check_number, check_real, to_array
 from .._moments import Moments
+from .._parameters import Parameters, with_presets
 from ..credit import explained_variance, gae
 from ..objectives import WeightedLogProb
 from .comparison import compare
 from .estimate import Estimate
+from .presets import PRESETS
 from .standard_errors import standard_errors
 from .surrogate import counts_of, estimate_of
 
 
+@with_presets(PRESETS["A2C"])
 @dataclass(frozen=True)
-class A2C:
+class A2C(Parameters):
     """Advantage actor-critic (Mnih et al. 2016, "Asynchronous methods for deep RL").
 
     gradient = 1/n sum_t (A_t d log pi(a_t | x_t) + entropy_coef dH(pi(. | x_t)))
@@ -40,6 +43,8 @@ class A2C:
         Scale the advantages to mean 0 and standard deviation 1: `scorefn.credit.normalize`.
     diagnostics, standard_error : bool
         As for `Reinforce`.
+    preset : {"sb3"}, optional
+        Options of a library, where none are given: see `scorefn.estimators.presets`.
 
     Examples
     --------
@@ -69,8 +74,9 @@ class A2C:
     normalize_advantages: bool = False
     diagnostics: bool = True
     standard_error: bool = False
+    preset: InitVar[Literal["sb3"] | None] = field(default=None, kw_only=True)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, preset: str | None) -> None:
         check_fraction("discount", self.discount)
         check_fraction("gae_lambda", self.gae_lambda)
         check_number("entropy_coef", self.entropy_coef)

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._check import check_bool, check_flag, check_number, check_real, subscript, type_name
+from .._parameters import Parameters
 from ..objectives import ExpectedReward
 from ..policies import TabularPolicy
 from .estimate import Diagnostics, Estimate, norm
 
 
 @dataclass(frozen=True)
-class AllAction:
+class AllAction(Parameters):
     """All-action policy gradient, from the values of all actions.
 
     gradient = 1/n sum_i (d sum_a pi(a | x_i) q_ia + entropy_coef dH(pi(. | x_i)))

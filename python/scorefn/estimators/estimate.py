@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .._moments import norm as norm
 from .._objective_pass import FloatArray
 
 
@@ -91,6 +92,8 @@ class Estimate:
         Of estimators with ``standard_error=True``: the estimated standard deviation of each entry
         of the gradient, from the spread of what the samples add to it. The advantages are taken as
         given and the samples as independent. NaN for a single sample.
+    samples : int64 array, optional
+        Which samples a minibatch is of, counted along the flat actions. Of `PPO.updates`.
     """
 
     gradient: FloatArray
@@ -98,6 +101,7 @@ class Estimate:
     advantages: NDArray[np.float64]
     diagnostics: Diagnostics
     standard_error: NDArray[np.float64] | None = None
+    samples: NDArray[np.int64] | None = None
 
     @property
     def signal_to_noise(self) -> NDArray[np.float64] | None:
@@ -107,10 +111,3 @@ class Estimate:
         size = np.abs(self.gradient, dtype=np.float64)
         with np.errstate(all="ignore"):
             return np.where(size == 0.0, 0.0 * self.standard_error, size / self.standard_error)
-
-
-def norm(x: FloatArray) -> float:
-    """The Euclidean norm, in units of a power of 2: squares may not exist."""
-    largest = float(np.abs(x).max())
-    unit = math.ldexp(1.0, max(math.frexp(largest)[1] - 1, -1000))
-    return float(np.linalg.norm(x.astype(np.float64) / unit) * unit)

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from .._check import check_choice, check_finite, check_int, check_number
 from .._moments import Moments
+from .._parameters import Parameters
 from ..objectives import ImportanceSampling
 from .estimate import Diagnostics, Estimate
 from .logged import Log, check_log
@@ -77,7 +78,7 @@ _OPTIONS = {
 
 
 @dataclass(frozen=True)
-class OffPolicy:
+class OffPolicy(Parameters):
     """The value of a policy, and its gradient, from actions that another policy took.
 
     With r_i = pi(a_i | x_i) / propensities_i, a model q of the rewards, q_pi(x) = sum_a pi(a | x)
@@ -141,7 +142,7 @@ class OffPolicy:
     2
     """
 
-    method: OffPolicyMethod
+    method: OffPolicyMethod = "ips"
     max_weight: float = math.inf
     sub_gaussian_lambda: float = 0.001
     shrinkage_lambda: float = 1e4

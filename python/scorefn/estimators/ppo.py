@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import InitVar, dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._check import check_finite, check_flag, check_int, check_number, to_array
 from .._groups import check_samples
+from .._parameters import Parameters, with_presets
 from ..objectives import ClippedSurrogate
 from .comparison import compare
 from .estimate import Estimate
+from .presets import PRESETS
 from .standard_errors import derivatives, standard_errors
-from .surrogate import check_objective, counts_of, estimate_of, log_prob_of
+from .surrogate import check_objective, counts_of, estimate_of, log_prob_of, old_or_own
 
 
+@with_presets(PRESETS["PPO"])
 @dataclass(frozen=True)
-class PPO:
+class PPO(Parameters):
     """Proximal policy optimization (Schulman et al. 2017).
 
     gradient = 1/n sum_i (d min(r_i A_i, clip(r_i) A_i) + entropy_coef dH(pi(. | x_i)))
@@ -45,6 +48,8 @@ class PPO:
         with an objective that has it.
     diagnostics, standard_error : bool
         As for `Reinforce`.
+    preset : {"sb3"}, optional
+        Options of a library, where none are given: see `scorefn.estimators.presets`.
 
     Examples
     --------
@@ -68,8 +73,9 @@ class PPO:
     target_kl: float | None = None
     diagnostics: bool = True
     standard_error: bool = False
+    preset: InitVar[Literal["sb3"] | None] = field(default=None, kw_only=True)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, preset: str | None) -> None:
         check_objective(self.objective, "PPO")
         check_number("entropy_coef", self.entropy_coef)
         for name in ("normalize_advantages", "diagnostics", "standard_error"):
@@ -95,8 +101,7 @@ class PPO:
         actions: ArrayLike,
         advantages: ArrayLike,
         *,
-        old_log_prob: ArrayLike | None = None,
-        old_policy: Any = None,
+        old_log_prob: Any,
         where: ArrayLike | None = None,
         valid: ArrayLike | None = None,
     ) -> Estimate:
@@ -112,10 +117,9 @@ class PPO:
             One action per observation, or (..., S): S actions per observation.
         advantages : (...) array
             One for each action: of `scorefn.gae`, say.
-        old_log_prob : (...) array
-            log pi_old(a) of each action: what ``policy.sample`` gave.
-        old_policy : policy or array of logits
-            In place of `old_log_prob`: the policy with the parameters that it had then.
+        old_log_prob : (...) array or policy
+            log pi_old(a) of each action: what ``policy.sample`` gave. Of a policy, such as a copy
+            of this one, it is computed.
         where : bool array, optional
             Allowed actions (True), as the policy takes it.
         valid : bool array shaped like actions, optional
@@ -131,8 +135,6 @@ class PPO:
             An array of the wrong kind or shape, no sample that counts, a single one where the
             advantages are normalised, a number that is not finite, an action out of range.
         """
-        if old_log_prob is None and old_policy is None:
-            raise ValueError("old_log_prob or old_policy must be given, got neither")
         given, counts = self._checked(actions, advantages, valid)
         n = int(np.count_nonzero(counts))
         compared = compare(
@@ -144,9 +146,10 @@ class PPO:
         before, after = compared.divisors(n, self.normalize_advantages)
         bonus = self.entropy_coef / before
         rows: dict[str, Any] = {"where": where, "valid": valid}
-        old = (old_log_prob, old_policy, policy, observations, actions, counts)
         numbers = {
-            "old_log_prob": log_prob_of("old", *old, **rows, offsets=None),
+            "old_log_prob": log_prob_of(
+                "old_log_prob", old_log_prob, observations, actions, counts, **rows, offsets=None
+            ),
             "advantages": compared.advantages if before == 1 else compared.advantages / before,
         }
         step = dataclasses.replace(self.objective, entropy_coef=bonus).gradient(
@@ -182,8 +185,7 @@ class PPO:
         actions: ArrayLike,
         advantages: ArrayLike,
         *,
-        old_log_prob: ArrayLike | None = None,
-        old_policy: Any = None,
+        old_log_prob: Any = None,
         rng: int | np.random.Generator | None = None,
         where: ArrayLike | None = None,
         valid: ArrayLike | None = None,
@@ -191,7 +193,20 @@ class PPO:
         """Estimates from one minibatch after the other; a caller changes the policy in between.
 
         Each epoch goes through the samples in a new random order. The last minibatch of an epoch
-        may be smaller; it is left out if it is too small to be normalised.
+        may be smaller; it is left out if it is too small to be normalised. The samples of each are
+        in ``estimate.samples``, for a value function that learns beside the policy::
+
+            adam, value_adam = Adam(preset="sb3"), Adam(preset="sb3")
+            for estimate in ppo.updates(policy, x, actions, advantages):
+                i = estimate.samples
+                error = value_loss(x[i] @ coef, returns[i])
+                value_gradient = 0.5 * x[i].T @ error.gradient
+                g, h = clip_by_norm([estimate.gradient, value_gradient], 0.5)
+                adam.step(policy.parameters, g)
+                value_adam.step(coef, h)
+
+        A critic of `scorefn.critics` learns from all samples after the updates instead:
+        ``critic.update(x, returns)``.
 
         Parameters
         ----------
@@ -199,8 +214,8 @@ class PPO:
             Its parameters are to be changed by the caller after each estimate.
         observations, actions, advantages, where
             As for `estimate`, with one action per observation.
-        old_log_prob, old_policy : optional
-            As for `estimate`. Default: the policy as it is at the first step.
+        old_log_prob : array or policy, optional
+            As for `estimate`. Default: log-probabilities of the policy as it is at the first step.
         rng : int or Generator, optional
             For the order of the samples.
         valid : bool array shaped like actions, optional
@@ -209,6 +224,7 @@ class PPO:
         Yields
         ------
         Estimate
+            With the indices of its samples.
 
         Raises
         ------
@@ -218,9 +234,7 @@ class PPO:
         taken = to_array("actions", actions)
         a, counts = self._checked(taken, advantages, valid)
         rows = {"where": where, "valid": valid, "offsets": None}
-        old = log_prob_of(
-            "old", old_log_prob, old_policy, policy, observations, actions, counts, **rows
-        )
+        old = old_or_own(old_log_prob, policy, observations, actions, counts, **rows)
         x = _flat("observations", observations, taken.shape)
         masks = _flat("where", where, taken.shape)
         order = np.random.default_rng(rng)
@@ -256,7 +270,7 @@ class PPO:
                 )
                 if estimate.diagnostics.approx_kl > limit:
                     return
-                yield estimate
+                yield dataclasses.replace(estimate, samples=part)
 
     def _fewest(self) -> int:
         return 2 if self.normalize_advantages else 1

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._check import check_axis, check_choice, check_flag, check_number, to_array
 from .._groups import check_samples
+from .._parameters import Parameters
 from ..credit.baselines import Baseline, Singleton, check_folds
 from ..policies import GradientStatistics, Policy
 from .comparison import compare
@@ -19,7 +20,7 @@ from .standard_errors import standard_errors
 
 
 @dataclass(frozen=True)
-class Reinforce:
+class Reinforce(Parameters):
     """REINFORCE (Williams 1992, "Simple statistical gradient-following algorithms").
 
     gradient = 1/n sum_i (A_i d log pi(a_i | x_i) + entropy_coef dH(pi(. | x_i)))

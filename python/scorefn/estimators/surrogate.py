@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -56,30 +56,47 @@ def all_count(counts: NDArray[np.bool_]) -> bool:
 
 
 def log_prob_of(
-    name: Literal["old", "reference"],
-    log_prob: ArrayLike | None,
-    other: Any,
+    name: str,
+    given: Any,
+    observations: Any,
+    actions: ArrayLike,
+    counts: NDArray[np.bool_],
+    **rows: Any,
+) -> NDArray[np.float64]:
+    """Log-probabilities that are given, or those of a policy that is."""
+    if not hasattr(given, "logits"):
+        return check_log_prob(name, given, counts)
+    return _possible(
+        log_probs(given, observations, actions, **rows), actions, counts, f" in {name}"
+    )
+
+
+def old_or_own(
+    old_log_prob: Any,
     policy: Any,
     observations: Any,
     actions: ArrayLike,
     counts: NDArray[np.bool_],
     **rows: Any,
 ) -> NDArray[np.float64]:
-    """What is given, or of the other policy, or else of the policy itself; 0 where none counts."""
-    if log_prob is not None and other is not None:
-        raise ValueError(f"{name}_policy must be left out, as {name}_log_prob is given")
-    if log_prob is not None:
-        return check_log_prob(f"{name}_log_prob", log_prob, counts)
-    own = log_probs(policy if other is None else other, observations, actions, **rows)
-    impossible = np.argwhere((own == -np.inf) & counts)
+    """The log-probabilities of the old policy; those of the policy itself if none are given."""
+    if old_log_prob is not None:
+        return log_prob_of("old_log_prob", old_log_prob, observations, actions, counts, **rows)
+    return _possible(log_probs(policy, observations, actions, **rows), actions, counts)
+
+
+def _possible(
+    log_prob: NDArray[Any], actions: ArrayLike, counts: NDArray[np.bool_], of: str = ""
+) -> NDArray[np.float64]:
+    """Of actions that the policy can take, and 0 where samples do not count."""
+    impossible = np.argwhere((log_prob == -np.inf) & counts)
     if impossible.size:
-        action, index = to_array("actions", actions)[tuple(impossible[0])], impossible[0]
-        where = "" if other is None else f" in {name}_policy"
+        action = to_array("actions", actions)[tuple(impossible[0])]
         raise ValueError(
-            f"{subscript('actions', index)} = {action} has probability 0{where}: its logit is "
+            f"{subscript('actions', impossible[0])} = {action} has probability 0{of}: its logit is "
             "-inf or masked"
         )
-    return np.where(counts, own, 0.0).astype(np.float64, copy=False)
+    return np.where(counts, log_prob, 0.0).astype(np.float64, copy=False)
 
 
 def estimate_of(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from scorefn import LinearPolicy, TabularPolicy
 from scorefn._command.errors import CommandError
-from scorefn.train.critics import Critic, LinearCritic, TabularCritic
+from scorefn.critics import LinearCritic, TabularCritic
 from scorefn.train.environments import Environments
 from scorefn.train.state import Arrays, prefixed
 
@@ -21,7 +21,7 @@ class Model(Protocol):
     def policy(self) -> PlayablePolicy: ...
 
     @property
-    def critic(self) -> Critic: ...
+    def critic(self) -> LinearCritic | TabularCritic: ...
 
     def encode(self, observations: NDArray[Any]) -> NDArray[Any]:
         """What the policy and the critic take."""
@@ -83,7 +83,7 @@ class LinearModel:
 
     def __init__(self, num_observations: int, num_actions: int) -> None:
         self.policy = LinearPolicy(np.zeros((num_observations + 1, num_actions)))
-        self.critic = LinearCritic(num_observations + 1)
+        self.critic = LinearCritic(num_observations + 1, squares=True)
         self._mean = np.zeros(num_observations)
         self._scale = np.ones(num_observations)
 

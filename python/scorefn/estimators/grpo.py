@@ -1,29 +1,24 @@
-"""Estimators of sequences of actions with one reward each: RLOO, and GRPO with its variants."""
+"""GRPO with its variants: groups of sequences of actions, with one reward each."""
 
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from .._check import (
-    check_choice,
-    check_finite,
-    check_flag,
-    check_lengths,
-    check_number,
-    to_array,
-)
-from .._groups import check_samples
+from .._check import check_choice, check_flag, check_number
 from .._moments import Moments
+from .._parameters import Parameters, with_presets
 from ..credit import Reduction, normalize, sequence_weights
 from ..credit import advantages as over_baseline
-from ..objectives import CISPO, SAPO, ClippedSurrogate, KLPenalty, Segments
+from ..objectives import CISPO, SAPO, ClippedSurrogate, KLPenalty
 from .estimate import Estimate
-from .surrogate import check_objective, counts_of, estimate_of, log_prob_of
+from .presets import PRESETS
+from .surrogate import check_objective, estimate_of, log_prob_of, old_or_own
+from .tokens import Tokens, check_reference
 
 
 class Variant(NamedTuple):
@@ -51,8 +46,9 @@ VARIANTS: dict[VariantName, Variant] = {
 }
 
 
+@with_presets(PRESETS["GRPO"])
 @dataclass(frozen=True)
-class GRPO:
+class GRPO(Parameters):
     """Group relative policy optimization (Shao et al. 2024, "DeepSeekMath"), and its variants.
 
     Several sequences of actions, such as the completions of a prompt, are a group. The advantage of
@@ -60,8 +56,8 @@ class GRPO:
 
     A_i = (R_i - mean R) / (std R + eps),
 
-    with the standard deviation of n - 1; 0 for a group of one sequence or of equal rewards. With B
-    sequences of len_i tokens, which have the ratios r = pi / pi_old:
+    with the standard deviation of n - 1; 0 for a group of equal rewards, or of one sequence (see
+    `singleton`). With B sequences of len_i tokens, which have the ratios r = pi / pi_old:
 
     ========= ========================================= ============================= ==============
     variant   value of a token or sequence              weight                        source
@@ -98,8 +94,13 @@ class GRPO:
     count_empty : bool
         Whether a sequence without a token that counts is one of the B and of its group, as it is in
         TRL. By default its reward is not looked at.
+    singleton : {"zero", "raw"}
+        The advantage of a sequence alone in its group: 0 as in TRL, or its reward as in verl, which
+        divides it by 1 + eps where others are divided by their standard deviation.
     diagnostics : bool
         As for `Reinforce`.
+    preset : {"trl", "verl"}, optional
+        Options of a library, where none are given: see `scorefn.estimators.presets`.
 
     Examples
     --------
@@ -130,13 +131,16 @@ class GRPO:
     entropy_coef: float = 0.0
     eps: float = 1e-4
     count_empty: bool = False
+    singleton: Literal["zero", "raw"] = "zero"
     diagnostics: bool = True
+    preset: InitVar[Literal["trl", "verl"] | None] = field(default=None, kw_only=True)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, preset: str | None) -> None:
         check_choice("variant", self.variant, get_args(VariantName))
         for name in ("kl_coef", "entropy_coef", "eps"):
             check_number(name, getattr(self, name), at_least=0)
         check_flag("count_empty", self.count_empty)
+        check_choice("singleton", self.singleton, ("zero", "raw"))
         check_flag("diagnostics", self.diagnostics)
         if self.objective is not None:
             of_sequences = VARIANTS[self.variant].segments is not None
@@ -149,12 +153,10 @@ class GRPO:
         actions: ArrayLike,
         rewards: ArrayLike,
         *,
-        old_log_prob: ArrayLike | None = None,
-        old_policy: Any = None,
+        old_log_prob: Any = None,
         lengths: ArrayLike | None = None,
         groups: ArrayLike | None = None,
-        reference_log_prob: ArrayLike | None = None,
-        reference_policy: Any = None,
+        reference_log_prob: Any = None,
         max_length: float | None = None,
         where: ArrayLike | None = None,
         valid: ArrayLike | None = None,
@@ -173,19 +175,15 @@ class GRPO:
             ``lengths=``.
         rewards : (B,) array
             One for each sequence.
-        old_log_prob : array shaped like actions, optional
-            log pi_old(a): what drew the tokens. Default: the policy itself, so that all ratios
-            are 1 up to rounding.
-        old_policy : policy or array of logits, optional
-            In place of `old_log_prob`: the policy with the parameters that it had then.
+        old_log_prob : array shaped like actions, or policy, optional
+            log pi_old(a) of what drew the tokens; of a policy it is computed. Default: the policy
+            itself, so that all ratios are 1 up to rounding.
         lengths : (B,) integer array, optional
             The number of tokens of each packed sequence.
         groups : (B,) integer array, optional
             Sequences with the same id are compared with each other. Default: all of them.
-        reference_log_prob : array shaped like actions, optional
+        reference_log_prob : array shaped like actions, or policy, optional
             For `kl_coef`.
-        reference_policy : policy or array of logits, optional
-            In place of `reference_log_prob`.
         max_length : float, optional
             For the variant "dr_grpo", and only for it.
         where : bool array, optional
@@ -207,24 +205,23 @@ class GRPO:
             range.
         """
         method = VARIANTS[self.variant]
-        has_reference = check_reference(reference_log_prob, reference_policy, self.kl_coef)
+        check_reference(reference_log_prob, self.kl_coef)
         if (max_length is not None) != (method.reduction == "constant"):
             given = "given" if max_length is None else "left out"
             raise ValueError(f"max_length must be {given} for variant={self.variant!r}")
         tokens = Tokens(actions, lengths, valid, offsets)
         counts = np.full(tokens.lengths.shape, self.count_empty) | (tokens.lengths > 0)
         r = tokens.rewards(rewards, counts)
-        raw = over_baseline(r, "mean", groups=groups, singleton="zero", valid=counts)
+        of_groups: dict[str, Any] = {"groups": groups, "singleton": self.singleton, "valid": counts}
+        raw = over_baseline(r, "mean", **of_groups)
         a = raw
         if method.divides_by_std:
-            a = normalize(r, groups=groups, eps=self.eps, singleton="zero", valid=counts)
+            a = normalize(r, eps=self.eps, **of_groups)
         weights = sequence_weights(
             tokens.lengths, method.reduction, max_length=max_length, count_empty=self.count_empty
         )
         rows: dict[str, Any] = {"where": where, "valid": valid, "offsets": offsets}
-        samples = (policy, observations, actions)
-        reference = (reference_log_prob, reference_policy, *samples)
-        old = log_prob_of("old", old_log_prob, old_policy, *samples, tokens.counts, **rows)
+        old = old_or_own(old_log_prob, policy, observations, actions, tokens.counts, **rows)
         of_tokens = tokens.repeat(weights)
         objective = self.objective if self.objective is not None else method.objective
         if self.entropy_coef != 0.0:
@@ -244,12 +241,19 @@ class GRPO:
             statistics=self.diagnostics,
             **rows,
         )
-        if has_reference:
+        if reference_log_prob is not None:
             penalty = KLPenalty(derivative="k3").gradient(
                 policy,
                 observations,
                 actions,
-                reference_log_prob=log_prob_of("reference", *reference, tokens.counts, **rows),
+                reference_log_prob=log_prob_of(
+                    "reference_log_prob",
+                    reference_log_prob,
+                    observations,
+                    actions,
+                    tokens.counts,
+                    **rows,
+                ),
                 weights=self.kl_coef * of_tokens,
                 statistics=False,
                 **rows,
@@ -270,179 +274,3 @@ class GRPO:
             objective=objective,
             mean_reward=Moments("rewards", r[counts]).mean(),
         )
-
-
-@dataclass(frozen=True)
-class RLOO:
-    """REINFORCE with the mean reward of the other sequences of the group as the baseline.
-
-    A_i = R_i - mean_{j != i} R_j (Kool et al. 2019, "Buy 4 REINFORCE samples, get a baseline for
-    free!"; Ahmadian et al. 2024, "Back to basics"). Each sequence is one decision, whose
-    log-probability is the sum over its tokens, and the objective is a mean over the sequences:
-    min(r_i A_i, clip(r_i) A_i) with the sequence's ratio r_i. On samples of the policy itself the
-    gradient is that of E[R], unbiased. A sequence without a token that counts is none: its reward
-    is not looked at.
-
-    Parameters
-    ----------
-    objective : objective
-        Any with `old_log_prob` and `advantages`, with coefficients of 0, but no `CustomObjective`.
-    kl_coef : float
-        Weight of log(pi_old / pi_ref) of the whole sequence, which is subtracted from its reward;
-        TRL's `beta`.
-    diagnostics : bool
-        As for `Reinforce`.
-
-    Examples
-    --------
-    >>> import numpy as np, scorefn
-    >>> policy = scorefn.TabularPolicy(np.zeros((10, 7)))
-    >>> states = np.arange(12).reshape(4, 3) % 10
-    >>> actions, old_log_prob = policy.sample(states, rng=0)
-    >>> rewards = np.array([1.0, 0.0, 0.0, 1.0])
-    >>> estimate = scorefn.RLOO().estimate(policy, states, actions, rewards)
-    >>> estimate.advantages.round(2)
-    array([ 0.67, -0.67, -0.67,  0.67])
-    """
-
-    objective: Any = field(default_factory=ClippedSurrogate)
-    kl_coef: float = 0.0
-    diagnostics: bool = True
-
-    def __post_init__(self) -> None:
-        check_objective(self.objective, "RLOO", of_sequences=True)
-        check_number("kl_coef", self.kl_coef, at_least=0)
-        check_flag("diagnostics", self.diagnostics)
-
-    def estimate(
-        self,
-        policy: Any,
-        observations: Any,
-        actions: ArrayLike,
-        rewards: ArrayLike,
-        *,
-        old_log_prob: ArrayLike | None = None,
-        old_policy: Any = None,
-        lengths: ArrayLike | None = None,
-        groups: ArrayLike | None = None,
-        reference_log_prob: ArrayLike | None = None,
-        reference_policy: Any = None,
-        where: ArrayLike | None = None,
-        valid: ArrayLike | None = None,
-        offsets: ArrayLike | None = None,
-    ) -> Estimate:
-        """Estimate the gradient from sequences.
-
-        Parameters
-        ----------
-        policy, observations, actions, rewards, old_log_prob, old_policy, lengths, groups, \
-reference_log_prob, reference_policy, where, valid, offsets
-            As for `GRPO.estimate`.
-
-        Returns
-        -------
-        Estimate
-            `advantages` has one entry for each sequence.
-
-        Raises
-        ------
-        TypeError, ValueError, IndexError
-            As for `GRPO.estimate`; and a group of one sequence, which has no others.
-        """
-        has_reference = check_reference(reference_log_prob, reference_policy, self.kl_coef)
-        tokens = Tokens(actions, lengths, valid, offsets)
-        counts = tokens.lengths > 0
-        r = tokens.rewards(rewards, counts)
-        rows: dict[str, Any] = {"where": where, "valid": valid, "offsets": offsets}
-        samples = (policy, observations, actions)
-        reference = (reference_log_prob, reference_policy, *samples)
-        old = log_prob_of("old", old_log_prob, old_policy, *samples, tokens.counts, **rows)
-        penalized = r
-        if has_reference:
-            ref = log_prob_of("reference", *reference, tokens.counts, **rows)
-            penalized = r - self.kl_coef * tokens.sums(old - ref)
-        a = over_baseline(penalized, "leave_one_out", groups=groups, valid=counts)
-        n = int(np.count_nonzero(counts))
-        step = self.objective.gradient(
-            policy,
-            observations,
-            actions,
-            old_log_prob=old,
-            advantages=a / n,
-            segments=tokens.segments(log_prob="sum"),
-            statistics=self.diagnostics,
-            **rows,
-        )
-        return estimate_of(
-            step,
-            a,
-            Moments("advantages", a[counts]),
-            tokens.counts,
-            num_samples=n,
-            diagnostics=self.diagnostics,
-            old_log_prob=old,
-            decisions=counts,
-            objective=self.objective,
-            mean_reward=Moments("rewards", r[counts]).mean(),
-        )
-
-
-def check_reference(log_prob: ArrayLike | None, policy: Any, kl_coef: float) -> bool:
-    """Whether there is one, which must be given for a penalty, and only then."""
-    is_given = log_prob is not None or policy is not None
-    if is_given != (kl_coef != 0.0):
-        given = "left out" if is_given else "given"
-        raise ValueError(
-            f"reference_log_prob or reference_policy must be {given} for kl_coef={kl_coef}"
-        )
-    return is_given
-
-
-class Tokens:
-    """The tokens of sequences: padded, along the last axis of actions, or packed."""
-
-    def __init__(
-        self,
-        actions: ArrayLike,
-        lengths: ArrayLike | None,
-        valid: ArrayLike | None,
-        offsets: ArrayLike | None,
-    ) -> None:
-        self.shape = to_array("actions", actions).shape
-        size = int(np.prod(self.shape))
-        is_packed = lengths is not None or offsets is not None
-        if len(self.shape) != (1 if is_packed else 2):
-            expected = "(num_tokens,)" if is_packed else "(B, T)"
-            raise ValueError(f"actions must have shape {expected}, got {self.shape}")
-        if lengths is None and offsets is not None:
-            raise ValueError("lengths must be given, as there are offsets, got None")
-        self._lengths = lengths
-        if lengths is not None:
-            total = int(check_lengths("lengths", lengths).sum())
-            if total != size:
-                raise ValueError(f"lengths must sum to {size}, the number of tokens, got {total}")
-        self.counts = counts_of(valid, self.shape)
-        decisions = self.segments().on(size, self.counts)
-        self._segment_of_row = decisions.segment_of_row
-        self.lengths: NDArray[np.int64] = decisions.num_rows  # the tokens that count
-        if not self.counts.any():
-            raise ValueError(f"actions must have at least one token that counts, got {self.shape}")
-
-    def segments(self, **options: Any) -> Segments:
-        if self._lengths is None:
-            return Segments.of_rows(self.shape, **options)
-        return Segments.from_lengths(self._lengths, **options)
-
-    def rewards(self, rewards: ArrayLike, counts: NDArray[np.bool_]) -> NDArray[Any]:
-        """One for each sequence, of the dtype that they have; 0 for those that do not count."""
-        r, _ = check_samples("rewards", rewards, counts, shape=self.lengths.shape)
-        return check_finite("rewards", r)
-
-    def repeat(self, of_sequences: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The number of a sequence for each of its tokens."""
-        return of_sequences[self._segment_of_row].reshape(self.shape)
-
-    def sums(self, of_tokens: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Over the tokens of each sequence, where those that do not count have 0."""
-        sums = np.bincount(self._segment_of_row, of_tokens.reshape(-1), self.lengths.size)
-        return np.asarray(sums, np.float64)
