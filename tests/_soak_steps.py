@@ -22,10 +22,12 @@ from _functions import (
     mask_for,
     same_bits,
 )
+from _soak_learning import random_learning_step
 from test_functions import NUMERIC, assert_near
 from test_objective_accuracy import ASSERT_NEAR
 
-FUNCTIONS = [*ARGUMENTS, "estimate"]
+LEARNING = ["scan", "objective", "estimator"]
+FUNCTIONS = [*ARGUMENTS, "estimate", *LEARNING]
 MOST_THREADS = 5
 DISCOUNT, GAE_LAMBDA = 0.9, 0.8
 SIGNED_AND_UNSIGNED = [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64]
@@ -227,9 +229,11 @@ class EstimateStep(Step):
         assert same_bits(gradient, total / n), "not the mean gradient of the advantages"
 
 
-def random_step(seed: int, number: int, functions: list[str]) -> Step:
+def random_step(seed: int, number: int, functions: list[str]) -> Any:
     rng = np.random.default_rng([seed, number])
     function = str(rng.choice(functions))
+    if function in LEARNING:
+        return random_learning_step(function, rng, [None, 1, 2, 3, MOST_THREADS][rng.integers(5)])
     is_estimate = function == "estimate"
     if is_estimate:
         function = str(rng.choice(GRADIENTS))
