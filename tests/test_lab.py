@@ -293,7 +293,7 @@ MOVES = np.zeros((2, K, 2))
         (
             lambda: exact_expectation(Reinforce, Bandit(TABLE, TABLE)),
             TypeError,
-            "estimator must be an object with the method estimate, .*, got Reinforce",
+            "estimator must be an object with the method estimate, .*, got the class Reinforce",
         ),
         (
             lambda: variance("mean", Bandit(TABLE, TABLE)),

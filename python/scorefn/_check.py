@@ -30,6 +30,11 @@ def type_name(value: Any) -> str:
     return f"{next(public, module)}.{kind.__qualname__}"
 
 
+def got_name(value: Any) -> str:
+    """The type of an object, or that it is a class in place of one: ``the class PPO``."""
+    return f"the class {value.__name__}" if isinstance(value, type) else type_name(value)
+
+
 def to_array(name: str, values: Any) -> NDArray[Any]:
     try:
         array = np.asarray(values)

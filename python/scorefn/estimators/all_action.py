@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._check import check_bool, check_flag, check_number, check_real, subscript, type_name
+from .._check import check_bool, check_flag, check_number, check_real, got_name, subscript
 from .._parameters import Parameters
 from ..objectives import ExpectedReward
 from ..policies import TabularPolicy
@@ -58,7 +58,7 @@ class AllAction(Parameters):
         if isinstance(self.objective, type) or matrix is None or matrix.name != "action_values":
             raise TypeError(
                 "objective must be one of action values, such as ExpectedReward(), got "
-                + type_name(self.objective)
+                + got_name(self.objective)
             )
         for name in ("entropy_coef", "kl_coef"):
             if np.any(np.not_equal(getattr(self.objective, name), 0.0)):
