@@ -263,7 +263,10 @@ def test_rloo_takes_the_penalty_from_the_rewards() -> None:
         ),
         ({"rewards": np.zeros(3)}, r"rewards must have shape \(2,\), got \(3,\)"),
         ({"rewards": [np.nan, 0.0]}, r"rewards\[0\] must be finite, got nan"),
-        ({"actions": np.zeros(6, int)}, r"actions must have shape \(B, T\), got \(6,\)"),
+        (
+            {"actions": np.zeros(6, int)},
+            r"actions must have shape \(B, T\), or \(num_tokens,\) with lengths, got \(6,\)",
+        ),
         ({"actions": np.zeros((2, 0), int)}, "actions must have at least one token that counts"),
         ({"actions": np.zeros(6, int), "lengths": [2, 3]}, "lengths must sum to 6, the number of"),
         ({"valid": np.zeros((2, 3), bool)}, "actions must have at least one token that counts"),

@@ -206,6 +206,22 @@ def check_flag(name: str, value: bool) -> None:
         raise TypeError(f"{name} must be a bool, got {type_name(value)}")
 
 
+def check_rng(rng: Any) -> np.random.Generator:
+    """The generator of a seed, or the one that is given; what the extension takes, too."""
+    if isinstance(rng, np.random.Generator):
+        return rng
+    if rng is not None and (isinstance(rng, bool) or not isinstance(rng, int | np.integer)):
+        is_old = isinstance(rng, np.random.RandomState)
+        remedy = ": draw an int from it and pass that" if is_old else ""
+        raise TypeError(
+            "rng must be None, an int seed or a numpy.random.Generator, "
+            f"got {got_name(rng)}{remedy}"
+        )
+    if rng is not None and rng < 0:
+        raise ValueError(f"rng must be a seed of at least 0, got {rng}")
+    return np.random.default_rng(rng)
+
+
 def check_axis(axis: int | None, shape: tuple[int, ...] | None = None) -> None:
     """None or an int: an axis of an array of that shape."""
     if not (axis is None or (isinstance(axis, int | np.integer) and not isinstance(axis, bool))):

@@ -27,7 +27,7 @@ class Tokens:
         size = int(np.prod(self.shape))
         is_packed = lengths is not None or offsets is not None
         if len(self.shape) != (1 if is_packed else 2):
-            expected = "(num_tokens,)" if is_packed else "(B, T)"
+            expected = "(num_tokens,)" if is_packed else "(B, T), or (num_tokens,) with lengths"
             raise ValueError(f"actions must have shape {expected}, got {self.shape}")
         if lengths is None and offsets is not None:
             raise ValueError("lengths must be given, as there are offsets, got None")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._check import check_int, check_real, check_shape, got_name
+from ..._check import check_int, check_real, check_rng, check_shape, got_name
 
 Float64 = NDArray[np.float64]
 
@@ -199,7 +199,7 @@ def sampled_moments(
     True
     """
     n = check_int("num_estimates", num_estimates, at_least=2)
-    generator = np.random.default_rng(rng)
+    generator = check_rng(rng)
     chosen = np.stack(
         [generator.choice(p.size, size=n, p=p / p.sum()) for p in problem.draws()], axis=-1
     )
