@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import scorefn
+from _cases import for_each
 from scorefn.estimators.grpo import VARIANTS, VariantName
 from scorefn.testing import Episodes, Steps, exact_expectation
 
@@ -346,6 +347,17 @@ def test_rewards_that_are_equal_up_to_the_rounding_of_float32() -> None:
     logits, actions = np.zeros((8, 1, 3)), np.zeros((8, 1), int)
     result = scorefn.GRPO(eps=1e-8).estimate(logits, None, actions, rewards)
     np.testing.assert_array_equal(result.advantages, 0.0)
+
+
+@pytest.mark.parametrize("method", [scorefn.GRPO(), scorefn.RLOO()])
+@for_each(dtype=[np.int64, np.int8, np.uint8, np.float16, np.float32], groups=[None, [0, 0, 1, 1]])
+def test_rewards_of_right_or_wrong(method: Any, dtype: Any, groups: Any) -> None:
+    logits, actions = np.random.default_rng(0).normal(size=(4, 3, K)), np.zeros((4, 3), int)
+    samples, rewards = (logits, None, actions), np.array([1, 0, 0, 1])
+    estimate = method.estimate(*samples, rewards.astype(dtype), groups=groups)
+    expected = method.estimate(*samples, rewards.astype(float), groups=groups)
+    np.testing.assert_array_equal(estimate.gradient, expected.gradient)
+    assert estimate.diagnostics == expected.diagnostics
 
 
 def test_estimators_are_values() -> None:

@@ -78,6 +78,7 @@ class AllAction(Parameters):
         where: ArrayLike | None = None,
         valid: ArrayLike | None = None,
         offsets: ArrayLike | None = None,
+        per_sample: bool = False,
     ) -> Estimate:
         """Estimate the gradient from the values of all actions.
 
@@ -88,14 +89,16 @@ class AllAction(Parameters):
         observations : array
             What the policy takes; None for logits and for `LogitsPolicy`.
         action_values : (..., num_actions) array
-            q: one for each action, shaped like the logits; for a `TabularPolicy` like its table.
-            Those of forbidden actions may be anything.
+            q: one for each action, shaped like the logits; for a `TabularPolicy` like its table,
+            unless `per_sample` is True. Those of forbidden actions may be anything.
         where : bool array, optional
             Allowed actions (True), as the policy takes it.
         valid : bool array, one flag per observation, optional
             Observations that count (True). The others may hold anything.
         offsets : integer array, optional
             Ragged rows of logits: see the objectives.
+        per_sample : bool
+            For a `TabularPolicy`: the action values have a row per observation.
 
         Returns
         -------
@@ -125,6 +128,7 @@ class AllAction(Parameters):
             where=where,
             valid=valid,
             offsets=offsets,
+            per_sample=per_sample,
             statistics=self.diagnostics,
         )
         if not np.isfinite(step.gradient).all():
