@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from _cases import for_each
 from scorefn import (
     AllAction,
     ClippedSurrogate,
@@ -61,6 +62,25 @@ def test_is_a_mean_over_the_observations(kind: str, objective: Any, dtype: Any) 
     bare = AllAction(objective, 0.2, diagnostics=False).estimate(policy, x, q)
     np.testing.assert_array_equal(bare.gradient, estimate.gradient)
     assert np.isnan(bare.diagnostics.entropy)
+
+
+@for_each(is_part=[False, True])
+def test_values_of_each_observation_of_a_table(is_part: bool) -> None:
+    policy, x, q = problem("table", np.float64)
+    valid, of_samples = None, q[x]
+    if is_part:
+        valid = np.arange(N) % 3 > 0
+        of_samples[~valid], x[~valid] = np.nan, -1
+    estimate = AllAction(entropy_coef=0.2).estimate(
+        policy, x, of_samples, valid=valid, per_sample=True
+    )
+    expected = AllAction(entropy_coef=0.2).estimate(policy, x, q, valid=valid)
+    # Rows are added up in another order.
+    np.testing.assert_allclose(estimate.gradient, expected.gradient, rtol=0, atol=1e-15)
+    assert estimate.objective == pytest.approx(expected.objective, rel=1e-15)
+    assert estimate.diagnostics.num_samples == expected.diagnostics.num_samples
+    with pytest.raises(ValueError, match=r"action_values must have shape \(7, 4\), got \(5, 4\)"):
+        AllAction().estimate(policy, x, q, valid=valid, per_sample=True)
 
 
 @pytest.mark.parametrize("kind", ["logits", "table", "linear"])

@@ -9,7 +9,18 @@ import pytest
 
 import scorefn
 from _cases import for_each
-from scorefn import A2C, CISPO, GRPO, PPO, RLOO, SAPO, ClippedSurrogate, Reinforce, credit
+from scorefn import (
+    A2C,
+    CISPO,
+    GRPO,
+    PPO,
+    RLOO,
+    SAPO,
+    ClippedSurrogate,
+    Diagnostics,
+    Reinforce,
+    credit,
+)
 
 
 def ratios(n: int = 60) -> tuple[Any, ...]:
@@ -135,3 +146,8 @@ def test_without_diagnostics(estimator: Any) -> None:
 def test_a_target_kl_needs_diagnostics() -> None:
     with pytest.raises(ValueError, match="diagnostics must be True, as target_kl is one of them"):
         PPO(target_kl=0.1, diagnostics=False)
+
+
+def test_the_repr_shows_what_is_known() -> None:
+    assert repr(Diagnostics(3, entropy=0.5)) == "Diagnostics(num_samples=3, entropy=0.5)"
+    assert repr(Diagnostics(3, largest_weight=np.inf)).endswith("largest_weight=inf)")

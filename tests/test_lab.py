@@ -255,7 +255,7 @@ MOVES = np.zeros((2, K, 2))
             r"policy must have the methods of a policy, or be an array of logits .*, got str",
         ),
         (lambda: Bandit(np.zeros((1, 1, 1)), [1.0]), TypeError, "got numpy.ndarray"),
-        (lambda: Bandit([0.0, 0.0], [1.0]), ValueError, r"rewards must have shape \(1, 2\)"),
+        (lambda: Bandit([0.0, 0.0], [1.0]), ValueError, r"rewards must have shape \(2,\), got"),
         (lambda: Bandit(TABLE, [1.0] * 3), ValueError, r"shape \(2, 3\), got \(3,\)"),
         (lambda: Bandit([0.0], [np.nan]), ValueError, r"rewards\[0\] must be finite, got nan"),
         (lambda: Bandit([0.0], [1.0], 0), ValueError, "num_samples must be at least 1, got 0"),
@@ -293,7 +293,7 @@ MOVES = np.zeros((2, K, 2))
         (
             lambda: exact_expectation(Reinforce, Bandit(TABLE, TABLE)),
             TypeError,
-            "estimator must be an object with the method estimate, .*, got Reinforce",
+            "estimator must be an object with the method estimate, .*, got the class Reinforce",
         ),
         (
             lambda: variance("mean", Bandit(TABLE, TABLE)),

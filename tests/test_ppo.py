@@ -245,3 +245,20 @@ def test_a_policy_that_is_trained_with_a_value_function(value_function: str) -> 
     assert right.min() > 0.9
     # Off by some steps to the left, and by an average over the past.
     np.testing.assert_allclose(critic.values(0), 0.9 ** (LENGTH - 1), atol=0.15)
+
+
+@pytest.mark.parametrize(
+    ("rng", "error", "message"),
+    [
+        ("0", TypeError, "rng must be None, an int seed or a numpy.random.Generator, got str"),
+        (True, TypeError, "got bool"),
+        (np.random.Generator, TypeError, "got the class Generator"),
+        (np.random.RandomState(0), TypeError, "RandomState: draw an int from it and pass that"),
+        (-1, ValueError, "rng must be a seed of at least 0, got -1"),
+    ],
+)
+def test_wrong_random_numbers(rng: Any, error: type[Exception], message: str) -> None:
+    """In the words of `scorefn.sample`."""
+    policy, x, actions, a, old = samples()
+    with pytest.raises(error, match=message):
+        PPO().updates(policy, x, actions, a, old_log_prob=old, rng=rng)

@@ -32,7 +32,7 @@ def test_python() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("document", ["objectives.md", "lab.md"])
+@pytest.mark.parametrize("document", ["objectives.md", "lab.md", "training.md"])
 def test_documents(document: str) -> None:
     """Each program of a document goes on with what those before it have defined."""
     text = (ROOT / "docs" / document).read_text(encoding="utf-8")
@@ -81,7 +81,15 @@ def test_continuous_integration_tests_as_the_readme_says() -> None:
 
 @pytest.mark.parametrize(
     "document",
-    ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/objectives.md", "docs/lab.md"],
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "docs/objectives.md",
+        "docs/lab.md",
+        "docs/training.md",
+        "docs/diagnostics.md",
+    ],
 )
 def test_links(document: str) -> None:
     path = ROOT / document

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import scorefn
+from _cases import for_each
 from scorefn.estimators.grpo import VARIANTS, VariantName
 from scorefn.testing import Episodes, Steps, exact_expectation
 
@@ -263,7 +264,10 @@ def test_rloo_takes_the_penalty_from_the_rewards() -> None:
         ),
         ({"rewards": np.zeros(3)}, r"rewards must have shape \(2,\), got \(3,\)"),
         ({"rewards": [np.nan, 0.0]}, r"rewards\[0\] must be finite, got nan"),
-        ({"actions": np.zeros(6, int)}, r"actions must have shape \(B, T\), got \(6,\)"),
+        (
+            {"actions": np.zeros(6, int)},
+            r"actions must have shape \(B, T\), or \(num_tokens,\) with lengths, got \(6,\)",
+        ),
         ({"actions": np.zeros((2, 0), int)}, "actions must have at least one token that counts"),
         ({"actions": np.zeros(6, int), "lengths": [2, 3]}, "lengths must sum to 6, the number of"),
         ({"valid": np.zeros((2, 3), bool)}, "actions must have at least one token that counts"),
@@ -343,6 +347,17 @@ def test_rewards_that_are_equal_up_to_the_rounding_of_float32() -> None:
     logits, actions = np.zeros((8, 1, 3)), np.zeros((8, 1), int)
     result = scorefn.GRPO(eps=1e-8).estimate(logits, None, actions, rewards)
     np.testing.assert_array_equal(result.advantages, 0.0)
+
+
+@pytest.mark.parametrize("method", [scorefn.GRPO(), scorefn.RLOO()])
+@for_each(dtype=[np.int64, np.int8, np.uint8, np.float16, np.float32], groups=[None, [0, 0, 1, 1]])
+def test_rewards_of_right_or_wrong(method: Any, dtype: Any, groups: Any) -> None:
+    logits, actions = np.random.default_rng(0).normal(size=(4, 3, K)), np.zeros((4, 3), int)
+    samples, rewards = (logits, None, actions), np.array([1, 0, 0, 1])
+    estimate = method.estimate(*samples, rewards.astype(dtype), groups=groups)
+    expected = method.estimate(*samples, rewards.astype(float), groups=groups)
+    np.testing.assert_array_equal(estimate.gradient, expected.gradient)
+    assert estimate.diagnostics == expected.diagnostics
 
 
 def test_estimators_are_values() -> None:

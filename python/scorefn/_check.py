@@ -30,6 +30,11 @@ def type_name(value: Any) -> str:
     return f"{next(public, module)}.{kind.__qualname__}"
 
 
+def got_name(value: Any) -> str:
+    """The type of an object, or that it is a class in place of one: ``the class PPO``."""
+    return f"the class {value.__name__}" if isinstance(value, type) else type_name(value)
+
+
 def to_array(name: str, values: Any) -> NDArray[Any]:
     try:
         array = np.asarray(values)
@@ -199,6 +204,22 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
 def check_flag(name: str, value: bool) -> None:
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be a bool, got {type_name(value)}")
+
+
+def check_rng(rng: Any) -> np.random.Generator:
+    """The generator of a seed, or the one that is given; what the extension takes, too."""
+    if isinstance(rng, np.random.Generator):
+        return rng
+    if rng is not None and (isinstance(rng, bool) or not isinstance(rng, int | np.integer)):
+        is_old = isinstance(rng, np.random.RandomState)
+        remedy = ": draw an int from it and pass that" if is_old else ""
+        raise TypeError(
+            "rng must be None, an int seed or a numpy.random.Generator, "
+            f"got {got_name(rng)}{remedy}"
+        )
+    if rng is not None and rng < 0:
+        raise ValueError(f"rng must be a seed of at least 0, got {rng}")
+    return np.random.default_rng(rng)
 
 
 def check_axis(axis: int | None, shape: tuple[int, ...] | None = None) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from ._check import check_shape, to_array, type_name
+from ._check import check_shape, got_name, to_array, type_name
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -195,8 +195,7 @@ def check_not_ragged(policy: Any, offsets: ArrayLike | None) -> None:
 def check_policy(policy: Any) -> None:
     """Whatever may be a policy or an array."""
     if policy is None or isinstance(policy, type | str):
-        got = policy.__name__ if isinstance(policy, type) else type_name(policy)
-        raise TypeError(f"policy must be a policy or an array of logits, got {got}")
+        raise TypeError(f"policy must be a policy or an array of logits, got {got_name(policy)}")
 
 
 def objective_pass(policy: Any, call: Call, observations: Any, where: ArrayLike | None) -> Pass:

@@ -24,7 +24,7 @@ class TabularPolicy(RowPolicy):
     Parameters
     ----------
     table : (num_states, num_actions) float32 or float64 array
-        Used without a copy.
+        Used without a copy, as ``policy.parameters``: change it in place.
     where : (num_states, num_actions) array of bool, or of int8 or uint8 of 0 and 1, optional
         True where an action is allowed. Not copied: ``policy.where`` is a bool view of this memory,
         which may be filled later. A state whose row is all False is not known yet: `learn_mask`

@@ -1,13 +1,16 @@
 """Categorical policies: maps from observations to logits, and gradients of their parameters.
 
 Each policy holds its ``parameters``, a live array. Change it in place, for example by
-``policy.parameters += 0.1 * gradient``, and the policy has changed.
+``policy.parameters += 0.1 * gradient``, and the policy has changed. ``copy.deepcopy(policy)`` has
+parameters of its own, as an old or a reference policy must; ``copy.copy(policy)`` shares them.
 
 Observations may have any leading shape ``(...)``. The actions have the same shape, or ``(...,
 num_samples)`` if there are several per observation, as ``sample`` draws them. Whatever is given or
 returned per sample has the shape of the actions.
 
-A policy of your own needs no base class, only the methods of `Policy`.
+A policy of your own needs no base class. Objectives and estimators call two methods of it,
+``logits(x)`` and ``adjoint(x, g)``, where the latter is the gradient of the parameters from that of
+the logits. `Policy` lists what the policies here have.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ __all__ = [
 
 
 class Policy(Protocol):
-    """The methods that an estimator needs from a policy.
+    """The methods of the policies of this library.
 
     ``where`` (True = allowed) is a mask per sample: it has the shape of ``logits(observations)`` or
     (num_actions,). `TabularPolicy` refuses it, because its mask is its own. ``valid`` (True =
@@ -122,7 +125,7 @@ class LogitsPolicy(RowPolicy):
     Parameters
     ----------
     logits : (num_actions,) float32 or float64 array
-        Used without a copy.
+        Used without a copy, as ``policy.parameters``: change it in place.
     """
 
     kind, name, axes = "logits", "logits", ("num_actions",)
@@ -261,7 +264,7 @@ class LinearPolicy(RowPolicy):
     Parameters
     ----------
     coef : (num_features, num_actions) float32 or float64 array
-        Used without a copy.
+        Used without a copy, as ``policy.parameters``: change it in place.
     """
 
     kind, name, axes = "linear", "coef", ("num_features", "num_actions")

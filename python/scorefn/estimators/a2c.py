@@ -17,7 +17,7 @@ from .comparison import compare
 from .estimate import Estimate
 from .presets import PRESETS
 from .standard_errors import standard_errors
-from .surrogate import counts_of, estimate_of
+from .surrogate import check_possible, counts_of, estimate_of
 
 
 @with_presets(PRESETS["A2C"])
@@ -120,7 +120,8 @@ class A2C(Parameters):
         ------
         TypeError, ValueError, IndexError
             An array of the wrong kind or shape, no step that counts, a number that is not finite,
-            an action out of range.
+            an action out of range. With diagnostics also an action that the policy cannot take, as
+            it is where sampling and learning have different masks, unless its advantage is 0.
         """
         shape = to_array("actions", actions).shape
         counts = counts_of(valid, shape)
@@ -150,6 +151,8 @@ class A2C(Parameters):
         step = WeightedLogProb(entropy_coef=bonus).gradient(
             policy, observations, actions, weights=w, statistics=self.diagnostics, **rows
         )
+        if self.diagnostics:
+            check_possible(step.log_prob, actions, counts & (w != 0.0))
         errors = None
         if self.standard_error:
             errors = standard_errors(policy, observations, actions, w, bonus, step.gradient, **rows)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._check import check_bool, check_flag, check_number, check_real, subscript, type_name
+from .._check import check_bool, check_flag, check_number, check_real, got_name, subscript
 from .._parameters import Parameters
 from ..objectives import ExpectedReward
 from ..policies import TabularPolicy
@@ -58,7 +58,7 @@ class AllAction(Parameters):
         if isinstance(self.objective, type) or matrix is None or matrix.name != "action_values":
             raise TypeError(
                 "objective must be one of action values, such as ExpectedReward(), got "
-                + type_name(self.objective)
+                + got_name(self.objective)
             )
         for name in ("entropy_coef", "kl_coef"):
             if np.any(np.not_equal(getattr(self.objective, name), 0.0)):
@@ -78,6 +78,7 @@ class AllAction(Parameters):
         where: ArrayLike | None = None,
         valid: ArrayLike | None = None,
         offsets: ArrayLike | None = None,
+        per_sample: bool = False,
     ) -> Estimate:
         """Estimate the gradient from the values of all actions.
 
@@ -88,14 +89,16 @@ class AllAction(Parameters):
         observations : array
             What the policy takes; None for logits and for `LogitsPolicy`.
         action_values : (..., num_actions) array
-            q: one for each action, shaped like the logits; for a `TabularPolicy` like its table.
-            Those of forbidden actions may be anything.
+            q: one for each action, shaped like the logits; for a `TabularPolicy` like its table,
+            unless `per_sample` is True. Those of forbidden actions may be anything.
         where : bool array, optional
             Allowed actions (True), as the policy takes it.
         valid : bool array, one flag per observation, optional
             Observations that count (True). The others may hold anything.
         offsets : integer array, optional
             Ragged rows of logits: see the objectives.
+        per_sample : bool
+            For a `TabularPolicy`: the action values have a row per observation.
 
         Returns
         -------
@@ -125,6 +128,7 @@ class AllAction(Parameters):
             where=where,
             valid=valid,
             offsets=offsets,
+            per_sample=per_sample,
             statistics=self.diagnostics,
         )
         if not np.isfinite(step.gradient).all():

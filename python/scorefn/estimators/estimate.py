@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,11 @@ from .._moments import norm as norm
 from .._objective_pass import FloatArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Diagnostics:
     """What to look at while a policy learns. NaN where an estimator does not know it.
+
+    The repr shows what is not NaN; ``dataclasses.asdict`` has all, for a log.
 
     Attributes
     ----------
@@ -71,6 +73,11 @@ class Diagnostics:
     mean_weight: float = math.nan
     largest_weight: float = math.nan
     explained_variance: float = math.nan
+
+    def __repr__(self) -> str:
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        known = (f"{name}={value}" for name, value in values.items() if not math.isnan(value))
+        return f"{type(self).__name__}({', '.join(known)})"
 
 
 @dataclass(frozen=True)

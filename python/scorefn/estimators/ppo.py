@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._check import check_finite, check_flag, check_int, check_number, to_array
+from .._check import check_finite, check_flag, check_int, check_number, check_rng, to_array
 from .._groups import check_samples
 from .._parameters import Parameters, with_presets
 from ..objectives import ClippedSurrogate
@@ -237,7 +237,7 @@ class PPO(Parameters):
         old = old_or_own(old_log_prob, policy, observations, actions, counts, **rows)
         x = _flat("observations", observations, taken.shape)
         masks = _flat("where", where, taken.shape)
-        order = np.random.default_rng(rng)
+        order = check_rng(rng)
         arrays = (x, taken.reshape(-1), a.reshape(-1), old.reshape(-1), masks)
         return self._updates(policy, np.flatnonzero(counts), order, *arrays)
 

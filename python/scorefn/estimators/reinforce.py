@@ -11,12 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._check import check_axis, check_choice, check_flag, check_number, to_array
 from .._groups import check_samples
+from .._objective_pass import check_policy
 from .._parameters import Parameters
 from ..credit.baselines import Baseline, Singleton, check_folds
-from ..policies import GradientStatistics, Policy
+from ..objectives import WeightedLogProb
+from ..policies import GradientStatistics
 from .comparison import compare
 from .estimate import Diagnostics, Estimate, norm
 from .standard_errors import standard_errors
+from .surrogate import check_possible, counts_of, mean_entropy
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class Reinforce(Parameters):
 
     def estimate(
         self,
-        policy: Policy,
+        policy: Any,
         observations: Any,
         actions: ArrayLike,
         rewards: ArrayLike,
@@ -102,10 +105,11 @@ class Reinforce(Parameters):
 
         Parameters
         ----------
-        policy : Policy
-            The policy that drew the actions, with the parameters it had then.
+        policy : Policy or array
+            The policy that drew the actions, with the parameters it had then, or the logits of the
+            samples. A policy of your own needs the methods ``logits(x)`` and ``adjoint(x, g)``.
         observations : array
-            What the policy takes; None for `LogitsPolicy`.
+            What the policy takes; None for logits and for `LogitsPolicy`.
         actions : (...) integer array
             One action per observation, or (..., S): S actions per observation.
         rewards : (...) array
@@ -169,8 +173,7 @@ class Reinforce(Parameters):
         )
         errors = None
         if self.standard_error:
-            known: Any = policy  # which says so if it is not one of the library's
-            errors = standard_errors(known, observations, actions, w, bonus, gradient, **rows)
+            errors = standard_errors(policy, observations, actions, w, bonus, gradient, **rows)
             errors /= after
         with np.errstate(all="ignore"):
             gradient = gradient / after
@@ -198,7 +201,7 @@ class Reinforce(Parameters):
 
     def _gradient(
         self,
-        policy: Policy,
+        policy: Any,
         observations: Any,
         actions: NDArray[Any],
         weights: NDArray[np.float64],
@@ -206,10 +209,46 @@ class Reinforce(Parameters):
         **rows: Any,
     ) -> GradientStatistics:
         """The entropy is part of the objective, so that a bonus needs the statistics, too."""
+        check_policy(policy)
         samples = (observations, actions, weights)
-        if self.diagnostics or entropy_coef != 0.0:
-            return policy.gradient_statistics(*samples, entropy_coef=entropy_coef, **rows)
+        needs_statistics = self.diagnostics or entropy_coef != 0.0
+        if not hasattr(policy, "gradient_statistics"):  # logits, or those of a policy of your own
+            return _of_logits(policy, *samples, entropy_coef, needs_statistics, **rows)
+        if needs_statistics:
+            known: GradientStatistics = policy.gradient_statistics(
+                *samples, entropy_coef=entropy_coef, **rows
+            )
+            return known
         return GradientStatistics(policy.gradient(*samples, **rows), math.nan, math.nan)
+
+
+def _of_logits(
+    policy: Any,
+    observations: Any,
+    actions: NDArray[Any],
+    weights: NDArray[np.float64],
+    entropy_coef: float,
+    needs_statistics: bool,
+    *,
+    where: ArrayLike | None,
+    valid: ArrayLike | None,
+) -> GradientStatistics:
+    """What each sample adds is not known here, so the sum of squares is NaN."""
+    step = WeightedLogProb(entropy_coef=entropy_coef).gradient(
+        policy,
+        observations,
+        actions,
+        weights=weights,
+        where=where,
+        valid=valid,
+        statistics=needs_statistics,
+    )
+    if not needs_statistics:
+        return GradientStatistics(step.gradient, math.nan, math.nan)
+    counts = counts_of(valid, actions.shape)
+    check_possible(step.log_prob, actions, counts & (weights != 0.0))
+    entropy = mean_entropy(step, counts) * int(np.count_nonzero(counts))
+    return GradientStatistics(step.gradient, entropy, math.nan)
 
 
 def _standard_error(root_sum_square: float, norm: float, n: int) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
-from .._check import check_bool, check_finite, check_real, subscript, to_array, type_name
+from .._check import check_bool, check_finite, check_real, got_name, subscript, to_array
 from .._moments import Moments
 from .._two_passes import log_probs
 from ..objectives import CustomObjective
@@ -27,7 +27,7 @@ def check_objective(objective: Any, estimator: str, *, of_sequences: bool = Fals
     if isinstance(objective, type) or not (is_own or numbers == {"old_log_prob", "advantages"}):
         raise TypeError(
             "objective must be one of old_log_prob and advantages, such as ClippedSurrogate(), got "
-            + (objective.__name__ if isinstance(objective, type) else type_name(objective))
+            + got_name(objective)
         )
     for name in ("entropy_coef", "kl_coef"):
         if np.any(np.not_equal(getattr(objective, name), 0.0)):
@@ -66,7 +66,7 @@ def log_prob_of(
     """Log-probabilities that are given, or those of a policy that is."""
     if not hasattr(given, "logits"):
         return check_log_prob(name, given, counts)
-    return _possible(
+    return check_possible(
         log_probs(given, observations, actions, **rows), actions, counts, f" in {name}"
     )
 
@@ -82,10 +82,10 @@ def old_or_own(
     """The log-probabilities of the old policy; those of the policy itself if none are given."""
     if old_log_prob is not None:
         return log_prob_of("old_log_prob", old_log_prob, observations, actions, counts, **rows)
-    return _possible(log_probs(policy, observations, actions, **rows), actions, counts)
+    return check_possible(log_probs(policy, observations, actions, **rows), actions, counts)
 
 
-def _possible(
+def check_possible(
     log_prob: NDArray[Any], actions: ArrayLike, counts: NDArray[np.bool_], of: str = ""
 ) -> NDArray[np.float64]:
     """Of actions that the policy can take, and 0 where samples do not count."""
@@ -133,7 +133,7 @@ def estimate_of(
             num_samples=num_samples,
             advantage_mean=of_raw.mean(),
             advantage_std=of_raw.standard_deviation(),
-            entropy=_mean_entropy(step, counts),
+            entropy=mean_entropy(step, counts),
             gradient_norm=norm(gradient),
             **known,
         ),
@@ -141,7 +141,7 @@ def estimate_of(
     )
 
 
-def _mean_entropy(step: Any, counts: NDArray[np.bool_]) -> float:
+def mean_entropy(step: Any, counts: NDArray[np.bool_]) -> float:
     """Over the samples that count; several may share a row of logits, and its entropy."""
     h = np.asarray(step.entropy)
     if h.shape == counts.shape and all_count(counts):

@@ -27,7 +27,7 @@ class Tokens:
         size = int(np.prod(self.shape))
         is_packed = lengths is not None or offsets is not None
         if len(self.shape) != (1 if is_packed else 2):
-            expected = "(num_tokens,)" if is_packed else "(B, T)"
+            expected = "(num_tokens,)" if is_packed else "(B, T), or (num_tokens,) with lengths"
             raise ValueError(f"actions must have shape {expected}, got {self.shape}")
         if lengths is None and offsets is not None:
             raise ValueError("lengths must be given, as there are offsets, got None")
@@ -49,9 +49,9 @@ class Tokens:
         return Segments.from_lengths(self._lengths, **options)
 
     def rewards(self, rewards: ArrayLike, counts: NDArray[np.bool_]) -> NDArray[Any]:
-        """One for each sequence, of the dtype that they have; 0 for those that do not count."""
+        """One float for each sequence, of the dtype that they have; 0 if it does not count."""
         r, _ = check_samples("rewards", rewards, counts, shape=self.lengths.shape)
-        return check_finite("rewards", r)
+        return check_finite("rewards", r.astype(np.float64) if r.dtype.kind in "iu" else r)
 
     def repeat(self, of_sequences: NDArray[np.float64]) -> NDArray[np.float64]:
         """The number of a sequence for each of its tokens."""

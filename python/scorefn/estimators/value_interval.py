@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .._check import check_number
+from .._check import check_number, check_rng
 from .._moments import Moments
 from .estimate import Diagnostics
 
@@ -112,7 +112,7 @@ def _bootstrap(terms: Terms, num_resamples: int, rng: Rng) -> Float64:
     if isinstance(rng, np.random.RandomState):
         draws = (rng.randint(0, n, size=n) for _ in range(num_resamples))
     else:
-        generator = np.random.default_rng(rng)
+        generator = check_rng(rng)
         draws = (generator.integers(0, n, size=n) for _ in range(num_resamples))
     values = np.array([terms.resampled(draw) for draw in draws])
     return np.asarray(values[~np.isnan(values)])

@@ -192,7 +192,8 @@ class Bandit:
 
     def _for_each_context(self, name: str, values: Float64) -> Float64:
         x = values[np.newaxis] if values.ndim == 1 and self.num_contexts == 1 else values
-        check_shape(name, x, (self.num_contexts, self.num_actions))
+        shape = (self.num_contexts, self.num_actions)
+        check_shape(name, values, shape[1:] if x is not values else shape)
         return x
 
     def distribution(self) -> Float64:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._check import check_int, check_real, check_shape, type_name
+from ..._check import check_int, check_real, check_rng, check_shape, got_name
 
 Float64 = NDArray[np.float64]
 
@@ -199,7 +199,7 @@ def sampled_moments(
     True
     """
     n = check_int("num_estimates", num_estimates, at_least=2)
-    generator = np.random.default_rng(rng)
+    generator = check_rng(rng)
     chosen = np.stack(
         [generator.choice(p.size, size=n, p=p / p.sum()) for p in problem.draws()], axis=-1
     )
@@ -231,10 +231,9 @@ def _outcomes(estimator: Any, problem: Problem) -> tuple[Float64, Float64]:
 def _estimate(estimator: Any, samples: Any) -> Float64:
     is_object = hasattr(estimator, "estimate") and not isinstance(estimator, type)
     if not is_object and (isinstance(estimator, type) or not callable(estimator)):
-        got = estimator.__name__ if isinstance(estimator, type) else type_name(estimator)
         raise TypeError(
             "estimator must be an object with the method estimate, such as Reinforce(), or a "
-            f"function of the samples, got {got}"
+            f"function of the samples, got {got_name(estimator)}"
         )
     result = samples.estimate_by(estimator) if is_object else estimator(samples)
     # A copy, as an estimator may write each estimate to the same memory.
