@@ -47,7 +47,7 @@ from .credit import (
     upgo,
     vtrace,
 )
-from .estimators import A2C, GRPO, PPO, RLOO, Diagnostics, Estimate, Reinforce
+from .estimators import A2C, GRPO, PPO, RLOO, Diagnostics, Estimate, NaturalGradient, Reinforce
 from .objectives import *  # noqa: F403
 from .policies import LinearPolicy, LogitsPolicy, TabularPolicy, load_policy
 
@@ -64,6 +64,7 @@ __all__ = [
     "Estimate",
     "LinearPolicy",
     "LogitsPolicy",
+    "NaturalGradient",
     "Reinforce",
     "Sample",
     "SampleWithEntropy",

@@ -6,6 +6,8 @@ gradient ascent is ``policy.parameters += learning_rate * estimate.gradient``.
 
 from .a2c import A2C
 from .estimate import Diagnostics, Estimate
+from .fisher import fisher_vector_product
+from .natural_gradient import NaturalGradient, TrustRegionStep
 from .ppo import PPO
 from .reinforce import Reinforce
 from .sequences import GRPO, RLOO
@@ -18,8 +20,11 @@ __all__ = [
     "RLOO",
     "Diagnostics",
     "Estimate",
+    "NaturalGradient",
     "Reinforce",
+    "TrustRegionStep",
     "coordinate_baseline_gradient",
+    "fisher_vector_product",
     "squared_score_norms",
     "squared_score_sums",
 ]

@@ -26,6 +26,7 @@ from .credit import (
     upgo,
     vtrace,
 )
+from .fisher import fisher_matrix, fisher_vector_product, natural_gradient
 from .functions import entropy, kl_divergence, log_prob, log_softmax, logsumexp, softmax
 from .gradients import linear_gradient, score, score_gradient, tabular_gradient
 from .objectives import clipped_surrogate, objective_gradient, policy_gradient
@@ -44,6 +45,8 @@ __all__ = [
     "coordinate_baseline_gradient",
     "discounted_returns",
     "entropy",
+    "fisher_matrix",
+    "fisher_vector_product",
     "gae",
     "kl_divergence",
     "lambda_returns",
@@ -52,6 +55,7 @@ __all__ = [
     "log_softmax",
     "logsumexp",
     "n_step_returns",
+    "natural_gradient",
     "normalize",
     "objective_gradient",
     "philox4x32",
