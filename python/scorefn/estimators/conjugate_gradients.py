@@ -32,7 +32,7 @@ def conjugate_gradients(
         length = np.vdot(direction, direction)
         if curvature <= _EPS * most_curved * length:
             break
-        most_curved = max(most_curved, curvature / length)
+        most_curved = max(most_curved, float(curvature / length))
         step = square / curvature
         x = x + step * direction
         residual = residual - step * product_of_direction

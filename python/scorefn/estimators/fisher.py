@@ -1,4 +1,4 @@
-"""The Fisher matrix of a policy in closed form: products with it, its inverse, exact divergences."""
+"""The Fisher matrix of a policy: products with it, its pseudo-inverse, and exact divergences."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from .._check import check_bool, check_real, type_name
 from ..objectives import ReverseKL
 from ..policies import LinearPolicy, LogitsPolicy, TabularPolicy
 from .conjugate_gradients import conjugate_gradients
-
-Float64 = NDArray[np.float64]
-AnyPolicy = LogitsPolicy | TabularPolicy | LinearPolicy
+from .squared_scores import AnyPolicy, Float64
 
 _TINY = np.finfo(np.float64).tiny  # the least normal number
 
@@ -124,7 +122,7 @@ def _counts(valid: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.bool_
 
 
 class TableFisher:
-    """Of a row of logits for each state: a block w (diag(pi) - pi pi^T) each, w its share of visits."""
+    """Of a table: a block w (diag(pi) - pi pi^T) for each state, with its share w of the visits."""
 
     def __init__(self, parameters: NDArray[Any], visits: NDArray[Any], where: Any) -> None:
         self.shape, self.where, self.visited = parameters.shape, where, visits > 0

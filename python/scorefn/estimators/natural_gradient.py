@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._check import check_finite, check_flag, check_fraction, check_int, check_number, check_real
-from .fisher import AnyPolicy, Float64, fisher_of
+from .fisher import fisher_of
+from .squared_scores import AnyPolicy, Float64
 
 
 class TrustRegionStep(NamedTuple):
@@ -209,10 +210,11 @@ class NaturalGradient:
         g, _ = _scaled(gradient, policy)
         with np.errstate(all="ignore"):
             x = fisher.solve(g, self.damping, self.iterations, self.tolerance)
-            size = np.sqrt(2.0 * max_kl / np.vdot(x, fisher.product(x)))
+            first = np.sqrt(2.0 * max_kl / np.vdot(x, fisher.product(x)))
         old = -math.inf if objective is None else float(objective(policy))
-        new, sizes = copy.copy(policy), size * backtracking_factor ** np.arange(max_backtracks + 1)
-        for backtracks, size in enumerate(sizes if np.isfinite(size) else ()):
+        new = copy.copy(policy)
+        for backtracks in range(max_backtracks + 1 if np.isfinite(first) else 0):
+            size = first * backtracking_factor**backtracks
             with np.errstate(all="ignore"):
                 change = (size * x).astype(policy.parameters.dtype)
                 new.parameters = policy.parameters + change

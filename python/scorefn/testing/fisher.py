@@ -1,4 +1,4 @@
-"""References of natural gradients: the Fisher matrix with all its entries, and its pseudo-inverse."""
+"""References of natural gradients: the dense Fisher matrix and its pseudo-inverse."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def fisher_matrix(
     for i in np.ndindex(leading):
         if not counts[i]:
             continue
-        place = i  # of the mask's row
+        place: Any = i  # of the mask's row
         if isinstance(policy, LinearPolicy):
             logits = x[i].astype(np.float64) @ theta
             jacobian = x[i].astype(np.float64)[:, np.newaxis] * eye[:, np.newaxis]

@@ -7,34 +7,23 @@
 namespace scorefn {
 namespace {
 
-// The largest t of a most likely action, if it is finite. What is taken from t first changes nothing but the rounding: little
-// cancels where one action has nearly all the probability, and equal t give exactly 0.
-template <class T>
-SCOREFN_INLINE T pivot_of_row(const T* p, const T* t, std::int64_t cols) {
-    const auto largest = Lanes<T>::splat(max_of_row(p, cols));
-    auto found = Lanes<T>::splat(-kInfinity<T>);
-    for_each_vector<T, 1>(cols, [&](std::int64_t j, auto extent) SCOREFN_INLINE_LAMBDA {
-        const auto is_largest = load(p + j, extent, T(-1)) == largest;
-        found = max(select(is_largest, load(t + j, extent, T(0)), -kInfinity<T>), found);
-    });
-    const T pivot = fold_max(found);
-    return pivot - pivot == T(0) ? pivot : T(0);
-}
-
-// `out` may be p or t. Where p is 0, t may be anything, and the product is 0.
+// `out` may be p or t. Where p is 0, t may be anything, and the product is 0. What the mean loses where t is large beside its
+// differences is in the mean of what is left.
 template <class T>
 SCOREFN_INLINE void fisher_product_of_row(const T* p, const T* t, std::int64_t cols, T* out) {
-    const T pivot = pivot_of_row(p, t, cols);
-    const auto times_p = [&](std::int64_t j, auto extent, T centre) SCOREFN_INLINE_LAMBDA {
+    const auto product = [&](std::int64_t j, auto extent, T mean, T rest) SCOREFN_INLINE_LAMBDA {
         const auto p_j = load(p + j, extent, T(0));
-        return select(p_j == T(0), T(0), p_j * ((load(t + j, extent, T(0)) - pivot) - centre));
+        return select(p_j == T(0), T(0), p_j * ((load(t + j, extent, T(0)) - mean) - rest));
     };
-    Sum<T> sum[1];
-    for_each_vector<T, 1>(cols, [&](std::int64_t j, auto extent)
-                                    SCOREFN_INLINE_LAMBDA { sum[0].add(times_p(j, extent, T(0))); });
-    const T mean = static_cast<T>(fold_sum(sum[0].total()));
+    const auto sum = [&](T mean) SCOREFN_INLINE_LAMBDA {
+        Sum<T> sum;
+        for_each_vector<T, 1>(cols, [&](std::int64_t j, auto extent)
+                                        SCOREFN_INLINE_LAMBDA { sum.add(product(j, extent, mean, T(0))); });
+        return static_cast<T>(fold_sum(sum.total()));
+    };
+    const T mean = sum(T(0)), rest = sum(mean);
     for_each_vector<T, 1>(cols, [&](std::int64_t j, auto extent) SCOREFN_INLINE_LAMBDA {
-        store(times_p(j, extent, mean), out + j, extent);
+        store(product(j, extent, mean, rest), out + j, extent);
     });
 }
 
