@@ -42,6 +42,7 @@ constexpr Kernels<T> table(ObjectiveList<Objectives...>) {
             objective_gradient<T>,
             all_action_gradient<T>,
             fisher_products<T>,
+            fisher_products_of_probabilities<T>,
             sort_rows<T>,
             unsort_rows<T>,
             {coefficients<Objectives, T>...},

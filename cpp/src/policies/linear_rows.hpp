@@ -290,16 +290,14 @@ private:
     // pi * (t - pi . t), where t are the products of the features and the vector.
     std::int64_t multiply_by_fisher(std::int64_t first, const LogitRows<T>& rows, const OutRows<T>& out,
                                     void* scratch) const {
-        LogitRows<T> pi = rows, t = rows;
-        if (problem_.has_second_coef()) {
-            t.data += num_actions;
-            const std::int64_t bad = kernel.softmax(rows, out, scratch);
-            if (bad != -1) return bad;
-        } else {
-            pi = logit_rows(problem_.probabilities, Options{}, first, rows.rows);
+        if (!problem_.has_second_coef()) {
+            LogitRows<T> pi = logit_rows(problem_.probabilities, Options{}, first, rows.rows);
+            pi.valid = rows.valid;
+            return kernel.fisher_products_of_probabilities(pi, rows, out, scratch);
         }
-        kernel.fisher_products(pi, t, out, scratch);
-        return -1;
+        LogitRows<T> t = rows;
+        t.data += num_actions;
+        return kernel.fisher_products(rows, t, out, scratch);
     }
     // The matrix of the terms, or the logits that the columns of a reference made of the features.
     LogitRows<T> rows_of_reference(const LinearBlock<T>& block, std::int64_t begin, LogitRows<T> rows) const {

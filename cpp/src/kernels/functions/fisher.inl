@@ -1,45 +1,46 @@
-// The product of a row's Fisher matrix diag(p) - p p^T and a row t: p * (t - p . t).
+// Products of the Fisher matrix diag(p) - p p^T of each row and a row t beside it: p_j (t_j - sum_k p_k t_k).
 #pragma once
 
-#include "kernels/rows/pack.inl"
-#include "kernels/rows/reduce.inl"
+#include "kernels/functions/row_terms.inl"
 
 namespace scorefn {
 namespace {
 
-// `out` may be p or t. Where p is 0, t may be anything, and the product is 0. What the mean loses where t is large beside its
-// differences is in the mean of what is left.
+// For p = scale * x. What the mean of t loses, where t is large beside its differences, is in the mean of what is left. Where p
+// is 0, t may be anything.
+template <class T, class Rows>
+SCOREFN_NO_INLINE void fisher_products_of_tile(Rows& rows, const T* x, Lanes<T> scale,
+                                               const LogitRows<T>& matrix) {
+    const Buffers<T> more(rows.block.buffers.more, rows.block.cols);
+    const T* const t = load_matrix(rows, matrix, more.z);
+    const auto entry = [&](std::int64_t i, auto extent, auto& v) SCOREFN_INLINE_LAMBDA {
+        const auto p_i = load(x + i, extent, T(0)) * v[0], t_i = load(t + i, extent, T(0));
+        return select(p_i == T(0), T(0), p_i * ((t_i - v[1]) - v[2]));
+    };
+    const auto zero = Lanes<T>::splat(0);
+    const auto mean = narrow(rows.sum(more.e, {scale, zero, zero}, entry));
+    const auto rest = narrow(rows.sum(more.e, {scale, mean, zero}, entry));
+    rows.map({scale, mean, rest}, entry);
+}
+
+// p from logits.
 template <class T>
-SCOREFN_INLINE void fisher_product_of_row(const T* p, const T* t, std::int64_t cols, T* out) {
-    const auto product = [&](std::int64_t j, auto extent, T mean, T rest) SCOREFN_INLINE_LAMBDA {
-        const auto p_j = load(p + j, extent, T(0));
-        return select(p_j == T(0), T(0), p_j * ((load(t + j, extent, T(0)) - mean) - rest));
-    };
-    const auto sum = [&](T mean) SCOREFN_INLINE_LAMBDA {
-        Sum<T> sum;
-        for_each_vector<T, 1>(cols, [&](std::int64_t j, auto extent)
-                                        SCOREFN_INLINE_LAMBDA { sum.add(product(j, extent, mean, T(0))); });
-        return static_cast<T>(fold_sum(sum.total()));
-    };
-    const T mean = sum(T(0)), rest = sum(mean);
-    for_each_vector<T, 1>(cols, [&](std::int64_t j, auto extent) SCOREFN_INLINE_LAMBDA {
-        store(product(j, extent, mean, rest), out + j, extent);
+std::int64_t fisher_products(const LogitRows<T>& in, const LogitRows<T>& t, const OutRows<T>& out,
+                             void* scratch) {
+    return for_each_tile(in, &out, false, true, scratch, [&](auto& rows) SCOREFN_INLINE_LAMBDA {
+        const auto scale = narrow(1.0 / rows.sum().total());
+        fisher_products_of_tile(rows, rows.e(), scale, t);
+        rows.for_each_bad_row([&](int r) { rows.fill_row(r, kNaN<T>); });
     });
 }
 
-// For rows of t, and of `out`, whose columns follow each other; 0 for those of t that do not count. `scratch` holds a row.
+// p as it is: the exponentials that come with every block are not used.
 template <class T>
-void fisher_products(const LogitRows<T>& p, const LogitRows<T>& t, const OutRows<T>& out, void* scratch) {
-    T* const copy = static_cast<T*>(scratch);
-    for (std::int64_t r = 0; r < p.rows; ++r) {
-        if (!is_valid(t.valid, r)) {
-            for (std::int64_t j = 0; j < p.cols; ++j) out.data[r * out.row_stride + j] = T(0);
-            continue;
-        }
-        if (p.col_stride != 1) pack(p, r, 1, copy);
-        fisher_product_of_row(p.col_stride == 1 ? p.data + r * p.row_stride : copy, t.data + r * t.row_stride,
-                              p.cols, out.data + r * out.row_stride);
-    }
+std::int64_t fisher_products_of_probabilities(const LogitRows<T>& p, const LogitRows<T>& t,
+                                              const OutRows<T>& out, void* scratch) {
+    return for_each_tile(p, &out, false, true, scratch, [&](auto& rows) SCOREFN_INLINE_LAMBDA {
+        fisher_products_of_tile(rows, rows.z(), Lanes<T>::splat(1), t);
+    });
 }
 
 }  // namespace
