@@ -12,6 +12,11 @@ Float64 = NDArray[np.float64]
 _EPS = np.finfo(np.float64).eps
 
 
+def inner(a: Float64, b: Float64) -> float:
+    """Their inner product, whose bits do not depend on the threads of a BLAS."""
+    return float(np.sum(a * b))
+
+
 def conjugate_gradients(
     product: Callable[[Float64], Float64], b: Float64, *, iterations: int, tolerance: float
 ) -> Float64:
@@ -22,20 +27,20 @@ def conjugate_gradients(
     next direction has no curvature but rounding.
     """
     x, residual, direction = np.zeros_like(b), b, b
-    square = np.vdot(residual, residual)
+    square = inner(residual, residual)
     bound, most_curved = tolerance**2 * square, 0.0
     for _ in range(iterations):
         if square <= bound:
             break
         product_of_direction = product(direction)
-        curvature = np.vdot(direction, product_of_direction)
-        length = np.vdot(direction, direction)
+        curvature = inner(direction, product_of_direction)
+        length = inner(direction, direction)
         if curvature <= _EPS * most_curved * length:
             break
-        most_curved = max(most_curved, float(curvature / length))
+        most_curved = max(most_curved, curvature / length)
         step = square / curvature
         x = x + step * direction
         residual = residual - step * product_of_direction
-        last, square = square, np.vdot(residual, residual)
+        last, square = square, inner(residual, residual)
         direction = residual + (square / last) * direction
     return x

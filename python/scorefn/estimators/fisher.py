@@ -156,7 +156,7 @@ class TableFisher:
     def kl_divergence(self, parameters: NDArray[Any]) -> float:
         new = np.atleast_2d(parameters).astype(np.float64)
         kl = _core.kl_divergence(self.logits, new, where=self.where, valid=self.visited)
-        return float(self.share[:, 0] @ kl)
+        return float(np.sum(self.share[:, 0] * kl))
 
 
 class LinearFisher:

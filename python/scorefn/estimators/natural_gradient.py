@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._check import check_finite, check_flag, check_fraction, check_int, check_number, check_real
+from .conjugate_gradients import inner
 from .fisher import fisher_of
 from .squared_scores import AnyPolicy, Float64
 
@@ -210,7 +211,7 @@ class NaturalGradient:
         g, _ = _scaled(gradient, policy)
         with np.errstate(all="ignore"):
             x = fisher.solve(g, self.damping, self.iterations, self.tolerance)
-            first = np.sqrt(2.0 * max_kl / np.vdot(x, fisher.product(x)))
+            first = np.sqrt(np.divide(2.0 * max_kl, inner(x, fisher.product(x))))
         old = -math.inf if objective is None else float(objective(policy))
         new = copy.copy(policy)
         for backtracks in range(max_backtracks + 1 if np.isfinite(first) else 0):
