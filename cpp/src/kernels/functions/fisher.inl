@@ -34,13 +34,13 @@ std::int64_t fisher_products(const LogitRows<T>& in, const LogitRows<T>& t, cons
     });
 }
 
-// p as it is: the exponentials that come with every block are not used.
+// p as it is.
 template <class T>
 std::int64_t fisher_products_of_probabilities(const LogitRows<T>& p, const LogitRows<T>& t,
                                               const OutRows<T>& out, void* scratch) {
     return for_each_tile(p, &out, false, true, scratch, [&](auto& rows) SCOREFN_INLINE_LAMBDA {
         fisher_products_of_tile(rows, rows.z(), Lanes<T>::splat(1), t);
-    });
+    }, nullptr, false);
 }
 
 }  // namespace
