@@ -68,19 +68,6 @@ void test_shapes() {
     CHECK_THROWS(Error, "coef must have at least one action, got 0",
                  scorefn::linear_gradient(x.logits(), x.logits(2, 0), x.a(), x.w(), x.matrix_out()));
 
-    CHECK_THROWS(Error, "coef must have shape (2, 2), got (3, 2)",
-                 scorefn::fisher_vector_product(x.logits(), x.logits(), x.logits(2, 2), x.matrix_out(2, 2)));
-    CHECK_THROWS(Error, "vector must have shape (2, 2), got (3, 2)",
-                 scorefn::fisher_vector_product(x.logits(), x.logits(2, 2), x.logits(), x.matrix_out(2, 2)));
-    CHECK_THROWS(Error, "out must have shape (2, 2), got (3, 2)",
-                 scorefn::fisher_vector_product(x.logits(), x.logits(2, 2), x.logits(2, 2), x.matrix_out()));
-    CHECK_THROWS(Error, "probabilities must have shape (3, 2), got (2, 2)",
-                 scorefn::fisher_product_of_probabilities(x.logits(), x.logits(2, 2), x.logits(2, 2),
-                                                          x.matrix_out(2, 2)));
-    CHECK_THROWS(
-        Error, "vector must have shape (2, 2), got (3, 2)",
-        scorefn::fisher_product_of_probabilities(x.logits(), x.logits(), x.logits(), x.matrix_out(2, 2)));
-
     std::int64_t drawn[3];
     CHECK_THROWS(
         Error, "actions must have shape (3, 1), got (2, 1)",
@@ -217,7 +204,7 @@ void test_no_allowed_action() {
 
 // What is called with one view after the other that has a size but no data.
 struct Views {
-    Matrix<const float> logits, other, more;
+    Matrix<const float> logits, other;
     IndexVector actions, states;
     RealVector weights, more_weights;
     Matrix<float> out;
@@ -257,15 +244,6 @@ void linear_gradient(const Views& x) {
     scorefn::linear_gradient(x.logits, Matrix<const float>(x.other.data, 2, 2), x.actions, x.weights,
                              Matrix<float>(x.out.data, 2, 2), x.options);
 }
-void fisher_vector_product(const Views& x) {
-    scorefn::fisher_vector_product(x.logits, Matrix<const float>(x.other.data, 2, 2),
-                                   Matrix<const float>(x.more.data, 2, 2), Matrix<float>(x.out.data, 2, 2),
-                                   x.options);
-}
-void fisher_product_of_probabilities(const Views& x) {
-    scorefn::fisher_product_of_probabilities(x.logits, x.other, Matrix<const float>(x.more.data, 2, 2),
-                                             Matrix<float>(x.out.data, 2, 2), x.options);
-}
 void policy_gradient(const Views& x) {
     scorefn::policy_gradient(x.logits, x.actions, x.weights, {x.out, x.log_prob, x.entropy}, x.options);
 }
@@ -276,7 +254,6 @@ void clipped_surrogate(const Views& x) {
 
 void no_logits(Views& x) { x.logits.data = nullptr; }
 void no_other(Views& x) { x.other.data = nullptr; }
-void no_more(Views& x) { x.more.data = nullptr; }
 void no_actions(Views& x) { x.actions.data = nullptr; }
 void no_states(Views& x) { x.states.data = nullptr; }
 void no_weights(Views& x) { x.weights.data = nullptr; }
@@ -339,15 +316,6 @@ constexpr NullView kNullViews[] = {
     {"weights", no_weights, linear_gradient},
     {"out", no_out, linear_gradient},
     {"where", no_where, linear_gradient},
-    {"features", no_logits, fisher_vector_product},
-    {"coef", no_other, fisher_vector_product},
-    {"vector", no_more, fisher_vector_product},
-    {"out", no_out, fisher_vector_product},
-    {"where", no_where, fisher_vector_product},
-    {"features", no_logits, fisher_product_of_probabilities},
-    {"probabilities", no_other, fisher_product_of_probabilities},
-    {"vector", no_more, fisher_product_of_probabilities},
-    {"out", no_out, fisher_product_of_probabilities},
     {"logits", no_logits, policy_gradient},
     {"actions", no_actions, policy_gradient},
     {"weights", no_weights, policy_gradient},
@@ -370,7 +338,7 @@ void test_null_views() {
     Arguments x;
     std::int64_t drawn[] = {9, 9, 9};
     const bool allowed[6] = {true, true, true, true, true, true};
-    Views good{x.logits(),     x.logits(),     x.logits(),     x.a(),          x.s(),         x.w(), x.w(),
+    Views good{x.logits(),     x.logits(),     x.a(),          x.s(),          x.w(),         x.w(),
                x.matrix_out(), x.vector_out(), x.vector_out(), x.vector_out(), {drawn, 3, 1}, {}};
     good.options.where = {allowed, 3, 2};
     for (const auto& [name, take, call] : kNullViews)

@@ -191,7 +191,7 @@ class LinearFisher:
         return np.asarray(product.astype(np.float64) / self.n)
 
     def solve(self, g: Float64, damping: float, iterations: int, tolerance: float) -> Float64:
-        """Ends where the residual may be the rounding of the gradient, which has no solution."""
+        """Ends where the residual may be the rounding of the gradient, for which there is no x."""
         return conjugate_gradients(
             lambda v: self.product(v) + damping * v,
             g,

@@ -54,12 +54,12 @@ class NaturalGradient:
     ----------
     damping : float, at least 0
         Added to the diagonal of F. 0 gives the pseudo-inverse. Where the gradient is of other
-        observations than those for F, use more; implementations of TRPO have 0.01 to 0.1.
+        observations than those for F, use more, for example 0.1: there may be no solution without.
     iterations : int, at least 1
         The most products with F for a `LinearPolicy`.
     tolerance : float, at least 0
         Conjugate gradients end where the norm of the residual is at most this part of the
-        gradient's.
+        gradient's. Less than 4 epsilons of the dtype count as these.
     cache : bool
         Keep the probabilities of a `LinearPolicy` for all observations, which makes the products
         quicker. They take an array of observations by actions, and NumPy's matrix product makes
