@@ -91,7 +91,7 @@ void test_errors() {
     Options options;
     options.where = Matrix<const bool>(forbidden, kSamples, kActions, 0, 1);
     CHECK_THROWS(
-        scorefn::NoAllowedAction, "features[0] @ coef must have an allowed action",
+        scorefn::NoAllowedAction, "features[0] @ coef has no allowed action: every logit is -inf or masked",
         scorefn::fisher_vector_product(a.features(), a.parameters(), a.vector(), a.result(), options));
     CHECK(a.is_out_untouched());
 }
