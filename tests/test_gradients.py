@@ -393,6 +393,13 @@ actions, weights = samples(count, 2048)
 def gradient(n):
     scorefn.linear_gradient(features[:n], coef, actions[:n], weights[:n], entropy_coef=0.1)
 """
+FISHER = """
+count, policy = 500_000, scorefn.LinearPolicy(np.zeros((4, 256), np.float32))
+features = rng.random((count, 4), dtype=np.float32)
+direction = rng.random((4, 256), dtype=np.float32)
+def gradient(n):
+    scorefn.NaturalGradient(damping=0.1, iterations=2).step(policy, features[:n], direction)
+"""
 GROWTH = """
 gradient(20_000)  # threads and their buffers
 before = peak()
@@ -403,7 +410,9 @@ print(peak() - before)
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "case", [TABULAR, SHARED, LINEAR, WIDE], ids=["tabular", "shared", "linear", "wide"]
+    "case",
+    [TABULAR, SHARED, LINEAR, WIDE, FISHER],
+    ids=["tabular", "shared", "linear", "wide", "natural"],
 )
 def test_no_array_of_samples_by_actions_is_made(case):
     """It would take 490 MB, and one of the largest input 8 to 15 MB: less than 16 MB are taken."""

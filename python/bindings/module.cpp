@@ -23,6 +23,7 @@ PYBIND11_MODULE(core, module, py::mod_gil_not_used()) {
     scorefn::python::bind_categorical(module);
     scorefn::python::bind_sample(module);
     scorefn::python::bind_gradient(module);
+    scorefn::python::bind_fisher(module);
     scorefn::python::bind_objectives(module);
     scorefn::python::bind_objective_passes(module);
     scorefn::python::bind_segments(module);

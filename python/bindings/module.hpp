@@ -10,6 +10,7 @@ void bind_softmax(pybind11::module_& module);
 void bind_categorical(pybind11::module_& module);
 void bind_sample(pybind11::module_& module);
 void bind_gradient(pybind11::module_& module);
+void bind_fisher(pybind11::module_& module);
 void bind_objectives(pybind11::module_& module);
 void bind_objective_passes(pybind11::module_& module);
 void bind_all_actions(pybind11::module_& module);

@@ -402,6 +402,21 @@ def all_actions_of_features(
     where: ArrayLike | None = None,
     valid: ArrayLike | None = None,
 ) -> _Pass: ...
+def fisher_vector_product(
+    features: ArrayLike,
+    coef: ArrayLike,
+    vector: ArrayLike,
+    *,
+    where: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
+) -> NDArray[Any]: ...
+def fisher_product_of_probabilities(
+    features: ArrayLike,
+    probabilities: ArrayLike,
+    vector: ArrayLike,
+    *,
+    valid: ArrayLike | None = None,
+) -> NDArray[Any]: ...
 def segment_derivatives(
     objective: str,
     log_prob: ArrayLike,

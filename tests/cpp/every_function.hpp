@@ -276,6 +276,15 @@ void call(Function f, Arrays& a) {
         case Function::score_gradient_of_all_actions:
         case Function::tabular_gradient_of_all_actions:
         case Function::linear_gradient_of_all_actions: return call_all_actions<T>(f, a);
+        case Function::fisher_vector_product: {
+            const Matrix<const T> features = a.features(), coef = a.coef();
+            return fisher_vector_product(features, coef, a.coef(), a.gradient(coef), a.options());
+        }
+        case Function::fisher_product_of_probabilities: {
+            const Matrix<const T> features = a.features(), vector = a.coef();
+            return fisher_product_of_probabilities(features, a.other_logits(), vector, a.gradient(vector),
+                                                   a.options());
+        }
         case Function::derivatives:
         case Function::derivatives_of_segments: return call_derivatives<T>(f, a);
         case Function::sample:

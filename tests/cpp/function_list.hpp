@@ -31,6 +31,8 @@ enum class Function {
     score_gradient_of_all_actions,
     tabular_gradient_of_all_actions,
     linear_gradient_of_all_actions,
+    fisher_vector_product,
+    fisher_product_of_probabilities,
     // Of other things than policies.
     derivatives,
     discounted_returns,
@@ -78,6 +80,8 @@ constexpr const char* kFunctionNames[] = {"log_softmax",
                                           "score_gradient of all actions",
                                           "tabular_gradient of all actions",
                                           "linear_gradient of all actions",
+                                          "fisher_vector_product",
+                                          "fisher_product_of_probabilities",
                                           "derivatives",
                                           "discounted_returns",
                                           "generalized_advantages",
@@ -126,7 +130,8 @@ constexpr bool is_of_a_table(Function f) {
 }
 constexpr bool is_of_features(Function f) {
     return f == Function::linear_gradient || f == Function::linear_gradient_of_an_objective ||
-           f == Function::linear_gradient_of_all_actions;
+           f == Function::linear_gradient_of_all_actions || f == Function::fisher_vector_product ||
+           f == Function::fisher_product_of_probabilities;
 }
 constexpr bool is_of_derivatives(Function f) {
     return f == Function::derivatives || f == Function::derivatives_of_segments;

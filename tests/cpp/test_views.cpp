@@ -174,6 +174,10 @@ void test_calls() {
     scorefn::linear_gradient(Matrix<const T>(x.data(), rows, 2), Matrix<const T>(coef.data(), 2, cols), a, w,
                              Matrix<T>(expected_coef.data(), 2, cols));
     CHECK(of_coef == expected_coef);
+    scorefn::fisher_vector_product(Matrix(x, n, features), Matrix(coef, features, k),
+                                   Matrix(of_coef, features, k), Matrix(expected_coef, features, k));
+    scorefn::fisher_product_of_probabilities(Matrix(x, n, features), logits, Matrix(coef, features, k),
+                                             Matrix(of_coef, features, k));
     const double value = scorefn::policy_gradient(logits, actions, weights, {result, vector, entropy});
     CHECK(value ==
           scorefn::policy_gradient(

@@ -40,4 +40,19 @@ void linear_gradient(Matrix<const float> features, Matrix<const float> coef, Ind
 void linear_gradient(Matrix<const double> features, Matrix<const double> coef, IndexVector actions,
                      RealVector weights, Matrix<double> out, const GradientOptions& options = {});
 
+// The product of the Fisher matrix of a linear policy and a vector that is shaped like coef, times the number of samples:
+// out = sum_i x_i (pi_i * (t_i - pi_i . t_i)), with x_i = features[i, :], pi_i = softmax(x_i @ coef) and t_i = x_i @ vector.
+void fisher_vector_product(Matrix<const float> features, Matrix<const float> coef, Matrix<const float> vector,
+                           Matrix<float> out, const Options& options = {});
+void fisher_vector_product(Matrix<const double> features, Matrix<const double> coef,
+                           Matrix<const double> vector, Matrix<double> out, const Options& options = {});
+
+// The same with pi_i = probabilities[i, :], which are 0 for forbidden actions. A mask in the options has no effect.
+void fisher_product_of_probabilities(Matrix<const float> features, Matrix<const float> probabilities,
+                                     Matrix<const float> vector, Matrix<float> out,
+                                     const Options& options = {});
+void fisher_product_of_probabilities(Matrix<const double> features, Matrix<const double> probabilities,
+                                     Matrix<const double> vector, Matrix<double> out,
+                                     const Options& options = {});
+
 }  // namespace scorefn

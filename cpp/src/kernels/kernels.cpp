@@ -2,6 +2,7 @@
 // linkage but the table: a function of the same name compiled for two ISAs must never be merged by the linker.
 
 #include "kernels/functions/categorical.inl"
+#include "kernels/functions/fisher.inl"
 #include "kernels/functions/kl_divergence.inl"
 #include "kernels/functions/moments.inl"
 #include "kernels/functions/ragged.inl"
@@ -40,6 +41,8 @@ constexpr Kernels<T> table(ObjectiveList<Objectives...>) {
             weighted_log_prob_gradient<T>,
             objective_gradient<T>,
             all_action_gradient<T>,
+            fisher_products<T>,
+            fisher_products_of_probabilities<T>,
             sort_rows<T>,
             unsort_rows<T>,
             {coefficients<Objectives, T>...},

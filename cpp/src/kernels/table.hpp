@@ -219,6 +219,11 @@ struct Kernels {
     // Adds to *objective what the terms add.
     std::int64_t (*all_action_gradient)(const LogitRows<T>&, const RowTerms<T>&, const Vector<T>& entropies,
                                         double* objective, const OutRows<T>&, bool accumulate, void* scratch);
+    // p * (t - p . t) of each row, which may take the place of the logits or of t.
+    std::int64_t (*fisher_products)(const LogitRows<T>&, const LogitRows<T>& t, const OutRows<T>&,
+                                    void* scratch);
+    std::int64_t (*fisher_products_of_probabilities)(const LogitRows<T>& p, const LogitRows<T>& t,
+                                                     const OutRows<T>&, void* scratch);
     void (*sort_rows)(const T* rows, const RaggedRun& run, T* sorted);
     void (*unsort_rows)(const T* sorted, const RaggedRun& run, T* rows);
     Coefficients<T> objectives[DeclaredObjectives::size];

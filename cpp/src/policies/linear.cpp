@@ -292,22 +292,59 @@ void linear_gradient(const Matrix<const T>& features, const Matrix<const T>& coe
     linear_gradient({features, coef, {}, {}, nullptr, &terms, &results}, objective, out, options);
 }
 
+template <class T>
+void fisher_vector_product(const Matrix<const T>& features, const Matrix<const T>& coef,
+                           const Matrix<const T>& vector, const Matrix<T>& out, const Options& options) {
+    const StandardFloatEnvironment environment;
+    require_linear(features, coef);
+    require_shape("vector", vector, coef.rows, coef.cols);
+    const Array<T> joined(2 * coef.rows * coef.cols);
+    join(coef, vector, joined.data());
+    LinearProblem<T> problem{features, {joined.data(), coef.rows, 2 * coef.cols}, {}};
+    problem.num_actions = coef.cols;
+    problem.is_fisher_product = true;
+    linear_gradient(problem, out, gradient_options(options));
+}
+
+template <class T>
+void fisher_product_of_probabilities(const Matrix<const T>& features, const Matrix<const T>& probabilities,
+                                     const Matrix<const T>& vector, const Matrix<T>& out,
+                                     const Options& options) {
+    const StandardFloatEnvironment environment;
+    require_view("features", features);
+    require_num_actions("probabilities", probabilities.cols);
+    require_shape("probabilities", probabilities, features.rows, probabilities.cols);
+    require_shape("vector", vector, features.cols, probabilities.cols);
+    LinearProblem<T> problem{features, vector, {}};
+    problem.is_fisher_product = true;
+    problem.probabilities = probabilities;
+    linear_gradient(problem, out, gradient_options(options));
+}
+
 }  // namespace
 
-#define SCOREFN_DEFINE(T)                                                                         \
-    void linear_gradient(Matrix<const T> features, Matrix<const T> coef, IndexVector actions,     \
-                         RealVector weights, Matrix<T> out, const GradientOptions& options) {     \
-        linear_gradient<T>(features, coef, actions, weights, out, options);                       \
-    }                                                                                             \
-    void linear_gradient(Matrix<const T> features, Matrix<const T> coef, IndexVector actions,     \
-                         const Objective& objective, Matrix<T> out, ObjectiveResults<T>& results, \
-                         const ObjectiveOptions<T>& options) {                                    \
-        linear_gradient<T>(features, coef, actions, objective, out, results, options);            \
-    }                                                                                             \
-    void linear_gradient(Matrix<const T> features, Matrix<const T> coef,                          \
-                         const AllActionObjective<T>& objective, Matrix<T> out,                   \
-                         ObjectiveResults<T>& results, const PassOptions& options) {              \
-        linear_gradient<T>(features, coef, objective, out, results, options);                     \
+#define SCOREFN_DEFINE(T)                                                                                 \
+    void linear_gradient(Matrix<const T> features, Matrix<const T> coef, IndexVector actions,             \
+                         RealVector weights, Matrix<T> out, const GradientOptions& options) {             \
+        linear_gradient<T>(features, coef, actions, weights, out, options);                               \
+    }                                                                                                     \
+    void linear_gradient(Matrix<const T> features, Matrix<const T> coef, IndexVector actions,             \
+                         const Objective& objective, Matrix<T> out, ObjectiveResults<T>& results,         \
+                         const ObjectiveOptions<T>& options) {                                            \
+        linear_gradient<T>(features, coef, actions, objective, out, results, options);                    \
+    }                                                                                                     \
+    void linear_gradient(Matrix<const T> features, Matrix<const T> coef,                                  \
+                         const AllActionObjective<T>& objective, Matrix<T> out,                           \
+                         ObjectiveResults<T>& results, const PassOptions& options) {                      \
+        linear_gradient<T>(features, coef, objective, out, results, options);                             \
+    }                                                                                                     \
+    void fisher_vector_product(Matrix<const T> features, Matrix<const T> coef, Matrix<const T> vector,    \
+                               Matrix<T> out, const Options& options) {                                   \
+        fisher_vector_product<T>(features, coef, vector, out, options);                                   \
+    }                                                                                                     \
+    void fisher_product_of_probabilities(Matrix<const T> features, Matrix<const T> probabilities,         \
+                                         Matrix<const T> vector, Matrix<T> out, const Options& options) { \
+        fisher_product_of_probabilities<T>(features, probabilities, vector, out, options);                \
     }
 SCOREFN_DEFINE(float)
 SCOREFN_DEFINE(double)

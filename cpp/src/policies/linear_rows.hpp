@@ -42,7 +42,8 @@ struct LinearBlock {
 };
 
 // The samples and what is asked of them: REINFORCE with the weights; if they are given, the objective with its terms; or the
-// terms alone, without actions.
+// terms alone, without actions; or the product of the Fisher matrix and a vector, which stands in the place of coef if there
+// are probabilities, or behind it.
 template <class T>
 struct LinearProblem {
     Matrix<const T> features, coef;
@@ -51,11 +52,13 @@ struct LinearProblem {
     const ObjectivePass<T>* objective = nullptr;
     const TermPass<T>* terms = nullptr;
     ObjectiveResults<T>* results = nullptr;  // of the objective or the terms
-    std::int64_t num_actions = coef.cols;    // after which coef may have the columns of a reference
+    std::int64_t num_actions = coef.cols;  // after which coef may have the columns of a reference or a vector
+    bool is_fisher_product = false;
+    Matrix<const T> probabilities{};
 
-    bool has_weights() const { return !terms; }
+    bool has_weights() const { return !terms && !is_fisher_product; }
     bool has_actions() const { return objective || has_weights(); }
-    bool has_reference_coef() const { return coef.cols > num_actions; }
+    bool has_second_coef() const { return coef.cols > num_actions; }
 };
 
 template <class T>
@@ -63,7 +66,7 @@ class LinearGradient {
 public:
     const std::int64_t num_samples, num_features, num_actions;
     const std::int64_t
-        num_logits;  // as many as actions or, with those of a reference behind them, twice that
+        num_logits;  // as many as actions or, with those of a reference or a vector behind them, twice that
     const std::int64_t feature_panels, row_stride;  // of logits
     const std::int64_t block_rows;
     const Kernels<T>& kernel = kernels().of<T>();
@@ -163,9 +166,10 @@ public:
         }
         const OutRows<T> out{logits, num_actions, row_stride, 1};
         void* const scratch = thread_scratch(scratch_bytes(num_actions));
-        const std::int64_t bad = problem_.has_weights()
-                                     ? score_by_weights(block, begin, rows, out, scratch)
-                                     : score_by_objective(block, begin, rows, out, scratch);
+        const std::int64_t bad =
+            problem_.is_fisher_product ? multiply_by_fisher(block.first + begin, rows, out, scratch)
+            : problem_.has_weights()   ? score_by_weights(block, begin, rows, out, scratch)
+                                       : score_by_objective(block, begin, rows, out, scratch);
         if (bad >= 0) lower(first_bad_, block.first + begin + bad);
         for (std::int64_t r = begin; options_.valid.data && r < end; ++r) {
             if (counts(block.first + r)) continue;
@@ -283,10 +287,21 @@ private:
             if (out.data[r * out.row_stride] == 0) clear_features_that_are_not_finite(block, begin + r);
         return bad;
     }
+    // pi * (t - pi . t), where t are the products of the features and the vector.
+    std::int64_t multiply_by_fisher(std::int64_t first, const LogitRows<T>& rows, const OutRows<T>& out,
+                                    void* scratch) const {
+        if (!problem_.has_second_coef()) {
+            LogitRows<T> pi = logit_rows(problem_.probabilities, Options{}, first, rows.rows);
+            pi.valid = rows.valid;
+            return kernel.fisher_products_of_probabilities(pi, rows, out, scratch);
+        }
+        LogitRows<T> t = rows;
+        t.data += num_actions;
+        return kernel.fisher_products(rows, t, out, scratch);
+    }
     // The matrix of the terms, or the logits that the columns of a reference made of the features.
     LogitRows<T> rows_of_reference(const LinearBlock<T>& block, std::int64_t begin, LogitRows<T> rows) const {
-        if (!problem_.has_reference_coef())
-            return problem_.terms->matrix_rows(block.first + begin, rows.rows);
+        if (!problem_.has_second_coef()) return problem_.terms->matrix_rows(block.first + begin, rows.rows);
         rows.data += num_actions;
         return rows;
     }

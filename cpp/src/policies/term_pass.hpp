@@ -37,9 +37,13 @@ LogitRows<T> from(LogitRows<T> rows, std::int64_t first, std::int64_t count) {
 }
 
 // The options that every gradient has.
-inline GradientOptions gradient_options(const PassOptions& options) {
+inline GradientOptions gradient_options(const Options& options) {
     GradientOptions of_gradient;
     static_cast<Options&>(of_gradient) = options;
+    return of_gradient;
+}
+inline GradientOptions gradient_options(const PassOptions& options) {
+    GradientOptions of_gradient = gradient_options(static_cast<const Options&>(options));
     of_gradient.entropy_coef = options.entropy_coef.number;
     of_gradient.accumulate = options.accumulate;
     return of_gradient;

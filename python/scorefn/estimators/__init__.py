@@ -7,7 +7,9 @@ gradient ascent is ``policy.parameters += learning_rate * estimate.gradient``.
 from .a2c import A2C
 from .all_action import AllAction
 from .estimate import Diagnostics, Estimate
+from .fisher import fisher_vector_product
 from .grpo import GRPO
+from .natural_gradient import NaturalGradient, TrustRegionStep
 from .off_policy import OffPolicy
 from .ppo import PPO
 from .reinforce import Reinforce
@@ -23,10 +25,13 @@ __all__ = [
     "AllAction",
     "Diagnostics",
     "Estimate",
+    "NaturalGradient",
     "OffPolicy",
     "Reinforce",
+    "TrustRegionStep",
     "ValueEstimate",
     "coordinate_baseline_gradient",
+    "fisher_vector_product",
     "squared_score_norms",
     "squared_score_sums",
 ]

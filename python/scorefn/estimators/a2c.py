@@ -145,7 +145,7 @@ class A2C(Parameters):
             normalizes=self.normalize_advantages,
         )
         before, after = compared.divisors(n, self.normalize_advantages)
-        w = compared.advantages if before == 1 else compared.advantages / before
+        w = compared.divided(before)
         bonus = self.entropy_coef / before
         rows: dict[str, Any] = {"where": where, "valid": valid}
         step = WeightedLogProb(entropy_coef=bonus).gradient(

@@ -30,6 +30,11 @@ class Compared(NamedTuple):
         is_large = not normalizes and self.of_raw.largest.item() > _LARGE
         return (n, 1) if is_large else (1, n)
 
+    def divided(self, divisor: int) -> NDArray[np.float64]:
+        """The advantages divided by that; themselves for 1."""
+        with np.errstate(all="ignore"):
+            return self.advantages if divisor == 1 else self.advantages / divisor
+
     def explained_variance(self) -> float:
         """1 - Var(r - baseline) / Var(r); NaN for equal rewards or a single one."""
         of_r, of_raw = self.of_samples, self.of_raw

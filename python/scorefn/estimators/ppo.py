@@ -150,7 +150,7 @@ class PPO(Parameters):
             "old_log_prob": log_prob_of(
                 "old_log_prob", old_log_prob, observations, actions, counts, **rows, offsets=None
             ),
-            "advantages": compared.advantages if before == 1 else compared.advantages / before,
+            "advantages": compared.divided(before),
         }
         step = dataclasses.replace(self.objective, entropy_coef=bonus).gradient(
             policy,

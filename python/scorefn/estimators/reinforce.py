@@ -165,7 +165,7 @@ class Reinforce(Parameters):
             groups=groups,
         )
         before, after = compared.divisors(n, self.normalize_advantages)
-        w = compared.advantages if before == 1 else compared.advantages / before
+        w = compared.divided(before)
         bonus = self.entropy_coef / before
         rows: dict[str, Any] = {"where": where, "valid": valid}
         gradient, entropy, root_sum_square = self._gradient(

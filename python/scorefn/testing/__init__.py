@@ -27,6 +27,7 @@ from .credit import (
     upgo,
     vtrace,
 )
+from .fisher import fisher_matrix, fisher_vector_product, natural_gradient
 from .functions import entropy, kl_divergence, log_prob, log_softmax, logsumexp, softmax
 from .gradients import linear_gradient, score, score_gradient, tabular_gradient
 from .lab import (
@@ -68,6 +69,8 @@ __all__ = [
     "entropy",
     "exact_expectation",
     "exact_moments",
+    "fisher_matrix",
+    "fisher_vector_product",
     "gae",
     "kl_divergence",
     "lambda_returns",
@@ -76,6 +79,7 @@ __all__ = [
     "log_softmax",
     "logsumexp",
     "n_step_returns",
+    "natural_gradient",
     "normalize",
     "objective_gradient",
     "off_policy_value",

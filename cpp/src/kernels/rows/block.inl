@@ -40,6 +40,7 @@ struct Block {
     bool are_all_valid = true;
     const T* z = nullptr;    // logits, in rows without gaps
     T* const e = buffers.e;  // what they become: exps() or, of rows that leave the safe range, shifted_exps()
+    bool takes_exps = true;  // false: the rows are no logits, and e has room for their results alone
     bool splits_have_exps = false, splits_have_sums = false;
     bool any_shifted = false;
     bool is_shifted[kMostBlockRows];
@@ -77,6 +78,7 @@ struct Block {
             pack_rows();
         }
         any_shifted = splits_have_exps = splits_have_sums = false;
+        if (!takes_exps) return;
         if (has_splits<T>(cols)) return;  // split by split, with what is to be known of it
         constexpr std::int64_t size = Lanes<T>::size;
         complete_tile(e, T(1), (count * cols + size - 1) / size * size);

@@ -19,12 +19,14 @@ SCOREFN_INLINE std::int64_t with_tiles(std::int64_t cols, Run run) {
 
 // kernel(tile) for the tiles of all rows. Its results go to `out`, if there is one. Stops at a row without an allowed
 // action, and returns it; -2 if an action is out of range; else -1. `reads_tiles`: of logits, which then have to be whole.
+// `takes_exps`: false if the kernel does not read their exponentials.
 template <class T, class Kernel>
 SCOREFN_INLINE std::int64_t for_each_tile(const LogitRows<T>& in, const OutRows<T>* out, bool accumulate,
                                           bool reads_tiles, void* scratch, Kernel kernel,
-                                          const double* visits = nullptr) {
+                                          const double* visits = nullptr, bool takes_exps = true) {
     Block<T> block(in, scratch, out, accumulate);
     block.visits = visits;
+    block.takes_exps = takes_exps;
     const std::int64_t most = block_rows<T>(in.cols);
     const auto run = [&](auto tile_at) SCOREFN_NO_INLINE_LAMBDA -> std::int64_t {
         for (std::int64_t first = 0; first < in.rows; first += most) {
