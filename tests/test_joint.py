@@ -356,7 +356,7 @@ def test_errors_name_the_numbers() -> None:
     for policy_, got in (
         (None, "NoneType"),
         ("abc", "str"),
-        (scorefn.LinearPolicy, "LinearPolicy"),
+        (scorefn.LinearPolicy, "the class LinearPolicy"),
     ):
         with pytest.raises(
             TypeError, match=f"policy must be a policy or an array of logits, got {got}"
