@@ -125,7 +125,7 @@ class Step:
             ASSERT_NEAR[self.function](self.inputs, entropy_coef=entropy_coef, where=where)
         else:
             log_prob = scorefn.log_prob(self.inputs["logits"], expected.actions, where=where)
-            assert same_bits(log_prob, expected.log_probs), "other log-probabilities"
+            assert same_bits(log_prob, expected.log_prob), "other log-probabilities"
             assert (log_prob > -np.inf).all(), "a forbidden action"
 
     def check_error(self) -> None:

@@ -89,35 +89,35 @@ def wrong_out(function: str) -> Iterator[WrongCall]:
 
 
 def wrong_out_of_sample() -> Iterator[WrongCall]:
-    actions, log_probs = good_out("sample")
-    read_only = log_probs.copy()
+    actions, log_prob = good_out("sample")
+    read_only = log_prob.copy()
     read_only.flags.writeable = False
-    pair = "must be a tuple (actions, log_probs), got"
+    pair = "must be a tuple (actions, log_prob), got"
     rows: list[tuple[str, type[Exception], str, Any]] = [
         ("an array", TypeError, f"out {pair} numpy.ndarray", actions),
-        ("a list", TypeError, f"out {pair} list", [actions, log_probs]),
+        ("a list", TypeError, f"out {pair} list", [actions, log_prob]),
         ("one array", ValueError, f"out {pair} 1 items", (actions,)),
-        ("three arrays", ValueError, f"out {pair} 3 items", (actions, log_probs, log_probs)),
-        ("no log_probs", TypeError, "out[1] must be an ndarray, got NoneType", (actions, None)),
-        ("no actions", TypeError, "out[0] must be an ndarray, got NoneType", (None, log_probs)),
-        ("swapped", TypeError, "out[0] must be int64, got float64", (log_probs, actions)),
+        ("three arrays", ValueError, f"out {pair} 3 items", (actions, log_prob, log_prob)),
+        ("no log_prob", TypeError, "out[1] must be an ndarray, got NoneType", (actions, None)),
+        ("no actions", TypeError, "out[0] must be an ndarray, got NoneType", (None, log_prob)),
+        ("swapped", TypeError, "out[0] must be int64, got float64", (log_prob, actions)),
         (
             "int32",
             TypeError,
             "out[0] must be int64, got int32",
-            (actions.astype(np.int32), log_probs),
+            (actions.astype(np.int32), log_prob),
         ),
         (
             "float32",
             TypeError,
             "out[1] must be float64, got float32",
-            (actions, log_probs.astype(np.float32)),
+            (actions, log_prob.astype(np.float32)),
         ),
         (
             "transposed",
             ValueError,
             "out[1] must have shape (2, 3), got (3, 2)",
-            (actions, log_probs.T.copy()),
+            (actions, log_prob.T.copy()),
         ),
         (
             "read-only",
@@ -134,7 +134,7 @@ def wrong_out_of_sample() -> Iterator[WrongCall]:
     ]
     for way, error, message, out in rows:
         yield WrongCall("sample", f"out {way}", error, message, {"out": out})
-    changes = {"out": (actions, log_probs), "num_samples": 1}
+    changes = {"out": (actions, log_prob), "num_samples": 1}
     message = "out[0] must have shape (2, 3, 1), got (2, 3)"
     yield WrongCall("sample", "out without num_samples", ValueError, message, changes)
 

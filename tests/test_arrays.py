@@ -299,8 +299,8 @@ def test_results_without_axes_are_scalars(dtype: Any) -> None:
 
     drawn = scorefn.sample(logits, rng=0)
     assert type(drawn.actions) is np.int64
-    assert type(drawn.log_probs) is dtype
-    assert drawn.log_probs == scorefn.log_prob(logits, drawn.actions)
+    assert type(drawn.log_prob) is dtype
+    assert drawn.log_prob == scorefn.log_prob(logits, drawn.actions)
     assert scorefn.sample(logits, rng=0, num_samples=1).actions.shape == (1,)
 
 
@@ -361,7 +361,7 @@ def test_no_states() -> None:
 
 def test_no_draws() -> None:
     drawn = scorefn.sample(np.zeros((2, 3, 4)), num_samples=0, rng=0)
-    assert drawn.actions.shape == drawn.log_probs.shape == (2, 3, 0)
+    assert drawn.actions.shape == drawn.log_prob.shape == (2, 3, 0)
 
 
 # --- rng ------------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ def filled(like: Array, dtype: Any) -> Array:
 def out_for(function: str, result: Any, dtype: Any) -> Any:
     """What `out` takes for this result, in `dtype`."""
     if function == "sample":
-        return (filled(result.actions, np.int64), filled(result.log_probs, dtype))
+        return (filled(result.actions, np.int64), filled(result.log_prob, dtype))
     return filled(written(result), dtype)
 
 
@@ -207,7 +207,7 @@ def test_out_in_half_precision(function: str, half: Any) -> None:
     result = written(call_with(function, **arguments, out=out))
     if function == "sample":
         assert result.actions is out[0]
-        assert result.log_probs is out[1]
+        assert result.log_prob is out[1]
         assert_same(out[0], expected.actions)
     else:
         assert result is out

@@ -70,7 +70,7 @@ def assert_near_the_reference(case: Case, result: Any, options: dict[str, Any]) 
     if case.function == "sample":
         inputs["actions"] = result.actions.ravel()
         near = assert_near("log_prob", inputs, where=case.where)
-        assert same_bits(result.log_probs.ravel(), near)
+        assert same_bits(result.log_prob.ravel(), near)
     elif case.function == "policy_gradient":
         near = assert_near("score_gradient", inputs, where=case.where, **options)
         assert same_bits(result.gradient.ravel(), near.ravel())

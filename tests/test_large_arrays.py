@@ -118,7 +118,7 @@ def test_many_logits(function: str) -> None:
     if function == "sample":
         drawn = call(function, inputs)
         each = scorefn.log_prob(np.repeat(row["logits"], cols, axis=0), np.arange(cols))
-        assert same_bits(drawn.log_probs, each[drawn.actions])
+        assert same_bits(drawn.log_prob, each[drawn.actions])
         assert len(np.unique(drawn.actions)) > cols // 2
         return
     one = call(function, {**row, "actions": np.array([cols - 1])})

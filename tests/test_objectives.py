@@ -126,7 +126,7 @@ def test_the_first_step_is_that_of_reinforce(cols, dtype, clip_range, entropy_co
     options = {"entropy_coef": entropy_coef}
     for where in (None, mask_for("score", inputs)):
         drawn = scorefn.sample(inputs["logits"], rng=1, where=where)
-        inputs["actions"], inputs["old_log_prob"] = drawn.actions, drawn.log_probs
+        inputs["actions"], inputs["old_log_prob"] = drawn.actions, drawn.log_prob
         result = call("clipped_surrogate", inputs, clip_range=clip_range, where=where, **options)
         assert same_bits(result.ratio, np.ones(ROWS, dtype))
         assert (result.approx_kl, result.clip_fraction) == (0.0, 0.0)

@@ -187,7 +187,7 @@ def test_sample(kind):
     shape = () if kind == "logits" else (5,)
     drawn = policy.sample(x, rng=3, where=case.where)
     assert isinstance(drawn, scorefn.Sample)
-    assert drawn.actions.shape == drawn.log_probs.shape == shape
+    assert drawn.actions.shape == drawn.log_prob.shape == shape
     np.testing.assert_array_equal(drawn.actions, policy.sample(x, rng=3, where=case.where).actions)
     actions, log_probs = policy.sample(x, rng=3, num_samples=200, where=case.where)
     assert actions.shape == (*shape, 200)

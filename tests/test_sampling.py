@@ -126,7 +126,7 @@ def test_entropy_of_sample_with_out_of_a_single_row_and_of_no_rows():
     out = np.zeros(6, np.int64), np.zeros(6, np.float32)
     drawn = scorefn.sample(logits, rng=0, entropy=np.True_, out=out)
     assert drawn.actions is out[0]
-    assert drawn.log_probs is out[1]
+    assert drawn.log_prob is out[1]
     assert same_bits(drawn, scorefn.sample(logits, rng=0, entropy=True))
     single = scorefn.sample(logits[0], rng=0, entropy=True)
     assert type(single.entropy) is np.float32
@@ -191,7 +191,7 @@ def test_an_action_of_probability_0_is_never_drawn(cols, dtype):
     for logits, mask in ((forbidden, None), (low, None), (spoiled, where)):
         drawn = scorefn.sample(logits, rng=3, num_samples=4, where=mask)
         assert np.take_along_axis(where, drawn.actions, axis=-1).all()
-        assert np.isfinite(drawn.log_probs).all()
+        assert np.isfinite(drawn.log_prob).all()
         first = first or drawn
         assert same_bits(drawn, first)
 
@@ -221,7 +221,7 @@ def test_a_sure_action_is_always_drawn(cols, dtype):
         z = np.where(sure == np.arange(cols), 0.0, others).astype(dtype)
         drawn = scorefn.sample(z, rng=0, num_samples=20)
         assert (drawn.actions == sure).all()
-        assert (drawn.log_probs == 0.0).all()
+        assert (drawn.log_prob == 0.0).all()
 
 
 # --- Log-probabilities and results ----------------------------------------------------------------
@@ -236,7 +236,7 @@ def test_log_probs_are_those_of_log_prob(cols, dtype, num_samples):
     for where in (None, mask_for("sample", inputs)):
         drawn = call("sample", inputs, num_samples=num_samples, where=where)
         assert drawn.actions.dtype == np.int64
-        assert drawn.log_probs.dtype == dtype
+        assert drawn.log_prob.dtype == dtype
         draws = drawn.actions.shape[1] if num_samples else 1
         assert draws == (num_samples or 1)
         for draw in range(draws):
@@ -250,7 +250,7 @@ def test_num_samples(cols, dtype):
     z = inputs_for(50, cols, dtype)["logits"]
     single = scorefn.sample(z, rng=4)
     several = scorefn.sample(z, rng=4, num_samples=6)
-    assert several.actions.shape == several.log_probs.shape == (50, 6)
+    assert several.actions.shape == several.log_prob.shape == (50, 6)
     # A draw does not depend on how many there are.
     fewer = scorefn.sample(z, rng=4, num_samples=2)
     assert np.array_equal(several.actions[:, :2], fewer.actions)
@@ -273,7 +273,7 @@ def test_out(cols, dtype, num_samples):
     drawn = scorefn.sample(z, rng=8, num_samples=num_samples, out=out)
     assert isinstance(drawn, scorefn.Sample)
     assert drawn.actions is out[0]
-    assert drawn.log_probs is out[1]
+    assert drawn.log_prob is out[1]
     assert same_bits(out, tuple(fresh))
 
 

@@ -89,7 +89,7 @@ def test_the_good_calls_are_good(function: str) -> None:
     result = call_with(function, **good_arguments(function), out=out)
     if function == "sample":
         assert result.actions is out[0]
-        assert result.log_probs is out[1]
+        assert result.log_prob is out[1]
     else:
         assert written(result) is out
     assert state_of([out]) != state_of([good_out(function)])

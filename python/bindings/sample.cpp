@@ -26,17 +26,17 @@ py::handle sample_class() {
     }).get_stored();
 }
 
-// out=(actions, log_probs), or nulls.
+// out=(actions, log_prob), or nulls.
 std::pair<py::handle, py::handle> unpack(py::handle out) {
     if (!is_given(out)) {
         return {};
     }
     if (!py::isinstance<py::tuple>(out)) {
-        throw py::type_error("out must be a tuple (actions, log_probs), got " + type_name(out));
+        throw py::type_error("out must be a tuple (actions, log_prob), got " + type_name(out));
     }
     const auto pair = py::reinterpret_borrow<py::tuple>(out);
     if (pair.size() != 2) {
-        throw py::value_error("out must be a tuple (actions, log_probs), got " + std::to_string(pair.size()) +
+        throw py::value_error("out must be a tuple (actions, log_prob), got " + std::to_string(pair.size()) +
                               " items");
     }
     for (std::size_t i = 0; i < 2; ++i) {
@@ -76,35 +76,35 @@ py::object sample(py::handle logits_, py::handle rng, py::handle num_samples, py
         shape.push_back(to_num_samples(num_samples, shape));
         form = Form::matrix;
     }
-    const auto [out_actions, out_log_probs] = unpack(out);
+    const auto [out_actions, out_log_prob] = unpack(out);
     const Output actions(out_actions, shape, DType::int64, form, "out[0]");
-    const Output log_probs(out_log_probs, shape, logits.result_type(), form, "out[1]");
-    log_probs.check_apart_from(actions);
+    const Output log_prob(out_log_prob, shape, logits.result_type(), form, "out[1]");
+    log_prob.check_apart_from(actions);
     actions.keep_apart(logits);
-    log_probs.keep_apart(logits);
+    log_prob.keep_apart(logits);
 
     const bool with_entropy = to_bool(entropy_, "entropy");
     std::optional<Output> entropy;
     if (with_entropy) {
         entropy.emplace(py::handle(), logits.leading(), logits.result_type(), Form::vector);
     }
-    const Options options = to_options(where, valid, num_threads, actions, log_probs);
+    const Options options = to_options(where, valid, num_threads, actions, log_prob);
     const RandomKey key = draw_key(rng);
     compute(logits, [&](auto zero) {
         using T = decltype(zero);
         const Vector<T> entropies = with_entropy ? entropy->vector<T>() : Vector<T>{};
         if (logits.are_ragged()) {
-            scorefn::sample(logits.ragged<T>(), key, actions.vector<std::int64_t>(), log_probs.vector<T>(),
+            scorefn::sample(logits.ragged<T>(), key, actions.vector<std::int64_t>(), log_prob.vector<T>(),
                             entropies, options);
         } else {
-            scorefn::sample(logits.matrix<T>(), key, actions.matrix<std::int64_t>(), log_probs.matrix<T>(),
+            scorefn::sample(logits.matrix<T>(), key, actions.matrix<std::int64_t>(), log_prob.matrix<T>(),
                             entropies, options);
         }
     });
     if (with_entropy) {
-        return named_tuple(sample_class<true>(), {actions.result(), log_probs.result(), entropy->result()});
+        return named_tuple(sample_class<true>(), {actions.result(), log_prob.result(), entropy->result()});
     }
-    return named_tuple(sample_class<false>(), {actions.result(), log_probs.result()});
+    return named_tuple(sample_class<false>(), {actions.result(), log_prob.result()});
 }
 
 }  // namespace

@@ -13,12 +13,12 @@ class Sample(NamedTuple):
     ----------
     actions : int64 array
         Has the leading shape of the logits, and one more axis if `num_samples` was given.
-    log_probs : float32 or float64 array of the same shape
+    log_prob : float32 or float64 array of the same shape
         ``log pi(actions)``, in the dtype of the logits.
     """
 
     actions: NDArray[np.int64]
-    log_probs: NDArray[np.floating[Any]]
+    log_prob: NDArray[np.floating[Any]]
 
 
 class SampleWithEntropy(NamedTuple):
@@ -26,12 +26,12 @@ class SampleWithEntropy(NamedTuple):
 
     Attributes
     ----------
-    actions, log_probs : arrays
+    actions, log_prob : arrays
         The same as in `Sample`.
     entropy : float32 or float64 array
         ``H(pi)`` of each row; has the leading shape of the logits.
     """
 
     actions: NDArray[np.int64]
-    log_probs: NDArray[np.floating[Any]]
+    log_prob: NDArray[np.floating[Any]]
     entropy: NDArray[np.floating[Any]]

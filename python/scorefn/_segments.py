@@ -49,7 +49,7 @@ def offsets_from_lengths(lengths: ArrayLike) -> NDArray[np.int64]:
     ...     logits.ravel(),
     ...     None,
     ...     drawn.actions,
-    ...     old_log_prob=drawn.log_probs,
+    ...     old_log_prob=drawn.log_prob,
     ...     advantages=np.ones(num_decisions),
     ...     where=where,
     ...     offsets=offsets,

@@ -38,8 +38,8 @@ Examples
 >>> import scorefn
 >>> scorefn.log_prob(np.zeros((2, 4)), [0, 3]).round(4)  # log 1/4
 array([-1.3863, -1.3863])
->>> actions, log_probs = scorefn.sample(np.zeros((2, 4)), num_samples=3, rng=0)
->>> bool((scorefn.log_prob(np.zeros((2, 4)), actions) == log_probs).all())
+>>> actions, log_prob = scorefn.sample(np.zeros((2, 4)), num_samples=3, rng=0)
+>>> bool((scorefn.log_prob(np.zeros((2, 4)), actions) == log_prob).all())
 True
 )";
 

@@ -22,7 +22,7 @@ num_samples : int, optional
 entropy : bool, default False
     Whether to return the entropies of the rows too, computed in the same pass.
 )" SCOREFN_DOC_WHERE SCOREFN_DOC_VALID SCOREFN_DOC_OFFSETS
-R"(out : tuple (actions, log_probs), optional
+R"(out : tuple (actions, log_prob), optional
     An int64 array and one of the dtype of `logits`, or float32 for half precision. Both have the shape of the
     result. Left as they were if the call fails.
 )" SCOREFN_DOC_NUM_THREADS
@@ -30,7 +30,7 @@ R"(
 Returns
 -------
 Sample
-    Named tuple of ``actions`` (int64) and ``log_probs`` (the dtype of `logits`), of shape (...), or
+    Named tuple of ``actions`` (int64) and ``log_prob`` (the dtype of `logits`), of shape (...), or
     (..., num_samples) if `num_samples` is given.
 SampleWithEntropy
     If `entropy` is true: a named tuple with ``entropy`` (the dtype of `logits`) as a third member, of shape
@@ -61,8 +61,8 @@ Examples
 --------
 >>> import numpy as np
 >>> import scorefn
->>> actions, log_probs = scorefn.sample(np.zeros((1000, 4)), rng=0)
->>> actions.shape, bool(np.allclose(log_probs, np.log(1 / 4)))
+>>> actions, log_prob = scorefn.sample(np.zeros((1000, 4)), rng=0)
+>>> actions.shape, bool(np.allclose(log_prob, np.log(1 / 4)))
 ((1000,), True)
 >>> round(float(scorefn.sample(np.zeros(4), rng=0, entropy=True).entropy), 3)  # log 4
 1.386
