@@ -50,49 +50,64 @@ class TableSamples(Samples):
     """Scores have one number per state, action and action drawn there: no loop over samples."""
 
     @cached_property
+    def _states(self) -> NDArray[np.intp]:
+        """The row of the table that each sample was drawn from."""
+        if self.inputs is None:
+            return np.broadcast_to(np.intp(0), self.actions.shape)
+        states = np.asarray(self.inputs, np.intp)
+        return states if self.per_observation == 1 else np.repeat(states, self.per_observation)
+
+    @cached_property
     def _cells(self) -> NDArray[np.intp]:
         """Which entry of the table each sample has drawn."""
-        states: Any = 0 if self.inputs is None else np.repeat(self.inputs, self.per_observation)
-        return np.asarray(states, np.intp) * self.policy.num_actions + self.actions.astype(np.intp)
+        return self._states * self.policy.num_actions + self.actions.astype(np.intp, copy=False)
+
+    @cached_property
+    def _visits(self) -> NDArray[np.intp]:
+        """How many samples were drawn from each row."""
+        num_states = self.policy.parameters.size // self.policy.num_actions
+        return np.bincount(_of(self._states, self.chosen), minlength=num_states)
 
     @cached_property
     def _probabilities(self) -> tuple[Float64, Float64]:
         """pi and 1 - pi in each state that was visited; both are 0 for a forbidden action."""
         table = np.atleast_2d(self.policy.parameters).astype(np.float64)
-        counts = np.zeros(len(table), dtype=np.bool_)
-        counts[self._cells[self.chosen] // table.shape[1]] = True
         mask = self.policy.where if isinstance(self.policy, TabularPolicy) else self.where
-        log_p = _core.log_softmax(table, where=mask, valid=counts)
-        log_p[~counts] = -np.inf
+        log_p = _core.log_softmax(table, where=mask, valid=self._visits > 0)
+        log_p[self._visits == 0] = -np.inf
         return np.exp(log_p), np.where(np.isneginf(log_p), 0.0, -np.expm1(log_p))
 
     def norms(self) -> Float64:
         p, rest = self._probabilities
         norms = rest**2 + sums_of_others(p**2, axis=-1)
-        return np.asarray(norms.reshape(-1)[self._cells[self.chosen]])
+        return np.asarray(norms.reshape(-1)[_of(self._cells, self.chosen)])
 
     def sums(self, samples: NDArray[np.intp], *weights: Float64) -> list[tuple[Float64, Float64]]:
         p, rest = self._probabilities
-        shape, result = self.policy.parameters.shape, []
+        shape, result, cells = self.policy.parameters.shape, [], _of(self._cells, samples)
         for w in weights:
-            counts = np.bincount(self._cells[samples], w[samples], p.size)
-            drawn = counts.astype(np.float64, copy=False).reshape(p.shape)
+            drawn = np.bincount(cells, _of(w, samples), p.size).astype(np.float64, copy=False)
+            drawn = drawn.reshape(p.shape)
             not_drawn = sums_of_others(drawn, axis=-1)
             first, second = drawn * rest - not_drawn * p, drawn * rest**2 + not_drawn * p**2
             result.append((first.reshape(shape), second.reshape(shape)))
         return result
 
     def squared_gradients(self, weights: Float64, entropy_coef: float) -> Float64:
-        (cross, _), (_, squares) = self.sums(self.chosen, weights, weights**2)
         if entropy_coef == 0.0:
-            return squares
+            return self.sums(self.chosen, weights**2)[0][1]
+        (cross, _), (_, squares) = self.sums(self.chosen, weights, weights**2)
         p, _ = self._probabilities
         with np.errstate(all="ignore"):
             log_p = np.where(p > 0.0, np.log(p), 0.0)
         h = -entropy_coef * p * (log_p - np.sum(p * log_p, axis=-1, keepdims=True))
-        visits = np.bincount(self._cells[self.chosen] // p.shape[1], minlength=len(p))
-        bonus = (visits[:, np.newaxis] * h**2).reshape(squares.shape)
+        bonus = (self._visits[:, np.newaxis] * h**2).reshape(squares.shape)
         return np.asarray(squares + 2.0 * h.reshape(squares.shape) * cross + bonus)
+
+
+def _of(x: NDArray[Any], samples: NDArray[np.intp]) -> NDArray[Any]:
+    """Those of some samples, which are in order: all of them without a copy."""
+    return x if samples.size == x.size else x[samples]
 
 
 class LinearSamples(Samples):

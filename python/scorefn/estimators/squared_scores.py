@@ -223,6 +223,8 @@ def squared_gradient_sums(
 def _numbers(name: str, values: ArrayLike, samples: Samples) -> Float64:
     """One finite number per sample, flat, in new memory; 0 for those that do not count."""
     given = check_real(name, values, shape=samples.shape)
+    if samples.chosen.size == given.size:
+        return check_finite(name, given.copy()).reshape(-1)
     counts = np.zeros(given.size, dtype=np.bool_)
     counts[samples.chosen] = True
     return check_finite(name, np.where(counts.reshape(given.shape), given, 0.0)).reshape(-1)
