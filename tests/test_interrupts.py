@@ -11,7 +11,8 @@ pytestmark = pytest.mark.slow
 
 # Every call takes minutes, and no memory: its rows or samples are all the same.
 SCRIPT = """
-import os, signal, sys, threading, time
+import faulthandler, os, signal, sys, threading, time
+faulthandler.dump_traceback_later(120, exit=True)  # of a call that Ctrl-C does not end, also with the GIL
 import numpy as np
 import scorefn
 import scorefn.testing
