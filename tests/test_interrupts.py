@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 # Every call takes minutes, and no memory: its rows or samples are all the same.
 SCRIPT = """
 import faulthandler, os, signal, sys, threading, time
-faulthandler.dump_traceback_later(120, exit=True)  # of a call that Ctrl-C does not end, also with the GIL
+faulthandler.dump_traceback_later(120, exit=True)  # of a call that nothing ends, with the GIL, too
 import numpy as np
 import scorefn
 import scorefn.testing
