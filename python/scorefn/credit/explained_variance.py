@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from .._check import check_finite, check_real
+from .._errstate import without_float_errors
 from .._groups import check_samples
 from .._moments import Moments
 
 
+@without_float_errors
 def explained_variance(
     values: ArrayLike, returns: ArrayLike, *, valid: ArrayLike | None = None
 ) -> float:
@@ -55,6 +56,5 @@ def explained_variance(
     of_returns, of_rest = Moments("returns", 0.5 * y), Moments("returns", 0.5 * y - 0.5 * v)
     if of_returns.root_sum_square.item() == 0.0:
         return float("nan")
-    with np.errstate(all="ignore"):
-        root = of_rest.root_sum_square / of_returns.root_sum_square
-        return 1.0 - float((root * (of_rest.unit / of_returns.unit)).item()) ** 2
+    root = of_rest.root_sum_square / of_returns.root_sum_square
+    return 1.0 - float((root * (of_rest.unit / of_returns.unit)).item()) ** 2

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._check import check_flag, check_fraction, check_number, check_real, to_array
+from .._errstate import divided
 from .._moments import Moments
 from .._parameters import Parameters, with_presets
 from ..credit import explained_variance, gae
@@ -144,16 +145,15 @@ class A2C(Parameters):
             normalizes=self.normalize_advantages,
         )
         before, after = compared.divisors(n, self.normalize_advantages)
-        w = compared.advantages if before == 1 else compared.advantages / before
-        bonus = self.entropy_coef / before
+        w, bonus = divided(compared.advantages, before), float(self.entropy_coef) / before
         rows: dict[str, Any] = {"where": where, "valid": valid}
         step = WeightedLogProb(entropy_coef=bonus).gradient(
             policy, observations, actions, weights=w, statistics=self.diagnostics, **rows
         )
         errors = None
         if self.standard_error:
-            errors = standard_errors(policy, observations, actions, w, bonus, step.gradient, **rows)
-            errors /= after
+            samples = (policy, observations, actions, w, bonus)
+            errors = standard_errors(*samples, step.gradient, after, **rows)
         known: dict[str, Any] = {}
         if self.diagnostics:
             known["mean_reward"] = Moments("rewards", check_real("rewards", rewards)[counts]).mean()

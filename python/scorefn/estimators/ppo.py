@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._check import check_finite, check_flag, check_int, check_number, to_array
+from .._errstate import divided
 from .._groups import check_samples
 from .._parameters import Parameters, with_presets
 from ..objectives import ClippedSurrogate
@@ -144,13 +145,13 @@ class PPO(Parameters):
             normalizes=self.normalize_advantages,
         )
         before, after = compared.divisors(n, self.normalize_advantages)
-        bonus = self.entropy_coef / before
+        bonus = float(self.entropy_coef) / before
         rows: dict[str, Any] = {"where": where, "valid": valid}
         numbers = {
             "old_log_prob": log_prob_of(
                 "old_log_prob", old_log_prob, observations, actions, counts, **rows, offsets=None
             ),
-            "advantages": compared.advantages if before == 1 else compared.advantages / before,
+            "advantages": divided(compared.advantages, before),
         }
         step = dataclasses.replace(self.objective, entropy_coef=bonus).gradient(
             policy,
@@ -163,8 +164,8 @@ class PPO(Parameters):
         errors = None
         if self.standard_error:
             w = derivatives(self.objective, step.log_prob, counts, **numbers)
-            errors = standard_errors(policy, observations, actions, w, bonus, step.gradient, **rows)
-            errors /= after
+            samples = (policy, observations, actions, w, bonus)
+            errors = standard_errors(*samples, step.gradient, after, **rows)
         return estimate_of(
             step,
             compared.advantages,

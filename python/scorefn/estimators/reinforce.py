@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._check import check_axis, check_choice, check_flag, check_number, to_array
+from .._errstate import divided
 from .._groups import check_samples
 from .._parameters import Parameters
 from ..credit.baselines import Baseline, Singleton, check_folds
@@ -161,8 +162,7 @@ class Reinforce(Parameters):
             groups=groups,
         )
         before, after = compared.divisors(n, self.normalize_advantages)
-        w = compared.advantages if before == 1 else compared.advantages / before
-        bonus = self.entropy_coef / before
+        w, bonus = divided(compared.advantages, before), float(self.entropy_coef) / before
         rows: dict[str, Any] = {"where": where, "valid": valid}
         gradient, entropy, root_sum_square = self._gradient(
             policy, observations, actions, w, bonus, **rows
@@ -170,8 +170,8 @@ class Reinforce(Parameters):
         errors = None
         if self.standard_error:
             known: Any = policy  # which says so if it is not one of the library's
-            errors = standard_errors(known, observations, actions, w, bonus, gradient, **rows)
-            errors /= after
+            samples = (known, observations, actions, w, bonus)
+            errors = standard_errors(*samples, gradient, after, **rows)
         with np.errstate(all="ignore"):
             gradient = gradient / after
             entropy /= n

@@ -56,14 +56,24 @@ class TableSamples(Samples):
         return np.asarray(states, np.intp) * self.policy.num_actions + self.actions.astype(np.intp)
 
     @cached_property
+    def _visits(self) -> NDArray[np.intp]:
+        """How often each state was visited by samples that count."""
+        states = self._cells[self.chosen] // self.policy.num_actions
+        return np.bincount(states, minlength=self.policy.parameters.size // self.policy.num_actions)
+
+    @property
+    def _table(self) -> tuple[Float64, dict[str, Any]]:
+        """A row of logits for each state, their mask, and which were visited."""
+        table = np.atleast_2d(self.policy.parameters).astype(np.float64)
+        mask = self.policy.where if isinstance(self.policy, TabularPolicy) else self.where
+        return table, {"where": mask, "valid": self._visits > 0}
+
+    @cached_property
     def _probabilities(self) -> tuple[Float64, Float64]:
         """pi and 1 - pi in each state that was visited; both are 0 for a forbidden action."""
-        table = np.atleast_2d(self.policy.parameters).astype(np.float64)
-        counts = np.zeros(len(table), dtype=np.bool_)
-        counts[self._cells[self.chosen] // table.shape[1]] = True
-        mask = self.policy.where if isinstance(self.policy, TabularPolicy) else self.where
-        log_p = _core.log_softmax(table, where=mask, valid=counts)
-        log_p[~counts] = -np.inf
+        table, rows = self._table
+        log_p = _core.log_softmax(table, **rows)
+        log_p[~rows["valid"]] = -np.inf
         return np.exp(log_p), np.where(np.isneginf(log_p), 0.0, -np.expm1(log_p))
 
     def norms(self) -> Float64:
@@ -86,12 +96,12 @@ class TableSamples(Samples):
         (cross, _), (_, squares) = self.sums(self.chosen, weights, weights**2)
         if entropy_coef == 0.0:
             return squares
-        p, _ = self._probabilities
-        with np.errstate(all="ignore"):
-            log_p = np.where(p > 0.0, np.log(p), 0.0)
-        h = -entropy_coef * p * (log_p - np.sum(p * log_p, axis=-1, keepdims=True))
-        visits = np.bincount(self._cells[self.chosen] // p.shape[1], minlength=len(p))
-        bonus = (visits[:, np.newaxis] * h**2).reshape(squares.shape)
+        table, rows = self._table
+        no_action = np.zeros(len(table))
+        h = _core.score_gradient(
+            table, no_action.astype(np.int8), no_action, entropy_coef=entropy_coef, **rows
+        )
+        bonus = (self._visits[:, np.newaxis] * h**2).reshape(squares.shape)
         return np.asarray(squares + 2.0 * h.reshape(squares.shape) * cross + bonus)
 
 

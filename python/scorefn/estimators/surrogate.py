@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
 from .._check import check_bool, check_finite, check_real, subscript, to_array, type_name
+from .._errstate import divided
 from .._moments import Moments
 from .._two_passes import log_probs
 from ..objectives import CustomObjective
@@ -119,7 +120,7 @@ def estimate_of(
     `of_raw` are the moments of the advantages before they were normalised.
     Ratios are those of the old log-probabilities, or of decisions, if it is said which count.
     """
-    gradient = step.gradient if divisor == 1 else step.gradient / divisor
+    gradient = divided(step.gradient, divisor)
     done = (gradient, float(step.objective) / divisor, advantages)
     if not diagnostics:
         return Estimate(*done, Diagnostics(num_samples), standard_error)
