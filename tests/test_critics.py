@@ -117,6 +117,18 @@ def test_large_returns(make: Any, observations: Any, garbage: Any) -> None:
     )
 
 
+def test_equations_that_rounding_makes_singular() -> None:
+    """A ridge that is lost beside the features: an error, and nothing is learned."""
+    critic = LinearCritic(2)
+    with pytest.raises(ValueError, match=r"ridge must be large enough .* reach 1e\+20, got 0.001"):
+        critic.update([[1e10, 1e10]], [1.0])
+    tiny = LinearCritic(1, ridge=1e-200)
+    with pytest.raises(ValueError, match=r"ridge must be large enough .* reach 1e-280, got 1e-200"):
+        tiny.update([[1e-140]], [1e300])  # the coefficient is infinite
+    for one in (critic, tiny):
+        assert not any(np.any(array) for array in one.arrays().values())
+
+
 def test_wrong_calls() -> None:
     table, linear = TabularCritic(3), LinearCritic(2)
     for call, error, message in (

@@ -83,8 +83,8 @@ def test_the_first_step_goes_uphill_at_the_first_learning_rate() -> None:
 
 
 def test_forbidden_actions_stay_forbidden() -> None:
-    for optimizer in (SGD(0.1, 0.9), Adam(eps=0.0)):
-        parameters = np.array([-np.inf, 0.0])
+    for optimizer in (SGD(0.1, 0.9), Adam(eps=0.0), Adam(eps=1e-60)):
+        parameters = np.array([-np.inf, 0.0], np.float32)  # where 1e-60 is 0
         optimizer.step(parameters, [0.0, 1.0])
         assert parameters[0] == -np.inf
         assert parameters[1] > 0.0
