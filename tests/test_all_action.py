@@ -117,5 +117,5 @@ def test_wrong_calls() -> None:
     with pytest.raises(ValueError, match=r"action_values must have shape \(7, 4\), got \(7, 3\)"):
         AllAction().estimate(policy, x, q[:, :3])
     q[2, 1] = np.nan
-    with pytest.raises(ValueError, match=r"must be finite, got gradient\[0, 0\] = nan"):
+    with pytest.raises(ValueError, match=r"gradient\[0, 0\] must be finite in float64, got nan: a"):
         AllAction().estimate(policy, x, q)

@@ -27,7 +27,8 @@ def without_float_errors(function: Callable[Arguments, Result]) -> Callable[Argu
 @without_float_errors
 def divided(x: NDArray[Any], n: int) -> NDArray[Any]:
     """x / n; x itself for n = 1."""
-    return x if n == 1 else np.asarray(x / n)
+    quotient: NDArray[Any] = x if n == 1 else x / n
+    return quotient
 
 
 @without_float_errors

@@ -120,8 +120,8 @@ class A2C(Parameters):
         Raises
         ------
         TypeError, ValueError, IndexError
-            An array of the wrong kind or shape, no step that counts, a number that is not finite,
-            an action out of range.
+            An array of the wrong kind or shape, no step that counts, a number or a gradient that is
+            not finite, an action out of range.
         """
         shape = to_array("actions", actions).shape
         counts = counts_of(valid, shape)

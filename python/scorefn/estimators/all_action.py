@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._check import check_bool, check_flag, check_number, check_real, subscript, type_name
+from .._check import check_bool, check_flag, check_number, check_real, type_name
 from .._parameters import Parameters
 from ..objectives import ExpectedReward
 from ..policies import TabularPolicy
-from .estimate import Diagnostics, Estimate, norm
+from .estimate import Diagnostics, Estimate, check_gradient, norm
 
 
 @dataclass(frozen=True)
@@ -127,15 +127,10 @@ class AllAction(Parameters):
             offsets=offsets,
             statistics=self.diagnostics,
         )
-        if not np.isfinite(step.gradient).all():
-            index = np.argwhere(~np.isfinite(step.gradient))[0]
-            raise ValueError(
-                "action_values and logits of allowed actions must be finite, got "
-                f"{subscript('gradient', index)} = {step.gradient[tuple(index)]}"
-            )
+        check_gradient(step.gradient)
         diagnostics = Diagnostics(n)
         if self.diagnostics:
             h = np.asarray(step.entropy if counts is None else step.entropy[counts])
             mean = float(h.mean(dtype=np.float64))
             diagnostics = Diagnostics(n, entropy=mean, gradient_norm=norm(step.gradient))
-        return Estimate(step.gradient, float(step.objective), q, diagnostics)
+        return Estimate(step.gradient, float(step.objective), q.copy(), diagnostics)

@@ -202,8 +202,8 @@ class GRPO(Parameters):
         Raises
         ------
         TypeError, ValueError, IndexError
-            An array of the wrong kind or shape, a number that is not finite, an action out of
-            range.
+            An array of the wrong kind or shape, a number or a gradient that is not finite, an
+            action out of range.
         """
         method = VARIANTS[self.variant]
         check_reference(reference_log_prob, self.kl_coef)

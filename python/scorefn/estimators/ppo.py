@@ -134,7 +134,8 @@ class PPO(Parameters):
         ------
         TypeError, ValueError, IndexError
             An array of the wrong kind or shape, no sample that counts, a single one where the
-            advantages are normalised, a number that is not finite, an action out of range.
+            advantages are normalised, a number or a gradient that is not finite, an action out of
+            range.
         """
         given, counts = self._checked(actions, advantages, valid)
         n = int(np.count_nonzero(counts))

@@ -16,7 +16,7 @@ from .._parameters import Parameters
 from ..credit.baselines import Baseline, Singleton, check_folds
 from ..policies import GradientStatistics, Policy
 from .comparison import compare
-from .estimate import Diagnostics, Estimate, norm
+from .estimate import Diagnostics, Estimate, check_gradient, norm
 from .standard_errors import standard_errors
 
 
@@ -135,9 +135,9 @@ class Reinforce(Parameters):
             An array of the wrong kind.
         ValueError
             A wrong shape, no samples, fewer than two where the baseline or the normalisation needs
-            them, a reward that is not finite, or an action that the policy cannot take (its
-            probability is 0, as it is where sampling and learning have different masks). A sample
-            whose advantage is exactly 0 is exempt: it adds nothing.
+            them, a reward or a gradient that is not finite, or an action that the policy cannot
+            take (its probability is 0, as it is where sampling and learning have different masks).
+            A sample whose advantage is exactly 0 is exempt: it adds nothing.
         IndexError
             An action or state out of range.
         """
@@ -173,7 +173,7 @@ class Reinforce(Parameters):
             samples = (known, observations, actions, w, bonus)
             errors = standard_errors(*samples, gradient, after, **rows)
         with np.errstate(all="ignore"):
-            gradient = gradient / after
+            gradient = check_gradient(gradient / after)
             entropy /= n
             mean_reward = compared.of_samples.mean()
             objective = mean_reward

@@ -14,7 +14,7 @@ from .._errstate import divided
 from .._moments import Moments
 from .._two_passes import log_probs
 from ..objectives import CustomObjective
-from .estimate import Diagnostics, Estimate, norm
+from .estimate import Diagnostics, Estimate, check_gradient, norm
 
 
 def check_objective(objective: Any, estimator: str, *, of_sequences: bool = False) -> None:
@@ -120,7 +120,7 @@ def estimate_of(
     `of_raw` are the moments of the advantages before they were normalised.
     Ratios are those of the old log-probabilities, or of decisions, if it is said which count.
     """
-    gradient = divided(step.gradient, divisor)
+    gradient = check_gradient(divided(step.gradient, divisor))
     done = (gradient, float(step.objective) / divisor, advantages)
     if not diagnostics:
         return Estimate(*done, Diagnostics(num_samples), standard_error)
