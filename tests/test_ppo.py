@@ -136,6 +136,19 @@ def test_minibatches_of_a_rollout_with_masks_and_padding() -> None:
     np.testing.assert_allclose(total, whole, rtol=1e-11, atol=1e-15)
 
 
+def test_minibatches_share_a_mask() -> None:
+    """One flag per action; here there are as many samples as actions."""
+    policy, x, actions, a, _ = samples(4)
+    actions, where = actions % 2, np.array([True, True, False, True])
+    expected = PPO().estimate(
+        policy, x, actions, a, old_log_prob=policy.log_prob(x, actions, where=where), where=where
+    )
+    ppo = PPO(epochs=1, minibatch_size=4)
+    (estimate,) = ppo.updates(policy, x, actions, a, where=where.tolist(), rng=0)
+    np.testing.assert_allclose(estimate.gradient, expected.gradient, rtol=1e-13, atol=1e-16)
+    np.testing.assert_array_equal(estimate.gradient[:, 2], 0.0)
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [

@@ -238,7 +238,8 @@ class PPO(Parameters):
         rows = {"where": where, "valid": valid, "offsets": None}
         old = old_or_own(old_log_prob, policy, observations, actions, counts, **rows)
         x = _flat("observations", observations, taken.shape)
-        masks = _flat("where", where, taken.shape)
+        is_shared = where is None or np.ndim(where) == 1  # one mask for all samples
+        masks = where if is_shared else _flat("where", where, taken.shape)
         order = np.random.default_rng(rng)
         arrays = (x, taken.reshape(-1), a.reshape(-1), old.reshape(-1), masks)
         return self._updates(policy, np.flatnonzero(counts), order, *arrays)
@@ -252,7 +253,7 @@ class PPO(Parameters):
         actions: NDArray[Any],
         advantages: NDArray[Any],
         old_log_prob: NDArray[np.float64],
-        where: NDArray[Any] | None,
+        where: Any,
     ) -> Iterator[Estimate]:
         limit = np.inf if self.target_kl is None else 1.5 * self.target_kl
         fewest = self._fewest()
@@ -268,7 +269,7 @@ class PPO(Parameters):
                     actions[part],
                     advantages[part],
                     old_log_prob=old_log_prob[part],
-                    where=None if where is None else where[part],
+                    where=where if where is None or np.ndim(where) == 1 else where[part],
                 )
                 if estimate.diagnostics.approx_kl > limit:
                     return
