@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import InitVar, dataclass, field
 from typing import Any, Literal
 
@@ -12,13 +13,14 @@ from .._check import check_flag, check_fraction, check_number, check_real, to_ar
 from .._errstate import divided
 from .._moments import Moments
 from .._parameters import Parameters, with_presets
+from .._two_passes import log_probs
 from ..credit import explained_variance, gae
 from ..objectives import WeightedLogProb
 from .comparison import compare
 from .estimate import Estimate
 from .presets import PRESETS
 from .standard_errors import standard_errors
-from .surrogate import counts_of, estimate_of
+from .surrogate import check_possible, counts_of, estimate_of
 
 
 @with_presets(PRESETS["A2C"])
@@ -121,7 +123,7 @@ class A2C(Parameters):
         ------
         TypeError, ValueError, IndexError
             An array of the wrong kind or shape, no step that counts, a number or a gradient that is
-            not finite, an action out of range.
+            not finite, an action out of range or, unless its advantage is 0, with probability 0.
         """
         shape = to_array("actions", actions).shape
         counts = counts_of(valid, shape)
@@ -150,6 +152,9 @@ class A2C(Parameters):
         step = WeightedLogProb(entropy_coef=bonus).gradient(
             policy, observations, actions, weights=w, statistics=self.diagnostics, **rows
         )
+        if not math.isfinite(step.objective):  # log pi of an action may be -inf
+            log_prob = log_probs(policy, observations, actions, **rows, offsets=None)
+            check_possible(np.where(w == 0.0, 0.0, log_prob), actions, counts)
         errors = None
         if self.standard_error:
             samples = (policy, observations, actions, w, bonus)

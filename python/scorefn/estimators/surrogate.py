@@ -67,7 +67,7 @@ def log_prob_of(
     """Log-probabilities that are given, or those of a policy that is."""
     if not hasattr(given, "logits"):
         return check_log_prob(name, given, counts)
-    return _possible(
+    return check_possible(
         log_probs(given, observations, actions, **rows), actions, counts, f" in {name}"
     )
 
@@ -83,10 +83,10 @@ def old_or_own(
     """The log-probabilities of the old policy; those of the policy itself if none are given."""
     if old_log_prob is not None:
         return log_prob_of("old_log_prob", old_log_prob, observations, actions, counts, **rows)
-    return _possible(log_probs(policy, observations, actions, **rows), actions, counts)
+    return check_possible(log_probs(policy, observations, actions, **rows), actions, counts)
 
 
-def _possible(
+def check_possible(
     log_prob: NDArray[Any], actions: ArrayLike, counts: NDArray[np.bool_], of: str = ""
 ) -> NDArray[np.float64]:
     """Of actions that the policy can take, and 0 where samples do not count."""
@@ -162,7 +162,7 @@ def _of_ratios(
     ratio = getattr(step, "ratio", None)
     if ratio is None:
         return {}
-    n = np.count_nonzero(counts if decisions is None else decisions)
+    n = int(np.count_nonzero(counts if decisions is None else decisions))
     of = {"approx_kl": float(getattr(step, "approx_kl", math.nan))}
     with np.errstate(all="ignore"):
         if decisions is None:
@@ -178,6 +178,6 @@ def _of_ratios(
     if clip_range is not None:
         high = clip_range[1] if isinstance(clip_range, tuple | list) else clip_range
         of["clip_fraction"] = float(step.clip_fraction)
-        of["clip_fraction_high"] = np.count_nonzero(ratio > 1.0 + high) / n
+        of["clip_fraction_high"] = int(np.count_nonzero(ratio > 1.0 + high)) / n
         of["clip_fraction_low"] = max(of["clip_fraction"] - of["clip_fraction_high"], 0.0)
     return of
