@@ -228,6 +228,23 @@ def test_a_gradient_that_is_not_finite_is_an_error(name: str, kind: str) -> None
 
 
 @each
+def test_numbers_are_those_of_python(name: str) -> None:
+    """NumPy's scalars print and serialise differently."""
+    estimate = run(name, arguments_of(name, "table"))
+    assert type(estimate.objective) is float
+    for key, number in estimate.diagnostics.__dict__.items():
+        assert type(number) is (int if key == "num_samples" else float), key
+
+
+def test_an_estimate_equals_itself_alone() -> None:
+    """Arrays have no truth value, and estimates are no values to be compared."""
+    one, other = (run("ppo", arguments_of("ppo", "table")) for _ in range(2))
+    assert one == one
+    assert one != other
+    assert len({one, other, one}) == 2
+
+
+@each
 def test_estimators_and_estimates_are_pickled(name: str) -> None:
     estimator, arguments = ESTIMATORS[name], arguments_of(name, "table")
     estimate = run(name, arguments)

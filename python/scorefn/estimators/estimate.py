@@ -86,7 +86,7 @@ class Diagnostics:
     explained_variance: float = math.nan
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Estimate:
     """An estimate of the gradient of an objective that is to be maximised.
 
