@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -135,3 +137,12 @@ def test_without_diagnostics(estimator: Any) -> None:
 def test_a_target_kl_needs_diagnostics() -> None:
     with pytest.raises(ValueError, match="diagnostics must be True, as target_kl is one of them"):
         PPO(target_kl=0.1, diagnostics=False)
+
+
+def test_the_page_of_diagnostics_has_all_of_them() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "diagnostics.md").read_text()
+    table = page[: page.index("## What each means")].replace("`_low`", "`clip_fraction_low`")
+    table = table.replace("`_high`", "`clip_fraction_high`")
+    for field in dataclasses.fields(scorefn.Diagnostics):
+        assert f"`{field.name}`" in table, field.name
+        assert f"`{field.name}`" in page[page.index("## What each means") :], field.name
