@@ -74,12 +74,9 @@ def compare(
     of_raw = Moments("advantages", raw[of])
     if not normalizes:
         return Compared(raw, of_samples, of_raw)
-    v = None if values is None else to_array("values", values)
-    with np.errstate(all="ignore"):
-        size = np.maximum(np.abs(samples, dtype=np.float64), np.abs(raw))
-        if v is not None:
-            size = np.maximum(size, np.abs(np.where(of, v, 0.0)))
-    rounding = rounding_of(samples, v)
+    # Values are no larger than twice the larger one of these.
+    size = np.maximum(np.abs(samples, dtype=np.float64), np.abs(raw))
+    rounding = rounding_of(samples, None if values is None else to_array("values", values))
 
     def of_groups(a: NDArray[np.float64], size: NDArray[np.float64]) -> NDArray[np.float64]:
         moments, largest = Moments("advantages", a, -1), size.max(axis=-1, keepdims=True)
@@ -109,11 +106,9 @@ def _compare_all(
     of_raw = of_samples if raw is r else Moments("advantages", raw)
     if not normalizes:
         return Compared(raw.astype(np.float64, copy=raw is r), of_samples, of_raw)
-    largest = along_axis.largest
-    if v is not None:
-        largest = np.maximum(largest, Moments("values", v, axis).largest)
     groups = of_raw if axis is None else Moments("advantages", raw, axis)
-    largest = np.maximum(largest, groups.largest)
+    # Values are no larger than twice the larger one of these.
+    largest = np.maximum(along_axis.largest, groups.largest)
     rounding = rounding_of(samples, None if v is None else to_array("values", values))
     advantages = normalized(
         raw, groups, largest, axis, singleton=singleton, rounding=rounding, in_place=raw is not r
