@@ -17,7 +17,7 @@ from ..credit.baselines import Baseline, Singleton, check_folds
 from ..policies import GradientStatistics, Policy
 from .comparison import compare
 from .estimate import Diagnostics, Estimate, check_gradient, norm
-from .standard_errors import standard_errors
+from .standard_errors import rounding_of_equal_samples, standard_errors
 
 
 @dataclass(frozen=True)
@@ -182,6 +182,7 @@ class Reinforce(Parameters):
             diagnostics = Diagnostics(n)
             if self.diagnostics:
                 size = norm(gradient)
+                noise = _standard_error(root_sum_square / after, size, n, gradient.dtype)
                 diagnostics = Diagnostics(
                     num_samples=n,
                     mean_reward=mean_reward,
@@ -189,7 +190,7 @@ class Reinforce(Parameters):
                     advantage_std=compared.of_raw.standard_deviation(),
                     entropy=entropy,
                     gradient_norm=size,
-                    gradient_standard_error=_standard_error(root_sum_square / after, size, n),
+                    gradient_standard_error=noise,
                     explained_variance=(
                         compared.explained_variance() if values is not None else math.nan
                     ),
@@ -212,11 +213,10 @@ class Reinforce(Parameters):
         return GradientStatistics(policy.gradient(*samples, **rows), math.nan, math.nan)
 
 
-def _standard_error(root_sum_square: float, norm: float, n: int) -> float:
+def _standard_error(root_sum_square: float, norm: float, n: int, dtype: Any) -> float:
     """((n sum_i ||g_i||^2 - ||sum_i g_i||^2) / (n - 1))^(1/2).
 
-    0 if all g_i are equal up to rounding: the sum of squares, its root and the norm have at most 8
-    roundings in equal samples.
+    0 if all g_i are equal up to rounding.
     """
     if n == 1:
         return math.nan
@@ -224,5 +224,5 @@ def _standard_error(root_sum_square: float, norm: float, n: int) -> float:
     if largest == 0.0:
         return 0.0
     difference = 1.0 - (norm / largest) ** 2
-    is_rounding = difference <= 8.0 * np.finfo(np.float64).eps
+    is_rounding = difference <= rounding_of_equal_samples(n, dtype)
     return 0.0 if is_rounding else largest * math.sqrt(difference / (n - 1))

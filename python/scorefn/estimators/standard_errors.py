@@ -41,8 +41,16 @@ def standard_errors(
         policy, observations, actions, weights / unit, entropy_coef=entropy_coef / unit, **rows
     )
     difference = squares - np.square(gradient.astype(np.float64) / unit)
-    is_rounding = difference <= n * np.finfo(gradient.dtype).eps * squares
+    is_rounding = difference <= rounding_of_equal_samples(n, gradient.dtype) * squares
     return np.where(is_rounding, 0.0, np.sqrt(difference / (n - 1)) * unit / divisor)
+
+
+def rounding_of_equal_samples(n: int, dtype: Any) -> float:
+    """The largest relative difference of n sum_i g_i^2 and (sum_i g_i)^2 if all g_i are equal.
+
+    Each g_i and their sum have some roundings in their dtype, sums over the samples n in float64.
+    """
+    return float(8.0 * np.finfo(dtype).eps + n * np.finfo(np.float64).eps)
 
 
 def derivatives(
