@@ -281,6 +281,11 @@ MOVES = np.zeros((2, K, 2))
         ),
         (lambda: Bandit([0.0], [1.0], noise=[]), ValueError, r"noise must have shape \(R,\)"),
         (
+            lambda: Bandit(TABLE, TABLE, where=[True, False, True]),
+            TypeError,
+            "where must be None for a TabularPolicy, whose mask is its own",
+        ),
+        (
             lambda: Bandit(TABLE[0], TABLE[0], where=[True, False]),
             ValueError,
             r"where must have shape \(3,\), got \(2,\)",
