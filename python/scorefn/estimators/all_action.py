@@ -14,6 +14,7 @@ from .._parameters import Parameters
 from ..objectives import ExpectedReward
 from ..policies import TabularPolicy
 from .estimate import Diagnostics, Estimate, check_gradient, norm
+from .surrogate import check_coefficients
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,7 @@ class AllAction(Parameters):
                 "objective must be one of action values, such as ExpectedReward(), got "
                 + type_name(self.objective)
             )
-        for name in ("entropy_coef", "kl_coef"):
-            if np.any(np.not_equal(getattr(self.objective, name), 0.0)):
-                raise ValueError(
-                    f"{name} of the objective must be 0, as AllAction takes means over the "
-                    f"observations, got {getattr(self.objective, name)}"
-                )
+        check_coefficients(self.objective, "AllAction takes means over the observations")
         check_number("entropy_coef", self.entropy_coef)
         check_flag("diagnostics", self.diagnostics)
 

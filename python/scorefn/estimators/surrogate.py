@@ -30,11 +30,15 @@ def check_objective(objective: Any, estimator: str, *, of_sequences: bool = Fals
             "objective must be one of old_log_prob and advantages, such as ClippedSurrogate(), got "
             + (objective.__name__ if isinstance(objective, type) else type_name(objective))
         )
+    check_coefficients(objective, f"{estimator} takes means over the samples")
+
+
+def check_coefficients(objective: Any, reason: str) -> None:
+    """Those of the terms over all actions are left to the estimator."""
     for name in ("entropy_coef", "kl_coef"):
         if np.any(np.not_equal(getattr(objective, name), 0.0)):
             raise ValueError(
-                f"{name} of the objective must be 0, as {estimator} takes means over the samples, "
-                f"got {getattr(objective, name)}"
+                f"{name} of the objective must be 0, as {reason}, got {getattr(objective, name)}"
             )
 
 
