@@ -101,6 +101,23 @@ def test_explained_variance_of_equal_returns_and_of_constants() -> None:
         credit.explained_variance([1.0], [1.0], valid=[False])
 
 
+def test_explained_variance_of_returns_that_differ_by_rounding() -> None:
+    """Nothing is to be explained: a share of rounding errors says nothing."""
+    values = np.array([0.1, 0.2, 0.3, 1e4])
+    returns = values + (0.3 - values)
+    assert np.ptp(returns) > 0.0
+    assert np.isnan(credit.explained_variance(values, returns))
+    assert np.isnan(credit.explained_variance(np.float32([1.0, 2.0]), [1.0, 1.0 + 1e-7]))
+    assert credit.explained_variance([1.0, 2.0], [1.0, 1.0 + 1e-7]) < -1e13
+    policy = scorefn.LogitsPolicy(np.zeros(2))
+    estimate = Reinforce("values").estimate(policy, None, [0] * 4, returns, values=values)
+    assert np.isnan(estimate.diagnostics.explained_variance)
+    steps = {"rewards": np.full(4, 0.3), "values": values, "next_values": np.zeros(4)}
+    ends = {"terminated": np.ones(4, bool), "truncated": np.zeros(4, bool)}
+    of_steps = A2C().estimate(policy, None, [0] * 4, **steps, **ends)
+    assert np.isnan(of_steps.diagnostics.explained_variance)
+
+
 def test_explained_variance_of_a2c() -> None:
     rng = np.random.default_rng(0)
     policy = scorefn.LogitsPolicy(np.zeros(3))

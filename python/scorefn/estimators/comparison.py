@@ -30,15 +30,6 @@ class Compared(NamedTuple):
         is_large = not normalizes and self.of_raw.largest.item() > _LARGE
         return (n, 1) if is_large else (1, n)
 
-    def explained_variance(self) -> float:
-        """1 - Var(r - baseline) / Var(r); NaN for equal rewards or a single one."""
-        of_r, of_raw = self.of_samples, self.of_raw
-        if of_r.root_sum_square.item() == 0.0:
-            return np.nan
-        with np.errstate(all="ignore"):
-            ratio = of_raw.root_sum_square / of_r.root_sum_square * (of_raw.unit / of_r.unit)
-            return 1.0 - float(ratio.item()) ** 2
-
 
 def compare(
     name: str,

@@ -14,6 +14,8 @@ from .._errstate import divided
 from .._groups import check_samples
 from .._parameters import Parameters
 from ..credit.baselines import Baseline, Singleton, check_folds
+from ..credit.explained_variance import explained_share
+from ..credit.normalization import rounding_of
 from ..policies import GradientStatistics, Policy
 from .comparison import compare
 from .estimate import Diagnostics, Estimate, check_gradient, norm
@@ -182,6 +184,10 @@ class Reinforce(Parameters):
             diagnostics = Diagnostics(n)
             if self.diagnostics:
                 size = norm(gradient)
+                explained = math.nan
+                if values is not None:
+                    rounding = rounding_of(given, to_array("values", values))
+                    explained = explained_share(compared.of_samples, compared.of_raw, rounding)
                 noise = _standard_error(root_sum_square / after, size, n, gradient.dtype)
                 diagnostics = Diagnostics(
                     num_samples=n,
@@ -191,9 +197,7 @@ class Reinforce(Parameters):
                     entropy=entropy,
                     gradient_norm=size,
                     gradient_standard_error=noise,
-                    explained_variance=(
-                        compared.explained_variance() if values is not None else math.nan
-                    ),
+                    explained_variance=explained,
                 )
         return Estimate(gradient, objective, compared.advantages, diagnostics, errors)
 
