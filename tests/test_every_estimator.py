@@ -189,6 +189,25 @@ def test_rows_that_do_not_count_may_hold_anything(name: str, kind: str) -> None:
         run(name, arguments | {"valid": np.zeros((T, E), np.bool_)})
 
 
+# Their samples need no order, and none is compared with those of its own column.
+FLAT = [n for n, e in ESTIMATORS.items() if not isinstance(e, A2C | GRPO | RLOO)]
+FLAT.remove("reinforce, mean")
+
+
+@pytest.mark.parametrize("name", FLAT)
+@each_kind
+def test_rows_that_do_not_count_are_not_there(name: str, kind: str) -> None:
+    arguments = arguments_of(name, kind)
+    valid = np.random.default_rng(2).random((T, E)) < 0.7
+    estimate = run(name, arguments | {"valid": valid})
+    alone = run(name, changed(arguments, lambda x: x[valid] if x.shape[:2] == (T, E) else x))
+    np.testing.assert_allclose(estimate.gradient, alone.gradient, rtol=1e-11, atol=1e-15)
+    assert estimate.objective == pytest.approx(alone.objective, rel=1e-12)
+    for key, number in alone.diagnostics.__dict__.items():
+        got = getattr(estimate.diagnostics, key)
+        assert got == pytest.approx(number, rel=1e-10, abs=1e-14, nan_ok=True), key
+
+
 @each
 @each_kind
 def test_other_dtypes(name: str, kind: str) -> None:
