@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import scorefn
+from _cases import for_each
 from scorefn import A2C, GRPO, PPO, RLOO, AllAction, Estimate, OffPolicy, Reinforce
 
 T, E, K = 4, 3, 3  # steps, environments (or sequences, tokens), actions
@@ -117,7 +118,7 @@ def changed(arguments: Arguments, change: Callable[[Any], Any]) -> Arguments:
 
 
 each = pytest.mark.parametrize("name", ESTIMATORS)
-each_kind = pytest.mark.parametrize("kind", POLICIES)
+each_kind = for_each(kind=POLICIES)
 
 
 def read_only(x: Any) -> Any:

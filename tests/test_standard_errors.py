@@ -252,6 +252,8 @@ def test_equal_samples_have_no_error_and_one_sample_no_number() -> None:
     nothing = reinforce.estimate(policy, None, [1, 2], [0.0, 0.0])
     np.testing.assert_array_equal(nothing.signal_to_noise, 0.0)
     np.testing.assert_array_equal(nothing.standard_error, 0.0)
+    nothing = reinforce.estimate(policy, None, [1], [0.0])
+    assert np.isnan(nothing.signal_to_noise).all()
     one = reinforce.estimate(policy, None, [1], [2.0])
     assert np.isnan(one.standard_error).all()
     assert Reinforce().estimate(policy, None, [1], [2.0]).signal_to_noise is None
