@@ -324,6 +324,14 @@ def test_an_objective_of_ones_own() -> None:
             method()
 
 
+def test_eps_keeps_small_differences_small() -> None:
+    policy, actions, rewards = scorefn.LogitsPolicy(np.zeros(2)), np.zeros((3, 1), int), [0, 1, 2]
+    for eps in (0.0, 0.5):
+        estimate = scorefn.GRPO(eps=eps).estimate(policy, None, actions, rewards)
+        expected = np.array([-1.0, 0.0, 1.0]) / (1.0 + eps)  # the standard deviation is 1
+        np.testing.assert_allclose(estimate.advantages, expected, rtol=1e-15)
+
+
 def test_an_empty_sequence_is_in_no_group_unless_it_is_to_count() -> None:
     logits, actions = np.zeros((3, 2, 4)), np.zeros((3, 2), int)
     valid = np.array([[True, True], [True, False], [False, False]])
