@@ -181,6 +181,12 @@ def test_the_gradient_is_that_of_the_loss(clip_range: float | None) -> None:
     np.testing.assert_array_equal(result.gradient[~valid], 0.0)
 
 
+def test_a_value_on_the_edge_of_the_clip_range_still_moves() -> None:
+    """As in PyTorch, whose clamp has the derivative 1 there."""
+    result = value_loss([1.5, 0.5, 1.75, 1.0], [3.0] * 4, old_values=[1.0] * 4, clip_range=0.5)
+    np.testing.assert_array_equal(result.gradient, [0.75, 1.25, 0.0, 1.0])
+
+
 def test_wrong_calls_of_value_loss() -> None:
     both: dict[str, Any] = {"old_values": [0.0], "clip_range": 0.1}
     for arguments, error, message in (

@@ -199,6 +199,13 @@ def test_large_and_non_finite_estimates() -> None:
     assert variance(lambda s: s.rewards, huge).tolist() == [np.inf, np.inf]
 
 
+def test_terms_are_summed_without_rounding() -> None:
+    """Beside 2.5e15 a quarter is lost in any other sum."""
+    values = np.array([1e16, 1.0, -1e16, 0.0])
+    problem = Bandit(np.zeros(4), np.zeros(4))
+    assert exact_expectation(lambda s: values[s.actions], problem) == 0.25
+
+
 def test_impossible_outcomes_are_left_out() -> None:
     problem = Bandit([0.0, -np.inf, 0.0], [1.0, 2.0, 3.0], 2)
     seen = []

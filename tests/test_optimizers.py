@@ -192,6 +192,8 @@ def test_clipping() -> None:
     np.testing.assert_array_equal(clip_by_norm(g, 5.0), g)
     np.testing.assert_allclose(clip_by_norm(g, 1.0), g / 5.0, rtol=1e-15)
     np.testing.assert_allclose(clip_by_norm(g, 1.0, eps=1e-6), g / (5.0 + 1e-6), rtol=1e-15)
+    large = clip_by_norm(np.array([1e300]), 1e299, eps=1e300)
+    np.testing.assert_allclose(large, [5e298], rtol=1e-15)
     assert clip_by_norm(g, np.inf) is not g
     first, second = clip_by_norm((g, np.full(1, 12.0, np.float32)), 1.3)
     np.testing.assert_allclose(first, g / 10.0, rtol=1e-15)

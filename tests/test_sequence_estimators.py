@@ -158,6 +158,13 @@ def test_penalty_and_entropy_have_the_weights_of_the_tokens() -> None:
     entropies = scorefn.entropy(batch.logits[VALID])
     expected = float(np.sum(weights * (0.01 * entropies - 0.04 * k3)))
     assert both.objective - plain.objective == pytest.approx(expected, rel=1e-11)
+    # The derivative of k3 itself, 1 - exp(d), and that of the entropy.
+    rows = batch.logits[VALID], batch.actions[VALID]
+    change = scorefn.score_gradient(*rows, -0.04 * weights * (1 - np.exp(d)))
+    of_entropy = scorefn.score_gradient(*rows, np.zeros(len(d)), entropy_coef=0.01)
+    change += weights[:, np.newaxis] * of_entropy
+    difference = (both.gradient - plain.gradient)[VALID]
+    np.testing.assert_allclose(difference, change, rtol=1e-9, atol=1e-15)
 
 
 @pytest.mark.parametrize("kind", ["tabular", "linear"])
