@@ -206,6 +206,22 @@ def test_terms_are_summed_without_rounding() -> None:
     assert exact_expectation(lambda s: values[s.actions], problem) == 0.25
 
 
+def test_the_error_of_a_sampled_variance_is_that_of_its_formula() -> None:
+    """Var(s^2) = (m4 - s^4 (n - 3) / (n - 1)) / n, where (n - 3) / (n - 1) is 1/2 for n = 5."""
+    drawn: list[float] = []
+
+    def estimator(samples: Any) -> float:
+        drawn.append(float(samples.rewards[0]))
+        return drawn[-1]
+
+    problem = Bandit(np.zeros(3), [0.0, 1.0, 5.0])
+    moments = sampled_moments(estimator, problem, num_estimates=5, rng=1)
+    x = np.array(drawn)
+    s2, m4 = x.var(ddof=1), np.mean((x - x.mean()) ** 4)
+    assert moments.variance == pytest.approx(s2, rel=1e-14)
+    assert moments.variance_error == pytest.approx(np.sqrt((m4 - s2**2 / 2) / 5), rel=1e-14)
+
+
 def test_impossible_outcomes_are_left_out() -> None:
     problem = Bandit([0.0, -np.inf, 0.0], [1.0, 2.0, 3.0], 2)
     seen = []
