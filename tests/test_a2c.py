@@ -72,6 +72,24 @@ def test_steps_that_do_not_count() -> None:
     np.testing.assert_array_equal(again.advantages[3], 0.0)
 
 
+@pytest.mark.parametrize("diagnostics", [True, False])
+def test_actions_that_the_policy_cannot_take(diagnostics: bool) -> None:
+    """As `Reinforce` has it: an error, but for a step whose advantage is 0, which adds nothing."""
+    of, a2c = steps(), A2C(entropy_coef=0.1, diagnostics=diagnostics)
+    of["where"] = np.ones((T, E, 5), bool)
+    of["where"][2, 1, of["actions"][2, 1]] = False
+    with pytest.raises(ValueError, match=r"actions\[2, 1\] = \d has probability 0"):
+        a2c.estimate(**of)
+    valid = np.ones((T, E), bool)
+    valid[2, 1] = False
+    assert np.isfinite(a2c.estimate(**of, valid=valid).objective)
+    of["rewards"][2, 1] = of["values"][2, 1]  # and nothing afterwards
+    of["terminated"][2, 1] = True
+    estimate = a2c.estimate(**of)
+    assert estimate.advantages[2, 1] == 0.0
+    assert np.isfinite(estimate.objective)
+
+
 def test_wrong_calls() -> None:
     of = steps()
     with pytest.raises(ValueError, match=r"discount must be from 0 to 1, got 1\.5"):

@@ -132,10 +132,12 @@ def test_wrong_calls() -> None:
         AllAction(ExpectedReward)
     with pytest.raises(ValueError, match=r"entropy_coef of the objective must be 0, as AllAction"):
         AllAction(ExpectedReward(entropy_coef=0.1))
+    with pytest.raises(ValueError, match=r"kl_coef of the objective must be 0, as AllAction takes"):
+        AllAction(ExpectedReward(kl_coef=0.1))
     with pytest.raises(ValueError, match=r"at least one observation that counts, got \(7,\)"):
         AllAction().estimate(policy, x, q, valid=np.zeros(N, np.bool_))
     with pytest.raises(ValueError, match=r"action_values must have shape \(7, 4\), got \(7, 3\)"):
         AllAction().estimate(policy, x, q[:, :3])
     q[2, 1] = np.nan
-    with pytest.raises(ValueError, match=r"must be finite, got gradient\[0, 0\] = nan"):
+    with pytest.raises(ValueError, match=r"gradient\[0, 0\] must be finite in float64, got nan: a"):
         AllAction().estimate(policy, x, q)

@@ -117,6 +117,18 @@ def test_large_returns(make: Any, observations: Any, garbage: Any) -> None:
     )
 
 
+def test_equations_that_rounding_makes_singular() -> None:
+    """A ridge that is lost beside the features: an error, and nothing is learned."""
+    critic = LinearCritic(2)
+    with pytest.raises(ValueError, match=r"ridge must be large enough .* reach 1e\+20, got 0.001"):
+        critic.update([[1e10, 1e10]], [1.0])
+    tiny = LinearCritic(1, ridge=1e-200)
+    with pytest.raises(ValueError, match=r"ridge must be large enough .* reach 1e-280, got 1e-200"):
+        tiny.update([[1e-140]], [1e300])  # the coefficient is infinite
+    for one in (critic, tiny):
+        assert not any(np.any(array) for array in one.arrays().values())
+
+
 def test_wrong_calls() -> None:
     table, linear = TabularCritic(3), LinearCritic(2)
     for call, error, message in (
@@ -167,6 +179,12 @@ def test_the_gradient_is_that_of_the_loss(clip_range: float | None) -> None:
     expected = testing.central_difference(minus_loss, values)
     np.testing.assert_allclose(result.gradient, expected, atol=1e-9)
     np.testing.assert_array_equal(result.gradient[~valid], 0.0)
+
+
+def test_a_value_on_the_edge_of_the_clip_range_still_moves() -> None:
+    """As in PyTorch, whose clamp has the derivative 1 there."""
+    result = value_loss([1.5, 0.5, 1.75, 1.0], [3.0] * 4, old_values=[1.0] * 4, clip_range=0.5)
+    np.testing.assert_array_equal(result.gradient, [0.75, 1.25, 0.0, 1.0])
 
 
 def test_wrong_calls_of_value_loss() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -110,6 +112,23 @@ def test_explained_variance_of_equal_returns_and_of_constants() -> None:
         credit.explained_variance([1.0], [1.0], valid=[False])
 
 
+def test_explained_variance_of_returns_that_differ_by_rounding() -> None:
+    """Nothing is to be explained: a share of rounding errors says nothing."""
+    values = np.array([0.1, 0.2, 0.3, 1e4])
+    returns = values + (0.3 - values)
+    assert np.ptp(returns) > 0.0
+    assert np.isnan(credit.explained_variance(values, returns))
+    assert np.isnan(credit.explained_variance(np.float32([1.0, 2.0]), [1.0, 1.0 + 1e-7]))
+    assert credit.explained_variance([1.0, 2.0], [1.0, 1.0 + 1e-7]) < -1e13
+    policy = scorefn.LogitsPolicy(np.zeros(2))
+    estimate = Reinforce("values").estimate(policy, None, [0] * 4, returns, values=values)
+    assert np.isnan(estimate.diagnostics.explained_variance)
+    steps = {"rewards": np.full(4, 0.3), "values": values, "next_values": np.zeros(4)}
+    ends = {"terminated": np.ones(4, bool), "truncated": np.zeros(4, bool)}
+    of_steps = A2C().estimate(policy, None, [0] * 4, **steps, **ends)
+    assert np.isnan(of_steps.diagnostics.explained_variance)
+
+
 def test_explained_variance_of_a2c() -> None:
     rng = np.random.default_rng(0)
     policy = scorefn.LogitsPolicy(np.zeros(3))
@@ -151,3 +170,12 @@ def test_a_target_kl_needs_diagnostics() -> None:
 def test_the_repr_shows_what_is_known() -> None:
     assert repr(Diagnostics(3, entropy=0.5)) == "Diagnostics(num_samples=3, entropy=0.5)"
     assert repr(Diagnostics(3, largest_weight=np.inf)).endswith("largest_weight=inf)")
+
+
+def test_the_page_of_diagnostics_has_all_of_them() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "diagnostics.md").read_text()
+    table = page[: page.index("## What each means")].replace("`_low`", "`clip_fraction_low`")
+    table = table.replace("`_high`", "`clip_fraction_high`")
+    for field in dataclasses.fields(scorefn.Diagnostics):
+        assert f"`{field.name}`" in table, field.name
+        assert f"`{field.name}`" in page[page.index("## What each means") :], field.name

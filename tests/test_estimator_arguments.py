@@ -94,6 +94,13 @@ policy = LogitsPolicy(np.zeros(K))
             "number of samples to compare must be at least 2, got 1 in group 7",
         ),
         (
+            lambda: Reinforce("mean", normalize_advantages=True).estimate(
+                policy, None, [0, 1, 1], [1.0, 2.0, 3.0], groups=[4, 4, 7]
+            ),
+            ValueError,
+            "number of samples to compare must be at least 2, got 1 in group 7",
+        ),
+        (
             lambda: Reinforce().estimate(
                 policy, None, [0, 1], [1.0, 2.0], valid=np.zeros(2, np.bool_)
             ),

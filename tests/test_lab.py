@@ -199,6 +199,29 @@ def test_large_and_non_finite_estimates() -> None:
     assert variance(lambda s: s.rewards, huge).tolist() == [np.inf, np.inf]
 
 
+def test_terms_are_summed_without_rounding() -> None:
+    """Beside 2.5e15 a quarter is lost in any other sum."""
+    values = np.array([1e16, 1.0, -1e16, 0.0])
+    problem = Bandit(np.zeros(4), np.zeros(4))
+    assert exact_expectation(lambda s: values[s.actions], problem) == 0.25
+
+
+def test_the_error_of_a_sampled_variance_is_that_of_its_formula() -> None:
+    """Var(s^2) = (m4 - s^4 (n - 3) / (n - 1)) / n, where (n - 3) / (n - 1) is 1/2 for n = 5."""
+    drawn: list[float] = []
+
+    def estimator(samples: Any) -> float:
+        drawn.append(float(samples.rewards[0]))
+        return drawn[-1]
+
+    problem = Bandit(np.zeros(3), [0.0, 1.0, 5.0])
+    moments = sampled_moments(estimator, problem, num_estimates=5, rng=1)
+    x = np.array(drawn)
+    s2, m4 = x.var(ddof=1), np.mean((x - x.mean()) ** 4)
+    assert moments.variance == pytest.approx(s2, rel=1e-14)
+    assert moments.variance_error == pytest.approx(np.sqrt((m4 - s2**2 / 2) / 5), rel=1e-14)
+
+
 def test_impossible_outcomes_are_left_out() -> None:
     problem = Bandit([0.0, -np.inf, 0.0], [1.0, 2.0, 3.0], 2)
     seen = []
@@ -280,6 +303,11 @@ MOVES = np.zeros((2, K, 2))
             r"propensities\[1\] must be probabilities that sum to 1, got \[1.5, -0.5, 0.0\]",
         ),
         (lambda: Bandit([0.0], [1.0], noise=[]), ValueError, r"noise must have shape \(R,\)"),
+        (
+            lambda: Bandit(TABLE, TABLE, where=[True, False, True]),
+            TypeError,
+            "where must be None for a TabularPolicy, whose mask is its own",
+        ),
         (
             lambda: Bandit(TABLE[0], TABLE[0], where=[True, False]),
             ValueError,

@@ -98,3 +98,11 @@ def test_a_sequence_has_one_row_of_logits_for_each_position() -> None:
         return scorefn.RLOO().estimate(steps.policy, x.T, steps.actions.T, steps.returns)
 
     np.testing.assert_allclose(exact_expectation(rloo, problem), problem.gradient(), **EXACT)
+
+
+def test_what_rounding_leaves_of_a_sum_of_1_is_no_end() -> None:
+    probabilities = np.array([0.6, 0.3, 0.1])
+    assert probabilities.sum() < 1.0
+    transitions = np.broadcast_to(probabilities, (3, 1, 3))
+    (draws,) = Episodes(np.zeros((3, 1)), np.zeros((3, 1)), transitions, num_steps=2).draws()
+    assert draws.size == 9

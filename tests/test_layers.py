@@ -14,16 +14,24 @@ ROOT = Path(__file__).parents[1]
 
 # From the bottom up. What stands in one line may know each other, but not in a circle.
 PYTHON_LAYERS = [
-    ["_core", "_check", "_files", "_folds", "_sample", "_threads", "_workers", "config"],
+    [
+        "_core",
+        "_check",
+        "_errstate",
+        "_files",
+        "_folds",
+        "_sample",
+        "_threads",
+        "_workers",
+        "config",
+    ],
     ["_parameters", "_state"],
     [
         "_declarations",
         "_groups",
         "_moments",
         "_objective_pass",
-        "_parameters",
         "_segments",
-        "_state",
     ],
     ["_row_policy", "credit", "critics", "optimizers"],
     ["_two_passes"],

@@ -316,3 +316,14 @@ def test_logits_that_are_not_finite() -> None:
     for method in ("ips", "snips"):
         with pytest.raises(ValueError, match=r"log pi of actions\[2\] must be a number, got nan"):
             OffPolicy(method).value(log.logits, **log.arguments())
+
+
+@pytest.mark.parametrize("propensity", [1e-200, 1.0])
+def test_the_effective_sample_size_of_weights_of_any_size(propensity: float) -> None:
+    """The squares of large weights overflow; their quotients do not."""
+    log: dict[str, Any] = {"rewards": [0.0, 0.0], "propensities": [propensity] * 2}
+    policy = LogitsPolicy(np.array([0.0, np.log(3.0)]))
+    d = OffPolicy("ips").estimate(policy, None, [0, 1], **log).diagnostics
+    assert d.effective_sample_size == pytest.approx(1.0 / (0.25**2 + 0.75**2), rel=1e-14)
+    assert d.largest_weight == pytest.approx(0.75 / propensity, rel=1e-14)
+    assert d.mean_weight == pytest.approx(0.5 / propensity, rel=1e-14)

@@ -83,8 +83,8 @@ def test_the_first_step_goes_uphill_at_the_first_learning_rate() -> None:
 
 
 def test_forbidden_actions_stay_forbidden() -> None:
-    for optimizer in (SGD(0.1, 0.9), Adam(eps=0.0)):
-        parameters = np.array([-np.inf, 0.0])
+    for optimizer in (SGD(0.1, 0.9), Adam(eps=0.0), Adam(eps=1e-60)):
+        parameters = np.array([-np.inf, 0.0], np.float32)  # where 1e-60 is 0
         optimizer.step(parameters, [0.0, 1.0])
         assert parameters[0] == -np.inf
         assert parameters[1] > 0.0
@@ -192,6 +192,8 @@ def test_clipping() -> None:
     np.testing.assert_array_equal(clip_by_norm(g, 5.0), g)
     np.testing.assert_allclose(clip_by_norm(g, 1.0), g / 5.0, rtol=1e-15)
     np.testing.assert_allclose(clip_by_norm(g, 1.0, eps=1e-6), g / (5.0 + 1e-6), rtol=1e-15)
+    large = clip_by_norm(np.array([1e300]), 1e299, eps=1e300)
+    np.testing.assert_allclose(large, [5e298], rtol=1e-15)
     assert clip_by_norm(g, np.inf) is not g
     first, second = clip_by_norm((g, np.full(1, 12.0, np.float32)), 1.3)
     np.testing.assert_allclose(first, g / 10.0, rtol=1e-15)

@@ -136,6 +136,45 @@ def test_minibatches_of_a_rollout_with_masks_and_padding() -> None:
     np.testing.assert_allclose(total, whole, rtol=1e-11, atol=1e-15)
 
 
+@pytest.mark.parametrize(("factor", "updates"), [(1.4, 2), (1.6, 1)])
+def test_the_target_kl_is_exceeded_by_half(factor: float, updates: int) -> None:
+    policy, x, actions, a, _ = samples()
+
+    def run(target_kl: float | None) -> list[float]:
+        moving = LinearPolicy(policy.parameters.copy())
+        ppo = PPO(epochs=2, minibatch_size=40, target_kl=target_kl)
+        kl = []
+        for estimate in ppo.updates(moving, x, actions, a, rng=0):
+            moving.parameters += 0.1 * estimate.gradient
+            kl.append(estimate.diagnostics.approx_kl)
+        return kl
+
+    assert len(run(run(None)[1] / factor)) == updates
+
+
+def test_a_single_sample_unless_it_is_to_be_normalized() -> None:
+    policy, x, actions, a, old = (s[:1] if isinstance(s, np.ndarray) else s for s in samples())
+    ppo = PPO(normalize_advantages=False, epochs=1, minibatch_size=1)
+    estimate = ppo.estimate(policy, x, actions, a, old_log_prob=old)
+    (update,) = ppo.updates(policy, x, actions, a, old_log_prob=old)
+    np.testing.assert_array_equal(update.gradient, estimate.gradient)
+    with pytest.raises(ValueError, match="number of samples that count must be at least 2, got 1"):
+        PPO().estimate(policy, x, actions, a, old_log_prob=old)
+
+
+def test_minibatches_share_a_mask() -> None:
+    """One flag per action; here there are as many samples as actions."""
+    policy, x, actions, a, _ = samples(4)
+    actions, where = actions % 2, np.array([True, True, False, True])
+    expected = PPO().estimate(
+        policy, x, actions, a, old_log_prob=policy.log_prob(x, actions, where=where), where=where
+    )
+    ppo = PPO(epochs=1, minibatch_size=4)
+    (estimate,) = ppo.updates(policy, x, actions, a, where=where.tolist(), rng=0)
+    np.testing.assert_allclose(estimate.gradient, expected.gradient, rtol=1e-13, atol=1e-16)
+    np.testing.assert_array_equal(estimate.gradient[:, 2], 0.0)
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [

@@ -104,6 +104,21 @@ def test_equal_rewards_of_a_group_have_no_gradient(baseline: Any) -> None:
     np.testing.assert_array_equal(estimate.gradient, 0.0)
 
 
+@for_each(groups=[None, [1, 1, 1, 1], [1, 1, 2, 2]], swapped=[False, True])
+def test_advantages_that_are_rounding_errors_of_the_values(groups: Any, swapped: bool) -> None:
+    """Of values in float32, and of values that are far larger than the rewards."""
+    r = np.array([0.1, 0.3, 0.7, 0.9])
+    large = 1e9 + 0.1 + np.array([0.0, 1.2e-7, 0.0, 1.2e-7])
+    for rewards, values in ((r, r.astype(np.float32)), (np.ones(4), large)):
+        if swapped:
+            rewards, values = values, rewards
+        reinforce = Reinforce("values", normalize_advantages=True)
+        estimate = reinforce.estimate(
+            LogitsPolicy(np.zeros(K)), None, [0, 1, 2, 1], rewards, values=values, groups=groups
+        )
+        np.testing.assert_array_equal(estimate.advantages, 0.0)
+
+
 @for_each(normalize=[False, True], baseline=["none", "mean", "values"])
 def test_without_diagnostics(normalize: bool, baseline: Any) -> None:
     rng = np.random.default_rng(0)

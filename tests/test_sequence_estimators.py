@@ -159,6 +159,13 @@ def test_penalty_and_entropy_have_the_weights_of_the_tokens() -> None:
     entropies = scorefn.entropy(batch.logits[VALID])
     expected = float(np.sum(weights * (0.01 * entropies - 0.04 * k3)))
     assert both.objective - plain.objective == pytest.approx(expected, rel=1e-11)
+    # The derivative of k3 itself, 1 - exp(d), and that of the entropy.
+    rows = batch.logits[VALID], batch.actions[VALID]
+    change = scorefn.score_gradient(*rows, -0.04 * weights * (1 - np.exp(d)))
+    of_entropy = scorefn.score_gradient(*rows, np.zeros(len(d)), entropy_coef=0.01)
+    change += weights[:, np.newaxis] * of_entropy
+    difference = (both.gradient - plain.gradient)[VALID]
+    np.testing.assert_allclose(difference, change, rtol=1e-9, atol=1e-15)
 
 
 @pytest.mark.parametrize("kind", ["tabular", "linear"])
@@ -326,6 +333,14 @@ def test_an_objective_of_ones_own() -> None:
     for method in (lambda: scorefn.RLOO(own), lambda: scorefn.GRPO("gspo", own)):
         with pytest.raises(TypeError, match=r"objective must be .*, got scorefn\.CustomObjective"):
             method()
+
+
+def test_eps_keeps_small_differences_small() -> None:
+    policy, actions, rewards = scorefn.LogitsPolicy(np.zeros(2)), np.zeros((3, 1), int), [0, 1, 2]
+    for eps in (0.0, 0.5):
+        estimate = scorefn.GRPO(eps=eps).estimate(policy, None, actions, rewards)
+        expected = np.array([-1.0, 0.0, 1.0]) / (1.0 + eps)  # the standard deviation is 1
+        np.testing.assert_allclose(estimate.advantages, expected, rtol=1e-15)
 
 
 def test_an_empty_sequence_is_in_no_group_unless_it_is_to_count() -> None:

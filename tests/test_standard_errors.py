@@ -185,6 +185,64 @@ def test_rewards_of_any_size(kind: str, size: float) -> None:
     np.testing.assert_allclose(scaled / size, usual, rtol=1e-7, atol=1e-7)
 
 
+@pytest.mark.parametrize("kind", ["logits", "table", "linear"])
+@for_each(n=[2, 3, 100, 4097], dtype=[np.float32, np.float64], seed=range(5))
+def test_equal_samples_have_no_error(kind: str, n: int, dtype: Any, seed: int) -> None:
+    """However many there are, and whatever their gradients are rounded to."""
+    policy, x, _, _ = problem(kind, dtype)
+    rng = np.random.default_rng(seed)
+    x = None if x is None else np.repeat(x[:1], n, axis=0)
+    estimate = Reinforce(standard_error=True).estimate(
+        policy, x, np.ones(n, int), np.full(n, rng.normal())
+    )
+    np.testing.assert_array_equal(estimate.standard_error, 0.0)
+    assert estimate.diagnostics.gradient_standard_error == 0.0
+
+
+@pytest.mark.parametrize("kind", ["logits", "table"])
+def test_the_bonus_of_a_uniform_policy_is_no_noise(kind: str) -> None:
+    """Its gradient is 0; what rounding leaves of it must not hide small rewards."""
+    policy, x, _, _ = problem(kind)
+    policy.parameters[...] = 0.1
+    samples = (policy, x, np.arange(N) % K, np.arange(N) * 1e-40)
+    expected = Reinforce(standard_error=True).estimate(*samples)
+    estimate = Reinforce(entropy_coef=0.3, standard_error=True).estimate(*samples)
+    np.testing.assert_allclose(estimate.standard_error, expected.standard_error, rtol=1e-9)
+
+
+@for_each(size=[0.0, 1.0, 1e25], coef=[-0.3, 0.3])
+def test_bonuses_of_any_sign_beside_rewards_of_any_size(size: float, coef: float) -> None:
+    """States whose rewards are 0 have the bonus alone."""
+    policy, x, _, jacobian = problem("table")
+    actions, rewards = np.arange(N) % K, np.where(x == 0, size, 0.0)
+    of_samples = testing.score_gradient(policy.logits(x), actions, rewards, entropy_coef=coef)
+    expected = dense(of_samples, jacobian)
+    values = {"values": np.zeros((1, N)), "next_values": np.zeros((1, N))}
+    ends = {"terminated": np.ones((1, N), bool), "truncated": np.zeros((1, N), bool)}
+    own = policy.log_prob(x, actions)
+    bonus = np.zeros(policy.parameters.shape)
+    rows = testing.score_gradient(policy.logits(x), actions, np.zeros(N), entropy_coef=coef)
+    np.add.at(bonus, x, rows / N)
+    for options in ({"standard_error": True}, {"standard_error": True, "diagnostics": False}):
+        estimates = [
+            Reinforce(entropy_coef=coef, **options).estimate(policy, x, actions, rewards),
+            A2C(entropy_coef=coef, **options).estimate(
+                policy, x[np.newaxis], actions[np.newaxis], rewards[np.newaxis], **values, **ends
+            ),
+            PPO(entropy_coef=coef, normalize_advantages=False, **options).estimate(
+                policy, x, actions, rewards, old_log_prob=own
+            ),
+        ]
+        for estimate in estimates:
+            np.testing.assert_allclose(estimate.gradient[1:], bonus[1:], rtol=1e-12, atol=1e-17)
+            np.testing.assert_allclose(
+                estimate.standard_error, expected, rtol=1e-6, atol=1e-9 * max(size, 1.0)
+            )
+        of_reinforce = estimates[0].objective
+        entropy = policy.entropy(x).mean()
+        assert of_reinforce == pytest.approx(rewards.mean() + coef * entropy, rel=1e-12)
+
+
 def test_equal_samples_have_no_error_and_one_sample_no_number() -> None:
     reinforce = Reinforce(standard_error=True)
     policy = LogitsPolicy(np.zeros(3))
@@ -194,6 +252,8 @@ def test_equal_samples_have_no_error_and_one_sample_no_number() -> None:
     nothing = reinforce.estimate(policy, None, [1, 2], [0.0, 0.0])
     np.testing.assert_array_equal(nothing.signal_to_noise, 0.0)
     np.testing.assert_array_equal(nothing.standard_error, 0.0)
+    nothing = reinforce.estimate(policy, None, [1], [0.0])
+    assert np.isnan(nothing.signal_to_noise).all()
     one = reinforce.estimate(policy, None, [1], [2.0])
     assert np.isnan(one.standard_error).all()
     assert Reinforce().estimate(policy, None, [1], [2.0]).signal_to_noise is None

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from . import _core
 from ._check import check_finite
+from ._errstate import without_float_errors
 
 
 class Moments:
@@ -52,10 +53,12 @@ class Moments:
         """The largest absolute value, (groups, 1)."""
         return np.maximum(self.greatest, -self.least)
 
+    @without_float_errors
     def mean(self) -> float:
         """The mean of a single group."""
         return float((self._pivot + self._mean).item() * self.unit.item())
 
+    @without_float_errors
     def standard_deviation(self) -> float:
         """That of n - 1 for a single group; NaN if it has one sample."""
         n = int(np.prod(self._shape))
@@ -81,6 +84,7 @@ class Moments:
         return np.moveaxis(x, self._axis, -1).reshape(-1, self._shape[-1])
 
 
+@without_float_errors
 def norm(x: NDArray[Any]) -> float:
     """The Euclidean norm, in units of a power of 2: squares may not exist."""
     largest = float(np.abs(x).max(initial=0.0))

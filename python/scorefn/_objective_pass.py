@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _core
 from ._check import check_shape, got_name, to_array, type_name
+from ._errstate import without_float_errors
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -101,6 +102,7 @@ class AllActionCall(NamedTuple):
         """With respect to the coefficients of a linear policy."""
         return self._pass(_core.all_actions_of_features, features, coef, where=where)
 
+    @without_float_errors
     def _pass(self, core: Callable[..., Any], *arrays: Any, where: ArrayLike | None) -> Pass:
         """By a function of the core, of its arrays."""
         return Pass(
@@ -128,6 +130,7 @@ class ObjectiveCall(NamedTuple):
     valid: ArrayLike | None = None  # samples that count
     offsets: ArrayLike | None = None  # of ragged rows of logits
 
+    @without_float_errors
     def _pass(self, core: Callable[..., Any], *arrays: Any, where: ArrayLike | None) -> Pass:
         """By a function of the core, of its arrays."""
         return Pass(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
+from ._errstate import without_float_errors
 from ._objective_pass import check_not_ragged
 from ._row_policy import RowPolicy
 
@@ -59,6 +60,7 @@ def second_pass(
     return value, step
 
 
+@without_float_errors
 def _value_of_terms(objective: Any, step: Any, valid: ArrayLike | None) -> float:
     """What the terms over all actions add to the objective whose step this is."""
     shape = step.log_prob.shape

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .._check import check_finite, check_real
+from .._errstate import without_float_errors
 from .._groups import check_samples
 from .._moments import Moments
+from .normalization import equal_up_to_rounding, rounding_of
 
 
+@without_float_errors
 def explained_variance(
     values: ArrayLike, returns: ArrayLike, *, valid: ArrayLike | None = None
 ) -> float:
@@ -28,7 +33,8 @@ def explained_variance(
     -------
     float
         1 for a perfect critic, 0 for a constant one, negative for one that does harm. NaN if the
-        returns are equal, or there is one.
+        returns are equal up to the rounding of returns and values, or there is one: see the Notes
+        of `normalize`.
 
     Raises
     ------
@@ -53,8 +59,15 @@ def explained_variance(
         raise ValueError("returns must have a step that counts, got none")
     # Halves, as a difference of finite numbers need not be finite.
     of_returns, of_rest = Moments("returns", 0.5 * y), Moments("returns", 0.5 * y - 0.5 * v)
-    if of_returns.root_sum_square.item() == 0.0:
-        return float("nan")
-    with np.errstate(all="ignore"):
-        root = of_rest.root_sum_square / of_returns.root_sum_square
-        return 1.0 - float((root * (of_rest.unit / of_returns.unit)).item()) ** 2
+    return explained_share(of_returns, of_rest, rounding_of(given, got))
+
+
+@without_float_errors
+def explained_share(of_returns: Moments, of_rest: Moments, rounding: float) -> float:
+    """`explained_variance` from the moments of the returns, and of the returns minus the values."""
+    # Values are no larger than twice the larger one of these.
+    largest = np.maximum(of_returns.largest, of_rest.largest)
+    if equal_up_to_rounding(of_returns, largest, rounding).item():
+        return math.nan
+    root = of_rest.root_sum_square / of_returns.root_sum_square
+    return 1.0 - float((root * (of_rest.unit / of_returns.unit)).item()) ** 2

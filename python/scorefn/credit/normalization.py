@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._check import check_choice, check_finite, check_float, check_number, type_name
+from .._errstate import without_float_errors
 from .._groups import by_group, check_groups, check_samples
 from .._moments import Moments
 from .baselines import Singleton, group_size
@@ -133,11 +134,20 @@ def normalized(
         return np.asarray(np.divide(advantages, 1.0 + eps, dtype=np.float64))
     unit = moments.unit
     with np.errstate(all="ignore"):
-        spread = moments.greatest / unit - moments.least / unit
-        are_equal = spread <= 4.0 * rounding * (largest / unit)
+        are_equal = equal_up_to_rounding(moments, largest, rounding)
         deviation = moments.root_sum_square / np.sqrt(max(n - ddof, 1))
         factors = np.where(are_equal, 0.0, 1.0 / (deviation + eps / unit))
     return moments.standardized(advantages, factors, in_place=in_place)
+
+
+@without_float_errors
+def equal_up_to_rounding(
+    moments: Moments, largest: NDArray[np.float64], rounding: float
+) -> NDArray[np.bool_]:
+    """Whether the numbers of each group may differ by their rounding errors alone."""
+    unit = moments.unit
+    spread = moments.greatest / unit - moments.least / unit
+    return np.asarray(spread <= 4.0 * rounding * (largest / unit))
 
 
 def rounding_of(*arrays: NDArray[Any] | None) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._check import check_finite, check_flag, check_fraction, check_int, check_number, check_real
+from .._errstate import without_float_errors
 from .._state import Arrays, check_saved
 from ._samples import check_returns, unit_of
 
@@ -64,11 +65,12 @@ class LinearCritic:
             raise ValueError(f"ridge must be larger than 0, got {ridge}")
         check_flag("squares", squares)
         self.squares = bool(squares)
-        size = 2 * num_features - 1 if squares else num_features
+        size = 2 * self._num_features - 1 if squares else self._num_features
         self._gram = np.zeros((size, size))
         self._moment = np.zeros(size)
         self._coef = np.zeros(size)
 
+    @without_float_errors
     def values(self, observations: ArrayLike) -> NDArray[np.float64]:
         """The expected return from each row of features.
 
@@ -88,6 +90,7 @@ class LinearCritic:
         """
         return np.asarray(self._with_squares(self._features(observations)) @ self._coef)
 
+    @without_float_errors
     def update(
         self, observations: ArrayLike, returns: ArrayLike, *, valid: ArrayLike | None = None
     ) -> None:
@@ -106,7 +109,8 @@ class LinearCritic:
         ------
         TypeError, ValueError
             An array of the wrong kind or shape, a number that is not finite, features so large
-            that sums of their products are not. Then nothing has changed.
+            that sums of their products are not, or that the ridge is lost beside them. Then nothing
+            has changed.
         """
         features = self._features(observations)
         r, counts = check_returns(returns, valid, features.shape[:-1])
@@ -116,12 +120,11 @@ class LinearCritic:
         if len(x) == 0:
             return
         unit = unit_of(r)
-        with np.errstate(all="ignore"):
-            gram = self.decay * self._gram + x.T @ x / len(x)
-            moment = self.decay * self._moment + x.T @ (r[counts] / unit) / len(x) * unit
-            if not (np.isfinite(gram).all() and np.isfinite(moment).all()):
-                raise ValueError("observations must have finite sums of products, got inf")
-            coef = np.linalg.solve(gram + self.ridge * np.eye(len(gram)), moment)
+        gram = self.decay * self._gram + x.T @ x / len(x)
+        moment = self.decay * self._moment + x.T @ (r[counts] / unit) / len(x) * unit
+        if not (np.isfinite(gram).all() and np.isfinite(moment).all()):
+            raise ValueError("observations must have finite sums of products, got inf")
+        coef = self._solution(gram, moment)
         self._gram[...], self._moment[...], self._coef[...] = gram, moment, coef
 
     def arrays(self) -> Arrays:
@@ -162,5 +165,18 @@ class LinearCritic:
     def _with_squares(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         if not self.squares:
             return features
-        with np.errstate(all="ignore"):
-            return np.concatenate([features, features[..., :-1] ** 2], axis=-1)
+        return np.concatenate([features, features[..., :-1] ** 2], axis=-1)
+
+    def _solution(self, gram: NDArray[Any], moment: NDArray[Any]) -> NDArray[np.float64]:
+        """(G + ridge I)^-1 m."""
+        try:
+            coef = np.linalg.solve(gram + self.ridge * np.eye(len(gram)), moment)
+        except np.linalg.LinAlgError:
+            coef = np.full(len(gram), np.nan)
+        if not np.isfinite(coef).all():
+            largest = np.abs(gram).max()
+            raise ValueError(
+                f"ridge must be large enough beside the features, whose mean squares reach "
+                f"{largest:.3g}, got {self.ridge}"
+            )
+        return coef

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._check import check_fraction, check_indices, check_int, check_integers
+from .._errstate import without_float_errors
 from .._state import Arrays, check_saved
 from ._samples import check_returns, unit_of
 
@@ -65,6 +66,7 @@ class TabularCritic:
         states = check_indices("observations", observations, self._values.size, "states")
         return np.asarray(self._values[states])
 
+    @without_float_errors
     def update(
         self, observations: ArrayLike, returns: ArrayLike, *, valid: ArrayLike | None = None
     ) -> None:

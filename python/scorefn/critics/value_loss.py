@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._check import check_finite, check_number, check_real
+from .._errstate import without_float_errors
 from .._groups import check_samples
 
 
@@ -26,6 +27,7 @@ class ValueLoss(NamedTuple):
     gradient: NDArray[np.float64]
 
 
+@without_float_errors
 def value_loss(
     values: ArrayLike,
     returns: ArrayLike,
@@ -88,15 +90,14 @@ def value_loss(
         name = "old_values" if old_values is None else "clip_range"
         raise ValueError("old_values and clip_range must be given together, got no " + name)
     is_within: NDArray[np.bool_] | bool = True
-    with np.errstate(all="ignore"):
-        if old_values is not None and clip_range is not None:
-            c = check_number("clip_range", clip_range)
-            if c <= 0.0:
-                raise ValueError(f"clip_range must be larger than 0, got {clip_range}")
-            old, _ = check_samples("old_values", old_values, valid, shape=v.shape)
-            moved = v - check_finite("old_values", old)
-            is_within = np.abs(moved) <= c
-            v = np.where(is_within, v, check_real("old_values", old) + np.clip(moved, -c, c))
-        error = r - v
-        loss = float(np.sum(np.square(error)) / n)
-        return ValueLoss(loss, np.where(is_within, error * (2.0 / n), 0.0))
+    if old_values is not None and clip_range is not None:
+        c = check_number("clip_range", clip_range)
+        if c <= 0.0:
+            raise ValueError(f"clip_range must be larger than 0, got {clip_range}")
+        old, _ = check_samples("old_values", old_values, valid, shape=v.shape)
+        moved = v - check_finite("old_values", old)
+        is_within = np.abs(moved) <= c
+        v = np.where(is_within, v, check_real("old_values", old) + np.clip(moved, -c, c))
+    error = r - v
+    loss = float(np.sum(np.square(error)) / n)
+    return ValueLoss(loss, np.where(is_within, error * (2.0 / n), 0.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import InitVar, dataclass, field
 from typing import Any, Literal
 
@@ -9,8 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._check import check_flag, check_fraction, check_number, check_real, to_array
+from .._errstate import divided
 from .._moments import Moments
 from .._parameters import Parameters, with_presets
+from .._two_passes import log_probs
 from ..credit import explained_variance, gae
 from ..objectives import WeightedLogProb
 from .comparison import compare
@@ -119,9 +122,8 @@ class A2C(Parameters):
         Raises
         ------
         TypeError, ValueError, IndexError
-            An array of the wrong kind or shape, no step that counts, a number that is not finite,
-            an action out of range. With diagnostics also an action that the policy cannot take, as
-            it is where sampling and learning have different masks, unless its advantage is 0.
+            An array of the wrong kind or shape, no step that counts, a number or a gradient that is
+            not finite, an action out of range or, unless its advantage is 0, with probability 0.
         """
         shape = to_array("actions", actions).shape
         counts = counts_of(valid, shape)
@@ -145,18 +147,18 @@ class A2C(Parameters):
             normalizes=self.normalize_advantages,
         )
         before, after = compared.divisors(n, self.normalize_advantages)
-        w = compared.divided(before)
-        bonus = self.entropy_coef / before
+        w, bonus = divided(compared.advantages, before), float(self.entropy_coef) / before
         rows: dict[str, Any] = {"where": where, "valid": valid}
         step = WeightedLogProb(entropy_coef=bonus).gradient(
             policy, observations, actions, weights=w, statistics=self.diagnostics, **rows
         )
-        if self.diagnostics:
-            check_possible(step.log_prob, actions, counts & (w != 0.0))
+        if not math.isfinite(step.objective):  # log pi of an action may be -inf
+            log_prob = log_probs(policy, observations, actions, **rows, offsets=None)
+            check_possible(np.where(w == 0.0, 0.0, log_prob), actions, counts)
         errors = None
         if self.standard_error:
-            errors = standard_errors(policy, observations, actions, w, bonus, step.gradient, **rows)
-            errors /= after
+            samples = (policy, observations, actions, w, bonus)
+            errors = standard_errors(*samples, step.gradient, after, **rows)
         known: dict[str, Any] = {}
         if self.diagnostics:
             known["mean_reward"] = Moments("rewards", check_real("rewards", rewards)[counts]).mean()

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._check import check_bool, check_flag, check_number, check_real, got_name, subscript
+from .._check import check_bool, check_flag, check_number, check_real, got_name
 from .._parameters import Parameters
 from ..objectives import ExpectedReward
 from ..policies import TabularPolicy
-from .estimate import Diagnostics, Estimate, norm
+from .estimate import Diagnostics, Estimate, check_gradient, norm
+from .surrogate import check_coefficients
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,7 @@ class AllAction(Parameters):
                 "objective must be one of action values, such as ExpectedReward(), got "
                 + got_name(self.objective)
             )
-        for name in ("entropy_coef", "kl_coef"):
-            if np.any(np.not_equal(getattr(self.objective, name), 0.0)):
-                raise ValueError(
-                    f"{name} of the objective must be 0, as AllAction takes means over the "
-                    f"observations, got {getattr(self.objective, name)}"
-                )
+        check_coefficients(self.objective, "AllAction takes means over the observations")
         check_number("entropy_coef", self.entropy_coef)
         check_flag("diagnostics", self.diagnostics)
 
@@ -131,15 +127,10 @@ class AllAction(Parameters):
             per_sample=per_sample,
             statistics=self.diagnostics,
         )
-        if not np.isfinite(step.gradient).all():
-            index = np.argwhere(~np.isfinite(step.gradient))[0]
-            raise ValueError(
-                "action_values and logits of allowed actions must be finite, got "
-                f"{subscript('gradient', index)} = {step.gradient[tuple(index)]}"
-            )
+        check_gradient(step.gradient)
         diagnostics = Diagnostics(n)
         if self.diagnostics:
             h = np.asarray(step.entropy if counts is None else step.entropy[counts])
             mean = float(h.mean(dtype=np.float64))
             diagnostics = Diagnostics(n, entropy=mean, gradient_norm=norm(step.gradient))
-        return Estimate(step.gradient, float(step.objective), q, diagnostics)
+        return Estimate(step.gradient, float(step.objective), q.copy(), diagnostics)

@@ -30,20 +30,6 @@ class Compared(NamedTuple):
         is_large = not normalizes and self.of_raw.largest.item() > _LARGE
         return (n, 1) if is_large else (1, n)
 
-    def divided(self, divisor: int) -> NDArray[np.float64]:
-        """The advantages divided by that; themselves for 1."""
-        with np.errstate(all="ignore"):
-            return self.advantages if divisor == 1 else self.advantages / divisor
-
-    def explained_variance(self) -> float:
-        """1 - Var(r - baseline) / Var(r); NaN for equal rewards or a single one."""
-        of_r, of_raw = self.of_samples, self.of_raw
-        if of_r.root_sum_square.item() == 0.0:
-            return np.nan
-        with np.errstate(all="ignore"):
-            ratio = of_raw.root_sum_square / of_r.root_sum_square * (of_raw.unit / of_r.unit)
-            return 1.0 - float(ratio.item()) ** 2
-
 
 def compare(
     name: str,
@@ -79,12 +65,9 @@ def compare(
     of_raw = Moments("advantages", raw[of])
     if not normalizes:
         return Compared(raw, of_samples, of_raw)
-    v = None if values is None else to_array("values", values)
-    with np.errstate(all="ignore"):
-        size = np.maximum(np.abs(samples, dtype=np.float64), np.abs(raw))
-        if v is not None:
-            size = np.maximum(size, np.abs(np.where(of, v, 0.0)))
-    rounding = rounding_of(samples, v)
+    # Values are no larger than twice the larger one of these.
+    size = np.maximum(np.abs(samples, dtype=np.float64), np.abs(raw))
+    rounding = rounding_of(samples, None if values is None else to_array("values", values))
 
     def of_groups(a: NDArray[np.float64], size: NDArray[np.float64]) -> NDArray[np.float64]:
         moments, largest = Moments("advantages", a, -1), size.max(axis=-1, keepdims=True)
@@ -114,11 +97,9 @@ def _compare_all(
     of_raw = of_samples if raw is r else Moments("advantages", raw)
     if not normalizes:
         return Compared(raw.astype(np.float64, copy=raw is r), of_samples, of_raw)
-    largest = along_axis.largest
-    if v is not None:
-        largest = np.maximum(largest, Moments("values", v, axis).largest)
     groups = of_raw if axis is None else Moments("advantages", raw, axis)
-    largest = np.maximum(largest, groups.largest)
+    # Values are no larger than twice the larger one of these.
+    largest = np.maximum(along_axis.largest, groups.largest)
     rounding = rounding_of(samples, None if v is None else to_array("values", values))
     advantages = normalized(
         raw, groups, largest, axis, singleton=singleton, rounding=rounding, in_place=raw is not r

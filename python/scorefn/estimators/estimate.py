@@ -8,8 +8,21 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from .._check import subscript
 from .._moments import norm as norm
 from .._objective_pass import FloatArray
+
+
+def check_gradient(gradient: FloatArray) -> FloatArray:
+    """A gradient that parameters can take."""
+    if not np.isfinite(gradient).all():
+        index = np.argwhere(~np.isfinite(gradient))[0]
+        raise ValueError(
+            f"{subscript('gradient', index)} must be finite in {gradient.dtype}, got "
+            f"{gradient[tuple(index)]}: a reward, ratio or value is too large, or a logit is not "
+            "finite"
+        )
+    return gradient
 
 
 @dataclass(frozen=True, repr=False)
@@ -80,7 +93,7 @@ class Diagnostics:
         return f"{type(self).__name__}({', '.join(known)})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Estimate:
     """An estimate of the gradient of an objective that is to be maximised.
 

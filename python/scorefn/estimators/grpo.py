@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._check import check_choice, check_flag, check_number
+from .._errstate import product
 from .._moments import Moments
 from .._parameters import Parameters, with_presets
 from ..credit import Reduction, normalize, sequence_weights
@@ -201,8 +202,8 @@ class GRPO(Parameters):
         Raises
         ------
         TypeError, ValueError, IndexError
-            An array of the wrong kind or shape, a number that is not finite, an action out of
-            range.
+            An array of the wrong kind or shape, a number or a gradient that is not finite, an
+            action out of range.
         """
         method = VARIANTS[self.variant]
         check_reference(reference_log_prob, self.kl_coef)
@@ -225,12 +226,14 @@ class GRPO(Parameters):
         of_tokens = tokens.repeat(weights)
         objective = self.objective if self.objective is not None else method.objective
         if self.entropy_coef != 0.0:
-            objective = dataclasses.replace(objective, entropy_coef=self.entropy_coef * of_tokens)
+            objective = dataclasses.replace(
+                objective, entropy_coef=product(self.entropy_coef, of_tokens)
+            )
         if method.segments is None:
-            segments, of_decisions = None, tokens.repeat(a * weights)
+            segments, of_decisions = None, tokens.repeat(product(a, weights))
         else:
             segments = tokens.segments(**method.segments)
-            of_decisions = a * weights * tokens.lengths
+            of_decisions = product(a, weights * tokens.lengths)
         step = objective.gradient(
             policy,
             observations,
@@ -254,7 +257,7 @@ class GRPO(Parameters):
                     tokens.counts,
                     **rows,
                 ),
-                weights=self.kl_coef * of_tokens,
+                weights=product(self.kl_coef, of_tokens),
                 statistics=False,
                 **rows,
             )

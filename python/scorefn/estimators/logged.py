@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._check import (
     check_finite,
+    check_float,
     check_indices,
     check_real,
-    check_real_array,
     check_shape,
     subscript,
     to_array,
@@ -76,7 +76,7 @@ def check_log(
     if not counts.any():
         raise ValueError(f"actions must have at least one sample that counts, got {a.shape}")
     r = check_finite("rewards", check_samples("rewards", rewards, valid, shape=a.shape)[0])
-    r = r.astype(np.float64)
+    r = r.astype(np.float64, order="C")
     p, model, advantages = np.ones(a.shape), None, r
     if needs_propensities and propensities is None:
         raise ValueError(f"propensities must be given for method={method!r}")
@@ -108,7 +108,7 @@ def check_log(
 
 def _check_propensities(propensities: Any, counts: NDArray[np.bool_]) -> Float64:
     given = check_real("propensities", propensities, shape=counts.shape)
-    p = np.where(counts, given, 1.0)
+    p = np.ascontiguousarray(np.where(counts, given, 1.0))
     wrong = np.argwhere(~((p > 0.0) & (p <= 1.0)))
     if wrong.size:
         index = tuple(wrong[0])
@@ -118,7 +118,7 @@ def _check_propensities(propensities: Any, counts: NDArray[np.bool_]) -> Float64
 
 def _check_model(policy: Any, q: Any, shape: tuple[int, ...]) -> NDArray[Any]:
     """A row for each sample."""
-    model = check_real_array("q", q)
+    model = check_float("q", q)
     is_array = not hasattr(policy, "logits")
     num_actions = getattr(policy, "num_actions", model.shape[-1] if model.ndim else 0)
     if is_array:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._errstate import divided, product
 from .._objective_pass import FloatArray
 from .._two_passes import second_pass
 from ..objectives import ExpectedReward, ImportanceSampling, WeightedLogProb
@@ -58,7 +59,7 @@ def ratio_step(log: Log, objective: ImportanceSampling) -> Step:
             log.observations,
             log.actions,
             propensities=log.propensities,
-            advantages=log.advantages / n,
+            advantages=divided(log.advantages, n),
             action_values=q,
             **log.rows,
         )
@@ -76,8 +77,8 @@ def normalized_step(log: Log, entropy_coef: float) -> Step:
     w = normalized_weights(log_prob, log.propensities)
     with np.errstate(all="ignore"):
         ratios = np.exp(log_prob) / log.propensities
-    value = float(np.sum(w * log.advantages))
-    centred = np.where(log.counts, log.advantages - value, 0.0)
+        value = float(np.sum(w * log.advantages))
+        centred = np.where(log.counts, log.advantages - value, 0.0)
 
     def run(q: Any) -> Step:
         objective, step = second_pass(
@@ -86,7 +87,7 @@ def normalized_step(log: Log, entropy_coef: float) -> Step:
             log.policy,
             log.observations,
             log.actions,
-            derivatives=w * centred,
+            derivatives=product(w, centred),
             valid=log.valid,
             where=log.where,
             matrix={"action_values": q},
@@ -104,7 +105,7 @@ def _with_model(log: Log, run: Callable[[Any], Step]) -> Step:
     if log.q is None:
         return run(None)
     if not isinstance(log.policy, LogitsPolicy | TabularPolicy):
-        return run(log.q / log.num_samples)
+        return run(divided(log.q, log.num_samples))
     model, step = model_step(log), run(None)
     return step._replace(
         objective=step.objective + model.objective, gradient=step.gradient + model.gradient

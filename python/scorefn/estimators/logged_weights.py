@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._check import subscript
+from .._errstate import without_float_errors
 from .._two_passes import log_probs
 from .logged import Log
 
@@ -25,21 +26,22 @@ def log_probs_of(log: Log) -> Float64:
     return np.where(log.counts, log_prob, -np.inf)
 
 
+@without_float_errors
 def importance_weights(ratios: Float64, weighting: str | None, option: float = 0.0) -> Float64:
     """w(r) of `scorefn.ImportanceSampling`, with the option of that weighting."""
-    with np.errstate(all="ignore"):
-        if weighting == "clipped":
-            return np.minimum(ratios, option)
-        if weighting == "switch":
-            return np.where(ratios > option, 0.0, ratios)
-        if weighting == "sub_gaussian":
-            total = 1.0 - option + option * ratios
-            return np.divide(ratios, total, out=np.zeros_like(ratios), where=total > 0.0)
-        if weighting == "optimistic_shrinkage":
-            return np.asarray(ratios / (1.0 + ratios / option * ratios))
+    if weighting == "clipped":
+        return np.minimum(ratios, option)
+    if weighting == "switch":
+        return np.where(ratios > option, 0.0, ratios)
+    if weighting == "sub_gaussian":
+        total = 1.0 - option + option * ratios
+        return np.divide(ratios, total, out=np.zeros_like(ratios), where=total > 0.0)
+    if weighting == "optimistic_shrinkage":
+        return np.asarray(ratios / (1.0 + ratios / option * ratios))
     return ratios
 
 
+@without_float_errors
 def normalized_weights(log_prob: Float64, propensities: Float64) -> Float64:
     """r_i / sum r with r = pi / propensity: a softmax of the log-ratios, which cannot overflow."""
     log_ratio = log_prob - np.log(propensities)
@@ -52,12 +54,12 @@ def normalized_weights(log_prob: Float64, propensities: Float64) -> Float64:
     return np.asarray(r / r.sum())
 
 
+@without_float_errors
 def weight_diagnostics(weights: Float64) -> dict[str, float]:
-    with np.errstate(all="ignore"):
-        largest = float(weights.max())
-        u = weights / max(largest, math.ulp(0.0))
-        return {
-            "effective_sample_size": float(u.sum() ** 2 / np.square(u).sum()),
-            "mean_weight": float(weights.mean()),
-            "largest_weight": largest,
-        }
+    largest = float(weights.max())
+    u = weights / max(largest, math.ulp(0.0))
+    return {
+        "effective_sample_size": float(u.sum() ** 2 / np.square(u).sum()),
+        "mean_weight": float(weights.mean()),
+        "largest_weight": largest,
+    }

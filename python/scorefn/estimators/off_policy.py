@@ -207,8 +207,8 @@ class OffPolicy(Parameters):
         ------
         TypeError, ValueError, IndexError
             An array of the wrong kind or shape, one that is missing, no sample that counts, a
-            number that is not finite or out of range; for a self-normalised method no action of the
-            log that the policy can take.
+            number that is not finite or out of range, a gradient that is not finite; for a
+            self-normalised method no action of the log that the policy can take.
         """
         log = self._log(policy, observations, actions, rewards, propensities, q, where, valid)
         step = self._step(log)

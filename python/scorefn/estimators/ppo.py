@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._check import check_finite, check_flag, check_int, check_number, check_rng, to_array
+from .._errstate import divided
 from .._groups import check_samples
 from .._parameters import Parameters, with_presets
 from ..objectives import ClippedSurrogate
@@ -133,7 +134,8 @@ class PPO(Parameters):
         ------
         TypeError, ValueError, IndexError
             An array of the wrong kind or shape, no sample that counts, a single one where the
-            advantages are normalised, a number that is not finite, an action out of range.
+            advantages are normalised, a number or a gradient that is not finite, an action out of
+            range.
         """
         given, counts = self._checked(actions, advantages, valid)
         n = int(np.count_nonzero(counts))
@@ -144,13 +146,13 @@ class PPO(Parameters):
             normalizes=self.normalize_advantages,
         )
         before, after = compared.divisors(n, self.normalize_advantages)
-        bonus = self.entropy_coef / before
+        bonus = float(self.entropy_coef) / before
         rows: dict[str, Any] = {"where": where, "valid": valid}
         numbers = {
             "old_log_prob": log_prob_of(
                 "old_log_prob", old_log_prob, observations, actions, counts, **rows, offsets=None
             ),
-            "advantages": compared.divided(before),
+            "advantages": divided(compared.advantages, before),
         }
         step = dataclasses.replace(self.objective, entropy_coef=bonus).gradient(
             policy,
@@ -163,8 +165,8 @@ class PPO(Parameters):
         errors = None
         if self.standard_error:
             w = derivatives(self.objective, step.log_prob, counts, **numbers)
-            errors = standard_errors(policy, observations, actions, w, bonus, step.gradient, **rows)
-            errors /= after
+            samples = (policy, observations, actions, w, bonus)
+            errors = standard_errors(*samples, step.gradient, after, **rows)
         return estimate_of(
             step,
             compared.advantages,
@@ -236,7 +238,8 @@ class PPO(Parameters):
         rows = {"where": where, "valid": valid, "offsets": None}
         old = old_or_own(old_log_prob, policy, observations, actions, counts, **rows)
         x = _flat("observations", observations, taken.shape)
-        masks = _flat("where", where, taken.shape)
+        is_shared = where is None or np.ndim(where) == 1  # one mask for all samples
+        masks = where if is_shared else _flat("where", where, taken.shape)
         order = check_rng(rng)
         arrays = (x, taken.reshape(-1), a.reshape(-1), old.reshape(-1), masks)
         return self._updates(policy, np.flatnonzero(counts), order, *arrays)
@@ -250,7 +253,7 @@ class PPO(Parameters):
         actions: NDArray[Any],
         advantages: NDArray[Any],
         old_log_prob: NDArray[np.float64],
-        where: NDArray[Any] | None,
+        where: Any,
     ) -> Iterator[Estimate]:
         limit = np.inf if self.target_kl is None else 1.5 * self.target_kl
         fewest = self._fewest()
@@ -266,7 +269,7 @@ class PPO(Parameters):
                     actions[part],
                     advantages[part],
                     old_log_prob=old_log_prob[part],
-                    where=None if where is None else where[part],
+                    where=where if where is None or np.ndim(where) == 1 else where[part],
                 )
                 if estimate.diagnostics.approx_kl > limit:
                     return

@@ -10,15 +10,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._check import check_axis, check_choice, check_flag, check_number, to_array
+from .._errstate import divided
 from .._groups import check_samples
 from .._objective_pass import check_policy
 from .._parameters import Parameters
 from ..credit.baselines import Baseline, Singleton, check_folds
+from ..credit.explained_variance import explained_share
+from ..credit.normalization import rounding_of
 from ..objectives import WeightedLogProb
 from ..policies import GradientStatistics
 from .comparison import compare
-from .estimate import Diagnostics, Estimate, norm
-from .standard_errors import standard_errors
+from .estimate import Diagnostics, Estimate, check_gradient, norm
+from .standard_errors import rounding_of_equal_samples, standard_errors
 from .surrogate import check_possible, counts_of, mean_entropy
 
 
@@ -138,9 +141,9 @@ class Reinforce(Parameters):
             An array of the wrong kind.
         ValueError
             A wrong shape, no samples, fewer than two where the baseline or the normalisation needs
-            them, a reward that is not finite, or an action that the policy cannot take (its
-            probability is 0, as it is where sampling and learning have different masks). A sample
-            whose advantage is exactly 0 is exempt: it adds nothing.
+            them, a reward or a gradient that is not finite, or an action that the policy cannot
+            take (its probability is 0, as it is where sampling and learning have different masks).
+            A sample whose advantage is exactly 0 is exempt: it adds nothing.
         IndexError
             An action or state out of range.
         """
@@ -165,18 +168,17 @@ class Reinforce(Parameters):
             groups=groups,
         )
         before, after = compared.divisors(n, self.normalize_advantages)
-        w = compared.divided(before)
-        bonus = self.entropy_coef / before
+        w, bonus = divided(compared.advantages, before), float(self.entropy_coef) / before
         rows: dict[str, Any] = {"where": where, "valid": valid}
         gradient, entropy, root_sum_square = self._gradient(
             policy, observations, actions, w, bonus, **rows
         )
         errors = None
         if self.standard_error:
-            errors = standard_errors(policy, observations, actions, w, bonus, gradient, **rows)
-            errors /= after
+            samples = (policy, observations, actions, w, bonus)
+            errors = standard_errors(*samples, gradient, after, **rows)
         with np.errstate(all="ignore"):
-            gradient = gradient / after
+            gradient = check_gradient(gradient / after)
             entropy /= n
             mean_reward = compared.of_samples.mean()
             objective = mean_reward
@@ -185,6 +187,11 @@ class Reinforce(Parameters):
             diagnostics = Diagnostics(n)
             if self.diagnostics:
                 size = norm(gradient)
+                explained = math.nan
+                if values is not None:
+                    rounding = rounding_of(given, to_array("values", values))
+                    explained = explained_share(compared.of_samples, compared.of_raw, rounding)
+                noise = _standard_error(root_sum_square / after, size, n, gradient.dtype)
                 diagnostics = Diagnostics(
                     num_samples=n,
                     mean_reward=mean_reward,
@@ -192,10 +199,8 @@ class Reinforce(Parameters):
                     advantage_std=compared.of_raw.standard_deviation(),
                     entropy=entropy,
                     gradient_norm=size,
-                    gradient_standard_error=_standard_error(root_sum_square / after, size, n),
-                    explained_variance=(
-                        compared.explained_variance() if values is not None else math.nan
-                    ),
+                    gradient_standard_error=noise,
+                    explained_variance=explained,
                 )
         return Estimate(gradient, objective, compared.advantages, diagnostics, errors)
 
@@ -251,11 +256,10 @@ def _of_logits(
     return GradientStatistics(step.gradient, entropy, math.nan)
 
 
-def _standard_error(root_sum_square: float, norm: float, n: int) -> float:
+def _standard_error(root_sum_square: float, norm: float, n: int, dtype: Any) -> float:
     """((n sum_i ||g_i||^2 - ||sum_i g_i||^2) / (n - 1))^(1/2).
 
-    0 if all g_i are equal up to rounding: the sum of squares, its root and the norm have at most 8
-    roundings in equal samples.
+    0 if all g_i are equal up to rounding.
     """
     if n == 1:
         return math.nan
@@ -263,5 +267,5 @@ def _standard_error(root_sum_square: float, norm: float, n: int) -> float:
     if largest == 0.0:
         return 0.0
     difference = 1.0 - (norm / largest) ** 2
-    is_rounding = difference <= 8.0 * np.finfo(np.float64).eps
+    is_rounding = difference <= rounding_of_equal_samples(n, dtype)
     return 0.0 if is_rounding else largest * math.sqrt(difference / (n - 1))

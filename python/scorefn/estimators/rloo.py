@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._check import check_flag, check_number
+from .._errstate import divided
 from .._moments import Moments
 from .._parameters import Parameters, with_presets
 from ..credit import advantages as over_baseline
@@ -108,7 +109,8 @@ where, valid, offsets
         if reference_log_prob is not None:
             of_reference = ("reference_log_prob", reference_log_prob, observations, actions)
             ref = log_prob_of(*of_reference, tokens.counts, **rows)
-            penalized = r - self.kl_coef * tokens.sums(old - ref)
+            with np.errstate(all="ignore"):
+                penalized = r - self.kl_coef * tokens.sums(old - ref)
         a = over_baseline(penalized, "leave_one_out", groups=groups, valid=counts)
         n = int(np.count_nonzero(counts))
         step = self.objective.gradient(
@@ -116,7 +118,7 @@ where, valid, offsets
             observations,
             actions,
             old_log_prob=old,
-            advantages=a / n,
+            advantages=divided(a, n),
             segments=tokens.segments(log_prob="sum"),
             statistics=self.diagnostics,
             **rows,

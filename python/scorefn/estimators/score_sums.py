@@ -68,13 +68,19 @@ class TableSamples(Samples):
         num_states = self.policy.parameters.size // self.policy.num_actions
         return np.bincount(_of(self._states, self.chosen), minlength=num_states)
 
+    @property
+    def _table(self) -> tuple[Float64, dict[str, Any]]:
+        """A row of logits for each state, their mask, and which were visited."""
+        table = np.atleast_2d(self.policy.parameters).astype(np.float64)
+        mask = self.policy.where if isinstance(self.policy, TabularPolicy) else self.where
+        return table, {"where": mask, "valid": self._visits > 0}
+
     @cached_property
     def _probabilities(self) -> tuple[Float64, Float64]:
         """pi and 1 - pi in each state that was visited; both are 0 for a forbidden action."""
-        table = np.atleast_2d(self.policy.parameters).astype(np.float64)
-        mask = self.policy.where if isinstance(self.policy, TabularPolicy) else self.where
-        log_p = _core.log_softmax(table, where=mask, valid=self._visits > 0)
-        log_p[self._visits == 0] = -np.inf
+        table, rows = self._table
+        log_p = _core.log_softmax(table, **rows)
+        log_p[~rows["valid"]] = -np.inf
         return np.exp(log_p), np.where(np.isneginf(log_p), 0.0, -np.expm1(log_p))
 
     def norms(self) -> Float64:
@@ -97,10 +103,11 @@ class TableSamples(Samples):
         if entropy_coef == 0.0:
             return self.sums(self.chosen, weights**2)[0][1]
         (cross, _), (_, squares) = self.sums(self.chosen, weights, weights**2)
-        p, _ = self._probabilities
-        with np.errstate(all="ignore"):
-            log_p = np.where(p > 0.0, np.log(p), 0.0)
-        h = -entropy_coef * p * (log_p - np.sum(p * log_p, axis=-1, keepdims=True))
+        table, rows = self._table
+        no_action = np.zeros(len(table))
+        h = _core.score_gradient(
+            table, no_action.astype(np.int8), no_action, entropy_coef=entropy_coef, **rows
+        )
         bonus = (self._visits[:, np.newaxis] * h**2).reshape(squares.shape)
         return np.asarray(squares + 2.0 * h.reshape(squares.shape) * cross + bonus)
 

@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._check import check_finite, check_int, check_real
+from .._errstate import without_float_errors
 from .._folds import fold_starts, sums_of_others
 from .._moments import Moments
 from .score_sums import AnyPolicy, Float64, Samples, samples_of
 
 
+@without_float_errors
 def squared_score_norms(
     policy: AnyPolicy,
     observations: Any,
@@ -82,6 +84,7 @@ def squared_score_norms(
     return result
 
 
+@without_float_errors
 def squared_score_sums(
     policy: AnyPolicy,
     observations: Any,
@@ -130,6 +133,7 @@ def squared_score_sums(
     return samples.sums(samples.chosen, w)[0][1]
 
 
+@without_float_errors
 def coordinate_baseline_gradient(
     policy: AnyPolicy,
     observations: Any,
@@ -193,16 +197,15 @@ def coordinate_baseline_gradient(
     r[samples.chosen] = moments.standardized(r[samples.chosen], np.ones((1, 1)))
     one = np.ones(r.size)
     parts = np.split(samples.chosen, fold_starts(n, folds)[1:])
-    with np.errstate(all="ignore"):
-        # Axes: folds, (1, r), (scores, squared scores), those of the parameters.
-        sums = np.array([samples.sums(x, one, r) for x in parts])
-        squares, weighted = sums_of_others(sums[:, 0, 1]), sums_of_others(sums[:, 1, 1])
-        totals = sums_of_others(np.array([r[x].sum() for x in parts]))
-        means = totals / [n - x.size for x in parts]
-        axes = tuple(range(1, squares.ndim))
-        baselines = np.where(squares > 0.0, weighted / squares, np.expand_dims(means, axes))
-        gradient = np.sum(sums[:, 1, 0] - baselines * sums[:, 0, 0], axis=0) / n
-        return np.asarray(gradient * moments.unit.item())
+    # Axes: folds, (1, r), (scores, squared scores), those of the parameters.
+    sums = np.array([samples.sums(x, one, r) for x in parts])
+    squares, weighted = sums_of_others(sums[:, 0, 1]), sums_of_others(sums[:, 1, 1])
+    totals = sums_of_others(np.array([r[x].sum() for x in parts]))
+    means = totals / [n - x.size for x in parts]
+    axes = tuple(range(1, squares.ndim))
+    baselines = np.where(squares > 0.0, weighted / squares, np.expand_dims(means, axes))
+    gradient = np.sum(sums[:, 1, 0] - baselines * sums[:, 0, 0], axis=0) / n
+    return np.asarray(gradient * moments.unit.item())
 
 
 def squared_gradient_sums(

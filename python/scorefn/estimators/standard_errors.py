@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._errstate import without_float_errors
 from .score_sums import AnyPolicy, Float64
 from .squared_scores import squared_gradient_sums
 
 
+@without_float_errors
 def standard_errors(
     policy: AnyPolicy,
     observations: Any,
@@ -19,9 +21,10 @@ def standard_errors(
     weights: NDArray[np.float64],
     entropy_coef: float,
     gradient: NDArray[Any],
+    divisor: int,
     **rows: Any,
 ) -> Float64:
-    """sqrt((n sum_i g_i^2 - (sum_i g_i)^2) / (n - 1)), entry by entry; NaN for a single sample.
+    """sqrt((n sum_i g_i^2 - (sum_i g_i)^2) / (n - 1)) / divisor of each entry; NaN for one sample.
 
     g_i = w_i d log pi(a_i | x_i) + c dH(pi(. | x_i)) is what sample i adds to the gradient; those
     that do not count have the weight 0. 0 where the g_i are equal up to the rounding of their sums.
@@ -37,10 +40,17 @@ def standard_errors(
     squares = n * squared_gradient_sums(
         policy, observations, actions, weights / unit, entropy_coef=entropy_coef / unit, **rows
     )
-    with np.errstate(all="ignore"):
-        difference = squares - np.square(gradient.astype(np.float64) / unit)
-        is_rounding = difference <= n * np.finfo(gradient.dtype).eps * squares
-        return np.where(is_rounding, 0.0, np.sqrt(difference / (n - 1)) * unit)
+    difference = squares - np.square(gradient.astype(np.float64) / unit)
+    is_rounding = difference <= rounding_of_equal_samples(n, gradient.dtype) * squares
+    return np.where(is_rounding, 0.0, np.sqrt(difference / (n - 1)) * unit / divisor)
+
+
+def rounding_of_equal_samples(n: int, dtype: Any) -> float:
+    """The largest relative difference of n sum_i g_i^2 and (sum_i g_i)^2 if all g_i are equal.
+
+    Each g_i and their sum have some roundings in their dtype, sums over the samples n in float64.
+    """
+    return float(8.0 * np.finfo(dtype).eps + n * np.finfo(np.float64).eps)
 
 
 def derivatives(

@@ -10,10 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
 from .._check import check_bool, check_finite, check_real, got_name, subscript, to_array
+from .._errstate import divided
 from .._moments import Moments
 from .._two_passes import log_probs
 from ..objectives import CustomObjective
-from .estimate import Diagnostics, Estimate, norm
+from .estimate import Diagnostics, Estimate, check_gradient, norm
 
 
 def check_objective(objective: Any, estimator: str, *, of_sequences: bool = False) -> None:
@@ -29,11 +30,15 @@ def check_objective(objective: Any, estimator: str, *, of_sequences: bool = Fals
             "objective must be one of old_log_prob and advantages, such as ClippedSurrogate(), got "
             + got_name(objective)
         )
+    check_coefficients(objective, f"{estimator} takes means over the samples")
+
+
+def check_coefficients(objective: Any, reason: str) -> None:
+    """Those of the terms over all actions are left to the estimator."""
     for name in ("entropy_coef", "kl_coef"):
         if np.any(np.not_equal(getattr(objective, name), 0.0)):
             raise ValueError(
-                f"{name} of the objective must be 0, as {estimator} takes means over the samples, "
-                f"got {getattr(objective, name)}"
+                f"{name} of the objective must be 0, as {reason}, got {getattr(objective, name)}"
             )
 
 
@@ -119,7 +124,7 @@ def estimate_of(
     `of_raw` are the moments of the advantages before they were normalised.
     Ratios are those of the old log-probabilities, or of decisions, if it is said which count.
     """
-    gradient = step.gradient if divisor == 1 else step.gradient / divisor
+    gradient = check_gradient(divided(step.gradient, divisor))
     done = (gradient, float(step.objective) / divisor, advantages)
     if not diagnostics:
         return Estimate(*done, Diagnostics(num_samples), standard_error)
@@ -161,7 +166,7 @@ def _of_ratios(
     ratio = getattr(step, "ratio", None)
     if ratio is None:
         return {}
-    n = np.count_nonzero(counts if decisions is None else decisions)
+    n = int(np.count_nonzero(counts if decisions is None else decisions))
     of = {"approx_kl": float(getattr(step, "approx_kl", math.nan))}
     with np.errstate(all="ignore"):
         if decisions is None:
@@ -177,6 +182,6 @@ def _of_ratios(
     if clip_range is not None:
         high = clip_range[1] if isinstance(clip_range, tuple | list) else clip_range
         of["clip_fraction"] = float(step.clip_fraction)
-        of["clip_fraction_high"] = np.count_nonzero(ratio > 1.0 + high) / n
+        of["clip_fraction_high"] = int(np.count_nonzero(ratio > 1.0 + high)) / n
         of["clip_fraction_low"] = max(of["clip_fraction"] - of["clip_fraction_high"], 0.0)
     return of

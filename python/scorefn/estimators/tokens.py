@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._check import check_finite, check_lengths, to_array
+from .._check import check_finite, check_float, check_lengths, to_array
 from .._groups import check_samples
 from ..objectives import Segments
 from .surrogate import counts_of
@@ -49,9 +49,9 @@ class Tokens:
         return Segments.from_lengths(self._lengths, **options)
 
     def rewards(self, rewards: ArrayLike, counts: NDArray[np.bool_]) -> NDArray[Any]:
-        """One float for each sequence, of the dtype that they have; 0 if it does not count."""
+        """One for each sequence, float32 or float64; 0 for those that do not count."""
         r, _ = check_samples("rewards", rewards, counts, shape=self.lengths.shape)
-        return check_finite("rewards", r.astype(np.float64) if r.dtype.kind in "iu" else r)
+        return check_finite("rewards", check_float("rewards", r))
 
     def repeat(self, of_sequences: NDArray[np.float64]) -> NDArray[np.float64]:
         """The number of a sequence for each of its tokens."""

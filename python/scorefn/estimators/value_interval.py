@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._check import check_number, check_rng
+from .._errstate import without_float_errors
 from .._moments import Moments
 from .estimate import Diagnostics
 
@@ -82,6 +83,7 @@ def check_confidence(confidence: float) -> float:
     return number
 
 
+@without_float_errors
 def value_estimate(
     terms: Terms,
     diagnostics: Diagnostics,

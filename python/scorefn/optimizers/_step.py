@@ -79,7 +79,7 @@ class Stateful:
         if not parameters.flags.writeable:
             raise ValueError("parameters must be writeable, got an array that is read-only")
         given = check_real_array("gradient", gradient, shape=parameters.shape)
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
             g = check_finite("gradient", given.astype(parameters.dtype, copy=False))
         state = {name: self._state.get(name, np.zeros_like(parameters)) for name in self._names()}
         for array in state.values():

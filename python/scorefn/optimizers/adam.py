@@ -103,7 +103,7 @@ class Adam(Stateful, Parameters):
             np.sqrt(square, out=x)
             x /= math.sqrt(1.0 - b2**t)
             x += float(self.eps)
-            if self.eps == 0.0:  # where all gradients were 0, there is no direction
+            if g.dtype.type(self.eps) == 0.0:  # where all gradients were 0, there is no direction
                 x[x == 0.0] = np.inf
             np.divide(mean, x, out=x)
             x *= rate / (1.0 - b1**t)

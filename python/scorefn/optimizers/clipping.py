@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._check import check_finite, check_float, check_number
+from .._errstate import without_float_errors
 from .._moments import norm
 
 Gradients = TypeVar("Gradients", NDArray[Any], Sequence[NDArray[Any]])
 
 
+@without_float_errors
 def clip_by_norm(gradient: Gradients, max_norm: float, *, eps: float = 0.0) -> Gradients:
     """g min(1, max_norm / (||g|| + eps)), with the Euclidean norm of all entries.
 

@@ -17,6 +17,7 @@ from ..._check import (
     check_real,
     check_shape,
 )
+from ...policies import TabularPolicy
 from .policies import (
     Float64,
     adjoint,
@@ -106,7 +107,7 @@ class Bandit:
         The probabilities of the logging policy, if it is not the policy itself that draws the
         actions.
     where : (K,) or (C, K) bool array, optional
-        Allowed actions (True), as the policy takes them.
+        Allowed actions (True), as the policy takes them: not for a `TabularPolicy`.
 
     Raises
     ------
@@ -187,6 +188,8 @@ class Bandit:
         )
         self.where = None
         if where is not None:
+            if isinstance(self.policy, TabularPolicy):
+                raise TypeError("where must be None for a TabularPolicy, whose mask is its own")
             shape = (self.num_actions,) if np.ndim(where) == 1 else self.rewards.shape
             self.where = check_bool("where", where, shape=shape)
 

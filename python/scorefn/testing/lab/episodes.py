@@ -36,8 +36,8 @@ class Steps:
     values, next_values : (T, n) float64 arrays
         The critic's values of the states before and after each step; 0 after the end.
     terminated, truncated, valid : (T, n) bool arrays
-        As `scorefn.gae` takes them. Steps after the end are not valid, and hold zeros. The last
-        step is truncated if the episode would go on.
+        As `scorefn.gae` takes them. Steps after the end are not valid, and hold zeros. Step T is
+        terminated, as the objective counts no reward after it; none is truncated.
     """
 
     policy: Any
