@@ -18,19 +18,34 @@ import pytest
 import scorefn
 from scorefn.bench import load, solutions
 from scorefn.bench.checks import Checker, WrongAnswerError
-from scorefn.bench.grid import ACTIONS, all_workloads, matching
+from scorefn.bench.grid import ACTIONS, MEAN_LENGTH, RAGGED, all_workloads, matching
 from scorefn.bench.measure import prepare
 from scorefn.bench.problem import Problem
 from scorefn.bench.solutions import OURS, PEERS, Solution
 from scorefn.bench.timing import Budget, time_in_turn
-from scorefn.bench.workload import BYTES, Workload
+from scorefn.bench.workload import BYTES, SCANS, Workload
 
 FUNCTIONS = [name for name in BYTES if hasattr(scorefn, name)]
 
 
 def tiny(function: str, actions: int = 5, samples: int = 40) -> Workload:
-    sizes = {"tabular_gradient": {"states": 7}, "linear_gradient": {"features": 3}}
+    if function in SCANS:
+        return Workload(function, 1, samples, steps=actions)
+    sizes = {
+        "tabular_gradient": {"states": 7},
+        "linear_gradient": {"features": 3},
+        "ClippedSurrogate": {"segments": samples // 4},
+    }
     return Workload(function, actions, samples, **sizes.get(function, {}))
+
+
+def special() -> list[Workload]:
+    """Ragged rows, means over segments, and a scan of one environment."""
+    return [
+        *(Workload(function, 7, 50, shortest=2) for function in RAGGED),
+        Workload("ClippedSurrogate", 5, 40, segments=10, mean=True),
+        *(Workload(function, 1, 1, steps=50) for function in SCANS),
+    ]
 
 
 # Workloads
@@ -45,7 +60,8 @@ def test_names_are_unique() -> None:
 def test_grid_has_every_function_and_number_of_actions() -> None:
     workloads = all_workloads()
     assert {work.function for work in workloads} == set(FUNCTIONS)
-    assert {w.actions for w in workloads if w.function == "score_gradient"} == set(ACTIONS)
+    of_grid = {w.actions for w in workloads if w.function == "score_gradient" and not w.shortest}
+    assert of_grid == {*ACTIONS, MEAN_LENGTH}
     assert len(all_workloads(quick=True)) < len(workloads) / 5
 
 
@@ -56,6 +72,10 @@ def test_grid_has_every_function_and_number_of_actions() -> None:
         ("softmax K=1024", {("softmax", 1024), ("log_softmax", 1024)}),
         ("softmax K=1024*", {("softmax", 1024)}),
         ("* states=500", {("tabular_gradient", 6)}),
+        ("K=2-40", {(function, 40) for function in RAGGED}),
+        ("segments=", {("ClippedSurrogate", 6), ("ClippedSurrogate", 1024)}),
+        ("gae T=", {("gae", 1)}),
+        ("NeuRD K=18", {("NeuRD", 18)}),
     ],
 )
 def test_filter(pattern: str, expected: set[tuple[str, int]]) -> None:
@@ -81,6 +101,17 @@ def test_filter(pattern: str, expected: set[tuple[str, int]]) -> None:
             (12 + 12 + 12 + 2) * 4 + 2 * 16,
         ),
         (Workload("linear_gradient", 6, 10, features=3), 4, (30 + 18 + 18 + 10) * 4 + 10 * 8),
+        # Rows of 2, 3, 4, 2 actions.
+        (Workload("log_softmax", 4, 4, shortest=2), 4, (11 + 11) * 4 + 5 * 8),
+        # Two sequences of five rows.
+        (
+            Workload("ClippedSurrogate", 6, 10, segments=2),
+            4,
+            (60 + 60 + 30 + 2 + 2) * 4 + (10 + 3) * 8,
+        ),
+        (Workload("NeuRD", 6, 10), 4, (60 + 60 + 60 + 10 + 10) * 4),
+        # Two flags a step.
+        (Workload("gae", 1, 6, steps=10), 4, (60 + 60 + 60 + 60) * 4 + 60 * 2),
     ],
     ids=lambda value: getattr(value, "name", ""),
 )
@@ -88,14 +119,14 @@ def test_bytes_moved(work: Workload, itemsize: int, expected: int) -> None:
     assert work.bytes_moved(itemsize) == expected
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("work", [*map(tiny, FUNCTIONS), *special()], ids=lambda work: work.name)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_bytes_moved_are_those_of_the_arrays(function: str, dtype: str) -> None:
+def test_bytes_moved_are_those_of_the_arrays(work: Workload, dtype: str) -> None:
     """Of all that scorefn is given and returns, where every state is visited."""
-    work = tiny(function)
     problem = Problem(work, dtype, 1)
     result = solutions.load([], 1, dtype)[0][0].prepare(problem)()
     inputs = [value for name, value in vars(problem).items() if not name.startswith("out")]
+    inputs += vars(problem).get("scanned", {}).values()
     arrays = [array for array in inputs if isinstance(array, np.ndarray)]
     outputs = result if isinstance(result, tuple) else (result,)
     arrays += [array for array in outputs if np.ndim(array)]
@@ -107,14 +138,17 @@ def test_bytes_moved_are_those_of_the_arrays(function: str, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("actions", [2, 7, 300])
-@pytest.mark.parametrize("function", BYTES)
-def test_installed_solutions_are_right(function: str, actions: int, dtype: str) -> None:
+@pytest.mark.parametrize(
+    "work",
+    [*(tiny(function, actions) for function in BYTES for actions in (2, 7, 300)), *special()],
+    ids=lambda work: work.name,
+)
+def test_installed_solutions_are_right(work: Workload, dtype: str) -> None:
     """NumPy's for functions to come, too."""
     installed, _ = solutions.load(["numpy", "scipy"], 1, dtype)
-    if not hasattr(scorefn, function):
+    if not hasattr(scorefn, work.function):
         installed = [solution for solution in installed if solution.name != OURS]
-    _, ulps, failed = prepare(Problem(tiny(function, actions), dtype, 1), installed)
+    _, ulps, failed = prepare(Problem(work, dtype, 1), installed)
     assert failed == {}
     assert "NumPy" in ulps
 
@@ -131,9 +165,9 @@ def spoilt(value: Any) -> Any:
     return tuple(parts) if isinstance(value, tuple) else wrong
 
 
-@pytest.mark.parametrize("function", BYTES)
-def test_checker_catches_a_wrong_number(function: str) -> None:
-    problem = Problem(tiny(function), "float32", 1)
+@pytest.mark.parametrize("work", [*map(tiny, BYTES), *special()], ids=lambda work: work.name)
+def test_checker_catches_a_wrong_number(work: Workload) -> None:
+    problem = Problem(work, "float32", 1)
     [_, numpy], _ = solutions.load(["numpy"], 1, "float32")
     solve = numpy.prepare(problem)
     checker = Checker(problem)
@@ -209,7 +243,7 @@ def test_what_fails_is_not_timed() -> None:
     problem = Problem(tiny("softmax"), "float32", 1)
     modules: list[Any] = [SimpleNamespace(softmax=make) for make in (wrong, broken)]
     modules.append(ModuleType("has_no_softmax"))
-    peers = [Solution(name, "1", module) for name, module in zip("ABC", modules, strict=True)]
+    peers = [Solution(name, "1", (module,)) for name, module in zip("ABC", modules, strict=True)]
     solves, ulps, failed = prepare(problem, peers)
     assert solves == ulps == {}
     assert failed["A"].startswith("wrong answer: softmax[0, 0] = ")
@@ -220,7 +254,8 @@ def test_what_fails_is_not_timed() -> None:
 def test_peers_that_are_not_installed_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("torch", "jax", "numba"):
         monkeypatch.setitem(sys.modules, name, None)
-        for module in ("torch_eager", "torch_compiled", "jax_jit", "numba_loops"):
+    for peer in ("numba", "torch", "torch.compile", "jax"):
+        for module in PEERS[peer][1:]:
             monkeypatch.delitem(sys.modules, f"{solutions.__name__}.{module}", raising=False)
     found, missing = solutions.load(list(PEERS), 1, "float32")
     assert [solution.name for solution in found][:2] == [OURS, "NumPy"]

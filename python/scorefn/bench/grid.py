@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 
 import scorefn
-from scorefn.bench.workload import BYTES, DECLARED, Workload
+from scorefn._all_actions import ALL_ACTION_CLASSES
+from scorefn.bench.workload import BYTES, DECLARED, SCANS, Workload
 
 ACTIONS = (2, 3, 4, 6, 8, 12, 16, 18, 32, 64, 128, 1024, 32768, 128256)
 BATCHES = (1, 64, 4096)
@@ -19,6 +20,23 @@ QUICK_ELEMENTS = 1_000_000
 OBJECTIVES = ("policy_gradient", "clipped_surrogate")
 TRAINING = ((6, 1_000_000), (18, 1_000_000), (1024, 16_384))
 QUICK_TRAINING = ((6, 100_000),)
+
+# Rows of 2 to 40 actions, and as many logits in rows of their mean length. A multiple of 39 rows
+# has exactly that mean.
+RAGGED = ("log_softmax", "score_gradient", "clipped_surrogate")
+SHORTEST, MEAN_LENGTH, LONGEST = 2, 21, 40
+RAGGED_ROWS = (47_619, 761_904)  # 1 and 16 million logits
+QUICK_RAGGED_ROWS = (4_680,)
+
+SEGMENTS = (
+    Workload("ClippedSurrogate", 6, 999_999, segments=333_333),  # three heads of an action
+    Workload("ClippedSurrogate", 1024, 16_384, segments=64, mean=True),  # sequences of 256 tokens
+)
+QUICK_SEGMENTS = (Workload("ClippedSurrogate", 6, 99_999, segments=33_333),)
+
+# Steps and environments.
+ROLLOUTS = ((128, 65_536), (1_000_000, 1))
+QUICK_ROLLOUTS = ((128, 1024),)
 
 TABULAR = (
     Workload("tabular_gradient", 6, 1_000_000, states=500),
@@ -48,11 +66,18 @@ def _of(function: str, quick: bool) -> Iterable[Workload]:
         return QUICK_TABULAR if quick else TABULAR
     if function == "linear_gradient":
         return QUICK_LINEAR if quick else LINEAR
-    found = {} if function in DECLARED else dict.fromkeys(_rows(function, quick))
-    if function in OBJECTIVES or function in DECLARED:
-        sizes = QUICK_TRAINING if quick else TRAINING
-        found.update(dict.fromkeys(Workload(function, *size) for size in sizes))
-    return found
+    if function == "ClippedSurrogate":
+        return QUICK_SEGMENTS if quick else SEGMENTS
+    if function in SCANS:
+        rollouts = QUICK_ROLLOUTS if quick else ROLLOUTS
+        return [Workload(function, 1, envs, steps=steps) for steps, envs in rollouts]
+    training = [Workload(function, *size) for size in (QUICK_TRAINING if quick else TRAINING)]
+    if function in DECLARED or function in ALL_ACTION_CLASSES:
+        return training
+    found = [*_rows(function, quick), *(training if function in OBJECTIVES else [])]
+    if function in RAGGED:
+        found += _ragged(function, quick)
+    return dict.fromkeys(found)
 
 
 def _rows(function: str, quick: bool) -> Iterator[Workload]:
@@ -62,6 +87,12 @@ def _rows(function: str, quick: bool) -> Iterator[Workload]:
             if samples * actions < most:
                 yield Workload(function, actions, samples)
         yield Workload(function, actions, most // actions)
+
+
+def _ragged(function: str, quick: bool) -> Iterator[Workload]:
+    for rows in QUICK_RAGGED_ROWS if quick else RAGGED_ROWS:
+        yield Workload(function, LONGEST, rows, shortest=SHORTEST)
+        yield Workload(function, MEAN_LENGTH, rows)
 
 
 def matching(workloads: Iterable[Workload], patterns: Sequence[str]) -> list[Workload]:

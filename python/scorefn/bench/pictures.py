@@ -45,14 +45,15 @@ def _largest_batches(rows: Sequence[Row]) -> dict[str, list[Row]]:
     found: dict[tuple[str, int], Row] = {}
     for row in rows:
         key = row.work.function, row.work.actions
-        is_plain = not row.work.states and not row.work.features
-        if is_plain and (key not in found or row.work.elements > found[key].work.elements):
+        if not row.work.is_in_grid:
+            continue
+        if key not in found or row.work.elements > found[key].work.elements:
             found[key] = row
     return _by_function(list(found.values()))
 
 
 def _single(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    return _by_function([row for row in rows if row.work.samples == 1])
+    return _by_function([row for row in rows if row.work.is_in_grid and row.work.samples == 1])
 
 
 def _by_function(rows: Sequence[Row]) -> dict[str, list[Row]]:

@@ -14,6 +14,7 @@ from rich.text import Text
 from scorefn.bench import text
 from scorefn.bench.results import Results, Row
 from scorefn.bench.solutions import OURS
+from scorefn.bench.workload import Workload
 
 KEY = (
     "x copy: time relative to a memory copy of the bytes that have to move, with as many threads. "
@@ -64,9 +65,7 @@ def tables(results: Results) -> Iterator[Table]:
 
 def _cells(row: Row, peers: Sequence[str], *, with_memory: bool) -> list[Cell]:
     work, ours = row.work, row.ours
-    extra = f" of {text.size(work.states)}" if work.states else ""
-    extra += f" x {text.size(work.features)}" if work.features else ""
-    cells = [Cell(text.size(work.actions)), Cell(text.size(work.samples) + extra)]
+    cells = [Cell(_actions(work)), Cell(_samples(work))]
     if ours is None:
         cells += [Cell("failed", stands_out=True), *(Cell("") for _ in range(3))]
     else:
@@ -78,6 +77,27 @@ def _cells(row: Row, peers: Sequence[str], *, with_memory: bool) -> list[Cell]:
         ]
     cells += [_peer(row, peer) for peer in peers]
     return [*cells, _memory(row)] if with_memory else cells
+
+
+def _actions(work: Workload) -> str:
+    """None in a scan."""
+    if work.steps:
+        return ""
+    return f"{work.shortest}-{work.actions}" if work.shortest else text.size(work.actions)
+
+
+def _samples(work: Workload) -> str:
+    """With what else belongs to the size."""
+    parts = [text.size(work.samples)]
+    if work.steps:
+        parts.insert(0, f"{text.size(work.steps)} x")
+    if work.states:
+        parts.append(f"of {text.size(work.states)}")
+    if work.features:
+        parts.append(f"x {text.size(work.features)}")
+    if work.segments:
+        parts.append(f"in {text.size(work.segments)}")
+    return " ".join(parts)
 
 
 def _peer(row: Row, name: str) -> Cell:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax.scipy.special import logsumexp as log_sum_exp
 
 from scorefn.bench.problem import CLIP_RANGE, ENTROPY_COEF, Problem, Solve
+from scorefn.bench.solutions import differentiable
 
 VERSION = jax.__version__
 
@@ -136,12 +137,42 @@ def clipped_surrogate(p: Problem) -> Solve:
         clipped = jnp.clip(ratio, 1 - CLIP_RANGE, 1 + CLIP_RANGE)
         gain = jnp.minimum(ratio * advantages, clipped * advantages).sum()
         approx_kl = (ratio - 1 - (chosen - old)).mean()
-        clip_fraction = (jnp.abs(ratio - 1) > CLIP_RANGE).mean()
+        clip_fraction = (jnp.abs(ratio - 1) > CLIP_RANGE).astype(z.dtype).mean()
         rest = chosen, entropies, ratio, approx_kl, clip_fraction
         return gain + ENTROPY_COEF * entropies.sum(), rest
 
     arrays = p.logits, p.action, p.old_log_prob, p.weights
     return _solve(_differentiated(surrogate), p, *arrays)
+
+
+LIBRARY = differentiable.Library(
+    jnp,
+    jax.nn.log_softmax,
+    _chosen,
+    jax.nn.sigmoid,
+    jax.lax.stop_gradient,
+    lambda x, like: x.astype(like.dtype),
+)
+
+
+def _split(function: Any) -> Any:
+    """The value, and the rest in a tuple."""
+
+    def evaluate(*arguments: Any) -> tuple[Any, tuple[Any, ...]]:
+        value, *rest = function(*arguments)
+        return value, tuple(rest)
+
+    return _differentiated(evaluate)
+
+
+def declared_objective(p: Problem) -> Solve:
+    function = _split(differentiable.declared_objective(LIBRARY, p))
+    return _solve(function, p, p.logits, p.action, *p.numbers.values())
+
+
+def all_action_objective(p: Problem) -> Solve:
+    function = _split(differentiable.all_action_objective(LIBRARY, p))
+    return _solve(function, p, p.logits, p.matrix)
 
 
 def tabular_gradient(p: Problem) -> Solve:

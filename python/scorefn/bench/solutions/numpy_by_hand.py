@@ -180,17 +180,23 @@ def clipped_surrogate(p: Problem) -> Solve:
 
 
 def declared_objective(p: Problem) -> Solve:
-    """By the formula of the references, which is one of arrays."""
+    """By the formula of the references, which is one of arrays. Segments are equally long."""
     z, a, every, out, numbers = p.logits, p.action, p.every, p.out, p.numbers
-    declared, log_p, scratch = p.objective.declaration, p.scratch(), p.scratch()
-    options = {option.name: option.default for option in declared.options}
-    formula = FORMULAS[declared.name]
+    formula, options = FORMULAS[p.work.function], p.options
+    log_p, scratch = p.scratch(), p.scratch()
+    segments = p.work.segments or len(z)
+    rows = len(z) // segments
+    divisor = rows if p.work.mean else 1
+
+    def of_decisions(x: Array) -> Array:
+        return x if rows == 1 else x.reshape(segments, rows).sum(axis=1) / divisor
 
     def solve() -> tuple[Any, ...]:
         log_softmax_into(z, log_p, scratch)
         chosen = log_p[every, a]
-        terms = formula(chosen, **numbers, **options)
-        w = terms.derivative.astype(z.dtype, copy=False)
+        of_these = {k: of_decisions(x) if len(x) == len(z) else x for k, x in numbers.items()}
+        terms = formula(of_decisions(chosen), **of_these, **options)
+        w = np.repeat(terms.derivative / divisor, rows).astype(z.dtype, copy=False)
         gradient, entropy = _with_entropy(p, log_p, w, out)
         objective = terms.value.sum() + ENTROPY_COEF * entropy.sum()
         means = (x.mean() for x in terms.means)

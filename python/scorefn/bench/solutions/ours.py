@@ -61,15 +61,39 @@ def policy_gradient(p: Problem) -> Solve:
 
 
 def clipped_surrogate(p: Problem) -> Solve:
+    return _clipped_surrogate(p)
+
+
+def _clipped_surrogate(p: Problem, **offsets: Any) -> Solve:
     function: Any = scorefn.clipped_surrogate
-    options = {"clip_range": CLIP_RANGE, "entropy_coef": ENTROPY_COEF, "out": p.out}
+    options = {"clip_range": CLIP_RANGE, "entropy_coef": ENTROPY_COEF, "out": p.out, **offsets}
     count = len(RESULTS["clipped_surrogate"])
     return lambda: function(p.logits, p.action, p.old_log_prob, p.weights, **options)[:count]
 
 
 def declared_objective(p: Problem) -> Solve:
     objective, numbers = p.objective, p.numbers
-    return lambda: objective.gradient(p.logits, None, p.action, **numbers)
+    segments = {"segments": p.segments()} if p.work.segments else {}
+    return lambda: objective.gradient(p.logits, None, p.action, **numbers, **segments)
+
+
+def all_action_objective(p: Problem) -> Solve:
+    objective, matrix = p.objective, {p.objective.declaration.matrix.name: p.matrix}
+    return lambda: objective.gradient(p.logits, None, **matrix)
+
+
+def ragged_log_softmax(p: Problem) -> Solve:
+    return lambda: scorefn.log_softmax(p.logits, out=p.out, offsets=p.offsets)
+
+
+def ragged_score_gradient(p: Problem) -> Solve:
+    return lambda: scorefn.score_gradient(
+        p.logits, p.action, p.weights, out=p.out, offsets=p.offsets
+    )
+
+
+def ragged_clipped_surrogate(p: Problem) -> Solve:
+    return _clipped_surrogate(p, offsets=p.offsets)
 
 
 def tabular_gradient(p: Problem) -> Solve:
@@ -80,3 +104,11 @@ def tabular_gradient(p: Problem) -> Solve:
 
 def linear_gradient(p: Problem) -> Solve:
     return lambda: scorefn.linear_gradient(p.features, p.coef, p.action, p.weights, out=p.out)
+
+
+def _scan(p: Problem) -> Solve:
+    function, arguments = getattr(scorefn, p.work.function), {**p.scanned, **p.scan_options}
+    return lambda: function(**arguments)
+
+
+discounted_returns = lambda_returns = n_step_returns = gae = vtrace = retrace = upgo = _scan

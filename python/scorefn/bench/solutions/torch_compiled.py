@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from scorefn.bench.problem import Problem, Solve
-from scorefn.bench.solutions import torch_eager
+from scorefn.bench.solutions import differentiable, torch_eager
 
 VERSION = torch.__version__
 
@@ -108,6 +108,16 @@ def policy_gradient(p: Problem) -> Solve | None:
 def clipped_surrogate(p: Problem) -> Solve | None:
     arrays = p.logits, p.action[:, None], p.old_log_prob, p.weights
     return _differentiated(torch_eager.surrogate, p, *arrays)
+
+
+def declared_objective(p: Problem) -> Solve | None:
+    function = differentiable.declared_objective(torch_eager.LIBRARY, p)
+    return _differentiated(function, p, p.logits, p.action[:, None], *p.numbers.values())
+
+
+def all_action_objective(p: Problem) -> Solve | None:
+    function = differentiable.all_action_objective(torch_eager.LIBRARY, p)
+    return _differentiated(function, p, p.logits, p.matrix)
 
 
 def _differentiated(function: Any, problem: Problem, *arrays: Any) -> Solve | None:

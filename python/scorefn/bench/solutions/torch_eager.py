@@ -11,8 +11,18 @@ from typing import Any
 import torch
 
 from scorefn.bench.problem import CLIP_RANGE, ENTROPY_COEF, Problem, Solve
+from scorefn.bench.solutions import differentiable
 
 VERSION = torch.__version__
+
+LIBRARY = differentiable.Library(
+    torch,
+    lambda z: torch.log_softmax(z, -1),
+    lambda x, a: x.gather(-1, a)[:, 0],
+    torch.sigmoid,
+    torch.Tensor.detach,
+    torch.Tensor.type_as,
+)
 
 
 def configure(threads: int, dtype: str) -> None:
@@ -126,6 +136,16 @@ def policy_gradient(p: Problem) -> Solve:
 def clipped_surrogate(p: Problem) -> Solve:
     z, a, old, advantages = tensors(p.logits, p.action[:, None], p.old_log_prob, p.weights)
     return with_autograd(surrogate, z, a, old, advantages)
+
+
+def declared_objective(p: Problem) -> Solve:
+    arrays = tensors(p.logits, p.action[:, None], *p.numbers.values())
+    return with_autograd(differentiable.declared_objective(LIBRARY, p), *arrays)
+
+
+def all_action_objective(p: Problem) -> Solve:
+    arrays = tensors(p.logits, p.matrix)
+    return with_autograd(differentiable.all_action_objective(LIBRARY, p), *arrays)
 
 
 def with_autograd(function: Any, z: Any, *arguments: Any) -> Solve:
