@@ -16,14 +16,17 @@ import numpy as np
 import pytest
 
 import scorefn
-from scorefn.bench import load, solutions
+from scorefn import testing
+from scorefn._all_actions import ALL_ACTION_CLASSES
+from scorefn.bench import load, solutions, tables
 from scorefn.bench.checks import Checker, WrongAnswerError
 from scorefn.bench.grid import ACTIONS, MEAN_LENGTH, RAGGED, all_workloads, matching
 from scorefn.bench.measure import prepare
 from scorefn.bench.problem import Problem
-from scorefn.bench.solutions import OURS, PEERS, Solution
+from scorefn.bench.references import exact_step
+from scorefn.bench.solutions import OURS, PEERS, Solution, differentiable
 from scorefn.bench.timing import Budget, time_in_turn
-from scorefn.bench.workload import BYTES, SCANS, Workload
+from scorefn.bench.workload import BYTES, DECLARED, SCANS, Workload
 
 FUNCTIONS = [name for name in BYTES if hasattr(scorefn, name)]
 
@@ -153,6 +156,38 @@ def test_installed_solutions_are_right(work: Workload, dtype: str) -> None:
     assert "NumPy" in ulps
 
 
+def test_every_objective_can_be_differentiated() -> None:
+    assert set(differentiable.FORMULAS) == {*DECLARED, "ClippedSurrogate"}
+    assert set(differentiable.ALL_ACTIONS) == set(ALL_ACTION_CLASSES)
+
+
+@pytest.mark.parametrize(
+    "work",
+    [*map(tiny, (*differentiable.FORMULAS, *differentiable.ALL_ACTIONS)), *special()[3:4]],
+    ids=lambda work: work.name,
+)
+def test_values_to_differentiate_are_right(work: Workload) -> None:
+    """With NumPy for the library: gradients are checked where PyTorch or JAX is installed."""
+    numpy = differentiable.Library(
+        np=np,
+        log_softmax=testing.log_softmax,
+        choose=lambda x, a: x[np.arange(len(x)), a],
+        sigmoid=lambda x: 1.0 / (1.0 + np.exp(-x)),
+        constant=lambda x: x,
+        cast=lambda x, like: x.astype(like.dtype),
+    )
+    p = Problem(work, "float64", 1)
+    make = getattr(differentiable, work.solution)
+    is_declared = work.solution == "declared_objective"
+    arrays = (p.action, *p.numbers.values()) if is_declared else (p.matrix,)
+    results = make(numpy, p)(p.logits, *arrays)
+    exact = exact_step(p, work.samples)._asdict()
+    names = [name for name, x in exact.items() if x is not None and name != "gradient"]
+    for name, result in zip(names, results, strict=True):
+        # Of 40 sums of some terms of about 1: rounding alone.
+        np.testing.assert_allclose(result, exact[name], rtol=1e-12, atol=1e-12, err_msg=name)
+
+
 def spoilt(value: Any) -> Any:
     """A result with one number changed: the second of its main array."""
     parts = list(value) if isinstance(value, tuple) else [value]
@@ -174,6 +209,45 @@ def test_checker_catches_a_wrong_number(work: Workload) -> None:
     assert checker.check(solve) < 1e7
     with pytest.raises(WrongAnswerError):
         checker.check(lambda: spoilt(solve()))
+
+
+def test_checker_catches_a_wrong_second_result() -> None:
+    problem = Problem(tiny("vtrace"), "float32", 1)
+    [_, numpy], _ = solutions.load(["numpy"], 1, "float32")
+    targets, advantages = numpy.prepare(problem)()
+    targets = targets.copy()  # else the checker makes it NaN
+    with pytest.raises(WrongAnswerError, match="advantages"):
+        Checker(problem).check(lambda: (targets, advantages + 0.1))
+
+
+@pytest.mark.parametrize(("rows", "is_right"), [(1, True), (2, False)])
+def test_checker_spares_rows_at_a_jump(rows: int, is_right: bool) -> None:
+    """Of 100 000 entries one, where rounding decides which advantages are above 0."""
+    problem = Problem(tiny("RegretPolicyGradient", 5, 20_000), "float32", 1)
+    objective, gradient, *rest = problem.objective.gradient(
+        problem.logits, None, action_values=problem.matrix
+    )
+    gradient[:rows] *= 1.1
+    checker = Checker(problem)
+    if is_right:
+        checker.check(lambda: (objective, gradient, *rest))
+    else:
+        with pytest.raises(WrongAnswerError, match="gradient"):
+            checker.check(lambda: (objective, gradient, *rest))
+
+
+def test_checker_catches_padding_that_counts() -> None:
+    """A peer's rows are padded: its padding must have no probability."""
+    problem = Problem(Workload("log_softmax", 7, 50, shortest=2), "float32", 1)
+    logits = np.where(problem.padded.logits > -1e8, problem.padded.logits, np.float32(0))
+    with pytest.raises(WrongAnswerError, match="log_softmax"):
+        Checker(problem).check(lambda: scorefn.log_softmax(logits))
+
+
+def test_tables_say_the_whole_size() -> None:
+    works = [tiny("gae"), *special()[:1], tiny("ClippedSurrogate")]
+    sizes = [(tables.actions_of(work), tables.samples_of(work)) for work in works]
+    assert sizes == [("", "5 x 40"), ("2-7", "50"), ("5", "40 in 10")]
 
 
 @pytest.mark.parametrize("wrong", ["objective", "approx_kl", "clip_fraction"])

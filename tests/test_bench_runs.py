@@ -249,6 +249,20 @@ def test_damaged_results(
     assert error_of(capsys, "bench", "--compare", str(path)).startswith(f"{path} {message}")
 
 
+def test_results_of_an_earlier_version(run: Path, tmp_path: Path) -> None:
+    """They do not have the fields of workloads that came later."""
+    content = json.loads((run / "results.json").read_text())
+    for row in content["rows"]:
+        for name in ("shortest", "segments", "mean", "steps"):
+            del row["work"][name]
+    file = tmp_path / "results.json"
+    file.write_text(json.dumps(content))
+    assert [row.work for row in read_results(file).rows] == [
+        row.work for row in read_results(run).rows
+    ]
+    assert main(["bench", "--resume", str(tmp_path), "--compare", str(run), "--quiet"]) == 0
+
+
 def paths_of(content: Any) -> Iterator[tuple[Any, ...]]:
     """The keys and indices that lead to each value of a JSON document."""
     if isinstance(content, dict | list):

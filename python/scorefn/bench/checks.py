@@ -121,8 +121,7 @@ class Checker:
         """The last steps of some environments: what comes before them makes no difference."""
         results = result if isinstance(result, tuple) else (result,)
         last, errors = last_steps(self._problem), []
-        for i, (part, exact) in enumerate(zip(results, self._exact_scan, strict=True)):
-            name = f"{self._problem.work.function}[{i}]" if i else self._problem.work.function
+        for name, part, exact in zip(self._parts, results, self._exact_scan, strict=True):
             values = np.asarray(part)
             self._check_kind(name, values)
             self._check_near(name, values[last], exact, np.abs(exact).max())

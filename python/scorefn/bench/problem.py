@@ -32,6 +32,7 @@ ENDS = 0.01  # the share of steps that terminate an episode, and of those that t
 PADDING = -1e9  # a logit of no action: finite, as 0 times it is to be 0
 RESULTS = {
     "sample": ("actions", "log_prob"),
+    "vtrace": ("targets", "advantages"),
     "policy_gradient": ("objective", "gradient", "log_prob", "entropy"),
     "clipped_surrogate": (
         *("objective", "gradient", "log_prob", "entropy"),

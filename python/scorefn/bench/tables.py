@@ -65,7 +65,7 @@ def tables(results: Results) -> Iterator[Table]:
 
 def _cells(row: Row, peers: Sequence[str], *, with_memory: bool) -> list[Cell]:
     work, ours = row.work, row.ours
-    cells = [Cell(_actions(work)), Cell(_samples(work))]
+    cells = [Cell(actions_of(work)), Cell(samples_of(work))]
     if ours is None:
         cells += [Cell("failed", stands_out=True), *(Cell("") for _ in range(3))]
     else:
@@ -79,14 +79,14 @@ def _cells(row: Row, peers: Sequence[str], *, with_memory: bool) -> list[Cell]:
     return [*cells, _memory(row)] if with_memory else cells
 
 
-def _actions(work: Workload) -> str:
+def actions_of(work: Workload) -> str:
     """None in a scan."""
     if work.steps:
         return ""
     return f"{work.shortest}-{work.actions}" if work.shortest else text.size(work.actions)
 
 
-def _samples(work: Workload) -> str:
+def samples_of(work: Workload) -> str:
     """With what else belongs to the size."""
     parts = [text.size(work.samples)]
     if work.steps:
