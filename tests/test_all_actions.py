@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pickle
+import tracemalloc
 from dataclasses import replace
 from typing import Any
 
@@ -328,3 +329,14 @@ def test_a_shared_row_of_logits_is_that_of_each_observation(direction: Any) -> N
     step = penalty.gradient(policy, None, reference=other, weights=np.ones(4))
     each = penalty.gradient(rows, None, reference=references)
     np.testing.assert_allclose(step.gradient, each.gradient.sum(axis=0), atol=1e-13)
+
+
+def test_the_matrix_is_not_copied() -> None:
+    """The gradient is the only array of the size of the logits that a call allocates."""
+    logits, values = np.zeros((2, 1000, 1000), np.float32)
+    tracemalloc.start()
+    try:
+        scorefn.ExpectedReward().gradient(logits, None, action_values=values)
+        assert tracemalloc.get_traced_memory()[1] < 1.25 * logits.nbytes
+    finally:
+        tracemalloc.stop()

@@ -143,6 +143,9 @@ void Input::read_copy() {
 
 void Input::repeat(py::ssize_t count) {
     copies_ = count;
+    if (count == 1) {
+        return;
+    }
     const auto array = py::reinterpret_borrow<py::array>(array_);
     Shape shape = shape_of(array);
     Shape strides = strides_of(array);
