@@ -337,6 +337,6 @@ def test_the_matrix_is_not_copied() -> None:
     tracemalloc.start()
     try:
         scorefn.ExpectedReward().gradient(logits, None, action_values=values)
-        assert tracemalloc.get_traced_memory()[1] < 1.25 * logits.nbytes
+        assert tracemalloc.get_traced_memory()[1] < 1.5 * logits.nbytes
     finally:
         tracemalloc.stop()
