@@ -142,12 +142,13 @@ ESTIMATORS = {"Reinforce": reinforce, "A2C": a2c, "PPO": ppo, "GRPO": grpo}
 
 
 def medians(calls: dict[str, Call], rounds: int, clock: Callable[[], float]) -> dict[str, float]:
-    """Seconds of each, in turn, after a round that warms up."""
+    """Seconds of each, after a round that warms up. Each round has an order of its own."""
     times: dict[str, list[float]] = {name: [] for name in calls}
+    order = np.random.default_rng(0)
     for i in range(rounds + 1):
-        for name, call in calls.items():
+        for name in order.permutation(list(calls)):
             start = clock()
-            call()
+            calls[name]()
             if i:
                 times[name].append(clock() - start)
     return {name: statistics.median(values) for name, values in times.items()}
