@@ -9,18 +9,20 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._check import check_flag, check_fraction, check_number, check_real, to_array
+from .._check import check_flag, check_float, check_fraction, check_number, to_array
 from .._errstate import divided
 from .._moments import Moments
 from .._parameters import Parameters, with_presets
 from .._two_passes import log_probs
-from ..credit import explained_variance, gae
+from ..credit import gae
+from ..credit.explained_variance import explained_share
+from ..credit.normalization import rounding_of
 from ..objectives import WeightedLogProb
 from .comparison import compare
 from .estimate import Estimate
 from .presets import PRESETS
 from .standard_errors import standard_errors
-from .surrogate import check_possible, counts_of, estimate_of
+from .surrogate import check_possible, counting, counts_of, estimate_of, num_counting
 
 
 @with_presets(PRESETS["A2C"])
@@ -127,7 +129,7 @@ class A2C(Parameters):
         """
         shape = to_array("actions", actions).shape
         counts = counts_of(valid, shape)
-        n = int(np.count_nonzero(counts))
+        n = num_counting(counts)
         if n == 0:
             raise ValueError(f"actions must have at least one step that counts, got {shape}")
         raw = gae(
@@ -161,9 +163,12 @@ class A2C(Parameters):
             errors = standard_errors(*samples, step.gradient, after, **rows)
         known: dict[str, Any] = {}
         if self.diagnostics:
-            known["mean_reward"] = Moments("rewards", check_real("rewards", rewards)[counts]).mean()
-            v = check_real("values", values)[counts]
-            known["explained_variance"] = explained_variance(v, v + raw[counts])
+            r, v = check_float("rewards", rewards), check_float("values", values)
+            known["mean_reward"] = Moments("rewards", counting(r, counts)).mean()
+            of_returns = Moments("returns", counting(v + raw, counts))
+            known["explained_variance"] = explained_share(
+                of_returns, compared.of_raw, rounding_of(to_array("values", values), raw)
+            )
         return estimate_of(
             step,
             compared.advantages,

@@ -223,12 +223,10 @@ class GRPO(Parameters):
         )
         rows: dict[str, Any] = {"where": where, "valid": valid, "offsets": offsets}
         old = old_or_own(old_log_prob, policy, observations, actions, tokens.counts, **rows)
-        of_tokens = tokens.repeat(weights)
         objective = self.objective if self.objective is not None else method.objective
         if self.entropy_coef != 0.0:
-            objective = dataclasses.replace(
-                objective, entropy_coef=product(self.entropy_coef, of_tokens)
-            )
+            of_tokens = tokens.repeat(product(self.entropy_coef, weights))
+            objective = dataclasses.replace(objective, entropy_coef=of_tokens)
         if method.segments is None:
             segments, of_decisions = None, tokens.repeat(product(a, weights))
         else:
@@ -257,7 +255,7 @@ class GRPO(Parameters):
                     tokens.counts,
                     **rows,
                 ),
-                weights=product(self.kl_coef, of_tokens),
+                weights=tokens.repeat(product(self.kl_coef, weights)),
                 statistics=False,
                 **rows,
             )

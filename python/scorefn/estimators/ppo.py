@@ -19,7 +19,14 @@ from .comparison import compare
 from .estimate import Estimate
 from .presets import PRESETS
 from .standard_errors import derivatives, standard_errors
-from .surrogate import check_objective, counts_of, estimate_of, log_prob_of, old_or_own
+from .surrogate import (
+    check_objective,
+    counts_of,
+    estimate_of,
+    log_prob_of,
+    num_counting,
+    old_or_own,
+)
 
 
 @with_presets(PRESETS["PPO"])
@@ -138,7 +145,7 @@ class PPO(Parameters):
             range.
         """
         given, counts = self._checked(actions, advantages, valid)
-        n = int(np.count_nonzero(counts))
+        n = num_counting(counts)
         compared = compare(
             "advantages",
             given,
@@ -235,6 +242,7 @@ class PPO(Parameters):
         """
         taken = to_array("actions", actions)
         a, counts = self._checked(taken, advantages, valid)
+        check_finite("advantages", a)
         rows = {"where": where, "valid": valid, "offsets": None}
         old = old_or_own(old_log_prob, policy, observations, actions, counts, **rows)
         x = _flat("observations", observations, taken.shape)
@@ -284,9 +292,8 @@ class PPO(Parameters):
         """The advantages, 0 where samples do not count, and which do."""
         shape = to_array("actions", actions).shape
         a, _ = check_samples("advantages", advantages, valid, shape=shape)
-        check_finite("advantages", a)
         counts = counts_of(valid, shape)
-        n, fewest = int(np.count_nonzero(counts)), self._fewest()
+        n, fewest = num_counting(counts), self._fewest()
         if n < fewest:
             raise ValueError(f"number of samples that count must be at least {fewest}, got {n}")
         return a, counts

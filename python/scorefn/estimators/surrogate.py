@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
-from .._check import check_bool, check_finite, check_real, got_name, subscript, to_array
+from .._check import check_bool, check_finite, check_float, got_name, subscript, to_array
 from .._errstate import divided
 from .._moments import Moments
 from .._two_passes import log_probs
@@ -49,10 +49,20 @@ def counts_of(valid: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.boo
     )
 
 
-def check_log_prob(name: str, values: ArrayLike, counts: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Finite where samples count, and 0 where they do not."""
-    x = check_real(name, values, shape=counts.shape)
-    return check_finite(name, x if all_count(counts) else np.where(counts, x, 0.0))
+def check_log_prob(name: str, values: ArrayLike, counts: NDArray[np.bool_]) -> NDArray[Any]:
+    """Finite float32 or float64 where samples count, and 0 where they do not."""
+    x = check_float(name, values, shape=counts.shape)
+    return check_finite(name, x if all_count(counts) else np.where(counts, x, x.dtype.type(0)))
+
+
+def num_counting(counts: NDArray[np.bool_]) -> int:
+    """How many count."""
+    return counts.size if all_count(counts) else int(np.count_nonzero(counts))
+
+
+def counting(x: NDArray[Any], counts: NDArray[np.bool_]) -> NDArray[Any]:
+    """Those that count, without a copy if all do."""
+    return x if all_count(counts) else x[counts]
 
 
 def all_count(counts: NDArray[np.bool_]) -> bool:
@@ -166,7 +176,7 @@ def _of_ratios(
     ratio = getattr(step, "ratio", None)
     if ratio is None:
         return {}
-    n = int(np.count_nonzero(counts if decisions is None else decisions))
+    n = num_counting(counts if decisions is None else decisions)
     of = {"approx_kl": float(getattr(step, "approx_kl", math.nan))}
     with np.errstate(all="ignore"):
         if decisions is None:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._check import check_finite, check_float, check_lengths, to_array
 from .._groups import check_samples
 from ..objectives import Segments
-from .surrogate import counts_of
+from .surrogate import all_count, counts_of
 
 
 class Tokens:
@@ -31,22 +31,24 @@ class Tokens:
             raise ValueError(f"actions must have shape {expected}, got {self.shape}")
         if lengths is None and offsets is not None:
             raise ValueError("lengths must be given, as there are offsets, got None")
-        self._lengths = lengths
-        if lengths is not None:
-            total = int(check_lengths("lengths", lengths).sum())
+        if lengths is None:
+            self._sizes = np.full(self.shape[0], self.shape[1])
+        else:
+            self._sizes = check_lengths("lengths", lengths).astype(np.int64)
+            total = int(self._sizes.sum())
             if total != size:
                 raise ValueError(f"lengths must sum to {size}, the number of tokens, got {total}")
         self.counts = counts_of(valid, self.shape)
-        decisions = self.segments().on(size, self.counts)
-        self._segment_of_row = decisions.segment_of_row
-        self.lengths: NDArray[np.int64] = decisions.num_rows  # the tokens that count
         if not self.counts.any():
             raise ValueError(f"actions must have at least one token that counts, got {self.shape}")
+        self.lengths: NDArray[np.int64] = self._sizes  # the tokens that count
+        if not all_count(self.counts):
+            self.lengths = self.sums(self.counts).astype(np.int64)
 
     def segments(self, **options: Any) -> Segments:
-        if self._lengths is None:
+        if len(self.shape) == 2:
             return Segments.of_rows(self.shape, **options)
-        return Segments.from_lengths(self._lengths, **options)
+        return Segments.from_lengths(self._sizes, **options)
 
     def rewards(self, rewards: ArrayLike, counts: NDArray[np.bool_]) -> NDArray[Any]:
         """One for each sequence, float32 or float64; 0 for those that do not count."""
@@ -55,11 +57,14 @@ class Tokens:
 
     def repeat(self, of_sequences: NDArray[np.float64]) -> NDArray[np.float64]:
         """The number of a sequence for each of its tokens."""
-        return of_sequences[self._segment_of_row].reshape(self.shape)
+        return np.repeat(of_sequences, self._sizes).reshape(self.shape)
 
-    def sums(self, of_tokens: NDArray[np.float64]) -> NDArray[np.float64]:
+    def sums(self, of_tokens: NDArray[Any]) -> NDArray[np.float64]:
         """Over the tokens of each sequence, where those that do not count have 0."""
-        sums = np.bincount(self._segment_of_row, of_tokens.reshape(-1), self.lengths.size)
+        if len(self.shape) == 2:
+            return np.asarray(np.sum(of_tokens, axis=1, dtype=np.float64))
+        sequences = np.repeat(np.arange(self._sizes.size), self._sizes)
+        sums = np.bincount(sequences, of_tokens, self._sizes.size)
         return np.asarray(sums, np.float64)
 
 
