@@ -60,18 +60,18 @@ py::object call_python(py::handle f, std::initializer_list<py::object> arguments
 }
 
 py::object named_tuple(py::handle cls, std::initializer_list<py::object> fields) {
-    py::tuple values(fields.size());
-    py::ssize_t i = 0;
-    for (const py::object& field : fields) {
-        PyTuple_SET_ITEM(values.ptr(), i++, py::object(field).release().ptr());
-    }
-    const py::tuple arguments = py::make_tuple(values);
+    // As tuple.__new__ makes one of a subclass, without the tuple to copy from.
     auto* const type = reinterpret_cast<PyTypeObject*>(cls.ptr());
-    PyObject* const result = PyTuple_Type.tp_new(type, arguments.ptr(), nullptr);
-    if (result == nullptr) {
+    auto result =
+        py::reinterpret_steal<py::object>(type->tp_alloc(type, static_cast<Py_ssize_t>(fields.size())));
+    if (!result) {
         throw py::error_already_set();
     }
-    return py::reinterpret_steal<py::object>(result);
+    Py_ssize_t i = 0;
+    for (const py::object& field : fields) {
+        PyTuple_SET_ITEM(result.ptr(), i++, py::object(field).release().ptr());
+    }
+    return result;
 }
 
 }  // namespace scorefn::python

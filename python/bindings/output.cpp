@@ -30,6 +30,32 @@ py::array given(py::handle out, const Shape& shape, const ResultType& type, cons
     return array;
 }
 
+// C-contiguous and empty of meaning, without the vectors that py::array makes on the way.
+py::array fresh(DType dtype, const Shape& shape) {
+    const auto& api = py::detail::npy_api::get();
+    const auto ndim = static_cast<int>(shape.size());
+    PyObject* const array =
+        api.PyArray_NewFromDescr_(api.PyArray_Type_, to_numpy(dtype).release().ptr(), ndim,
+                                  const_cast<Py_intptr_t*>(shape.data()), nullptr, nullptr, 0, nullptr);
+    if (array == nullptr) {
+        throw py::error_already_set();
+    }
+    return py::reinterpret_steal<py::array>(array);
+}
+
+Rows contiguous_rows(const py::array& array, Form form) {
+    Rows rows;
+    rows.data = const_cast<void*>(array.data());
+    rows.itemsize = array.itemsize();
+    rows.cols = form == Form::matrix ? array.shape(array.ndim() - 1) : 1;
+    rows.rows = 1;
+    for (py::ssize_t axis = 0; axis < array.ndim() - (form == Form::matrix); ++axis) {
+        rows.rows *= array.shape(axis);
+    }
+    rows.row_stride = rows.rows <= 1 || rows.cols == 0 ? 0 : rows.cols;
+    return rows;
+}
+
 }  // namespace
 
 Output::Output(py::handle out, const Shape& shape, const ResultType& type, Form form, py::ssize_t axis,
@@ -37,7 +63,11 @@ Output::Output(py::handle out, const Shape& shape, const ResultType& type, Form 
     : name_(name),
       axis_(axis),
       is_given_(python::is_given(out)),
-      array_(is_given_ ? given(out, shape, type, name) : py::array(to_numpy(type.dtype), shape)) {
+      array_(is_given_ ? given(out, shape, type, name) : fresh(type.dtype, shape)) {
+    if (!is_given_ && axis_ == array_.ndim() - 1) {
+        rows_ = contiguous_rows(array_, form);
+        return;
+    }
     const py::array target = with_axis_last(array_, axis_);
     std::optional<Rows> rows;
     if (has_dtype(target, type.dtype)) {
