@@ -51,9 +51,9 @@ class Log:
         self.actions = np.array([rng.choice(num_actions, p=p) for p in mu])
         self.propensities = mu[np.arange(n), self.actions]
         self.rewards = rng.normal(size=n)
-        self.q = rng.normal(size=(n, num_actions))
+        self.action_values = rng.normal(size=(n, num_actions))
 
     def arguments(self) -> dict[str, Any]:
         """What both methods of `OffPolicy` take beside the policy."""
-        names = ("actions", "rewards", "propensities", "q")
+        names = ("actions", "rewards", "propensities", "action_values")
         return {"observations": None, **{name: getattr(self, name) for name in names}}

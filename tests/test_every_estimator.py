@@ -86,7 +86,7 @@ def arguments_of(name: str, kind: str, dtype: Any = np.float64, scale: float = 1
         if estimator.method != "dm":
             arguments["propensities"] = np.exp(logs["old"])
         if estimator.method in ("dm", "dr", "sndr"):
-            arguments["q"] = q
+            arguments["action_values"] = q
     elif estimator.baseline == "values":
         arguments["values"] = numbers["values"] * scale
     elif estimator.baseline == "weighted_mean":
@@ -214,7 +214,7 @@ def test_rows_that_do_not_count_are_not_there(name: str, kind: str) -> None:
 def test_other_dtypes(name: str, kind: str) -> None:
     """Whole numbers of any type are the same numbers."""
     arguments = arguments_of(name, kind)
-    inputs = {"rewards", "advantages", "values", "next_values", "q", "action_values"}
+    inputs = {"rewards", "advantages", "values", "next_values", "action_values"}
     whole = {k: np.rint(4 * x) for k, x in arguments.items() if k in inputs}
     expected = run(name, arguments | whole)
     for dtype in (np.int8, np.int64, np.float16):
@@ -243,7 +243,7 @@ def test_a_gradient_that_is_not_finite_is_an_error(name: str, kind: str) -> None
     estimator = ESTIMATORS[name]
     if getattr(estimator, "normalize_advantages", False) or name in ("grpo", "gspo"):
         return  # any rewards give advantages of about 1
-    with pytest.raises(ValueError, match=r"(gradient|expectation of q)\[.*\] must be finite"):
+    with pytest.raises(ValueError, match=r"(gradient|action_values)\[.*\] must be finite"):
         run(name, arguments_of(name, kind, np.float32, 1e300))
 
 

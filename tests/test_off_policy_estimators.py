@@ -103,7 +103,7 @@ def test_samples_that_do_not_count(method: str) -> None:
     expected = estimator(method).estimate(log.logits[keep], **short)
     valid = np.zeros(7, bool)
     valid[keep] = True
-    for x in (log.logits, log.rewards, log.propensities, log.q):
+    for x in (log.logits, log.rewards, log.propensities, log.action_values):
         x[~valid] = np.nan
     log.actions[~valid] = -100
     got = estimator(method).estimate(log.logits, **log.arguments(), valid=valid)
@@ -125,7 +125,7 @@ def test_actions_that_the_policy_cannot_take(method: str) -> None:
     where[np.arange(7)[:3], log.actions[:3]] = False
     expected_logits = np.where(where, log.logits, -np.inf)
     expected = reference(method, log, expected_logits)
-    log.q[~where] = np.nan
+    log.action_values[~where] = np.nan
     for policy, mask in ((log.logits, where), (expected_logits, None)):
         got = estimator(method).estimate(policy, **log.arguments(), where=mask)
         assert got.objective == pytest.approx(expected, abs=ROUNDING)
@@ -134,9 +134,9 @@ def test_actions_that_the_policy_cannot_take(method: str) -> None:
         assert result.value == pytest.approx(expected, abs=ROUNDING)
     where[:] = True
     if method in MODELS:
-        with pytest.raises(ValueError, match=r"q.* must be finite"):
+        with pytest.raises(ValueError, match=r"action_values.* must be finite"):
             estimator(method).estimate(log.logits, **log.arguments())
-        with pytest.raises(ValueError, match=r"q.* must be finite"):
+        with pytest.raises(ValueError, match=r"action_values.* must be finite"):
             estimator(method).value(log.logits, **log.arguments())
 
 
@@ -157,7 +157,7 @@ def test_huge_rewards(method: str) -> None:
     once = estimator(method)
     small = once.value(log.logits, **log.arguments(), interval="bootstrap", rng=0)
     gradient = once.estimate(log.logits, **log.arguments()).gradient
-    log.rewards, log.q = log.rewards * 1e300, log.q * 1e300
+    log.rewards, log.action_values = log.rewards * 1e300, log.action_values * 1e300
     large = once.value(log.logits, **log.arguments(), interval="bootstrap", rng=0)
     for name in ("value", "standard_error", "low", "high"):
         assert getattr(large, name) / 1e300 == pytest.approx(getattr(small, name)), name
@@ -200,7 +200,7 @@ def test_diagnostics() -> None:
     assert np.isnan(got.diagnostics.clip_fraction)
     assert got.diagnostics.mean_weight == pytest.approx(1.5)
     np.testing.assert_allclose(got.advantages, rewards - (1 + 4 + 3 + 8) / 6)
-    of = OffPolicy("dm").estimate(*arguments, q=np.ones((4, 3)))
+    of = OffPolicy("dm").estimate(*arguments, action_values=np.ones((4, 3)))
     assert np.isnan(of.diagnostics.effective_sample_size)
     np.testing.assert_array_equal(of.advantages, 0.0)
 
@@ -210,7 +210,7 @@ def test_a_ratio_at_the_cap_is_not_above_it() -> None:
     log = (policy, None, actions, np.array([1.0, 5.0, 2.0]))
     propensities = np.exp(policy.log_prob(None, actions)) / 2.0
     for off_policy in (OffPolicy("switch", max_weight=2.0), OffPolicy("dr", max_weight=2.0)):
-        options = {"propensities": propensities, "q": np.zeros((3, 2))}
+        options = {"propensities": propensities, "action_values": np.zeros((3, 2))}
         step, value = off_policy.estimate(*log, **options), off_policy.value(*log, **options)
         assert step.diagnostics.clip_fraction == value.diagnostics.clip_fraction == 0.0
         assert step.objective == pytest.approx(16.0 / 3.0)
@@ -244,9 +244,17 @@ def test_pickle() -> None:
         ),
         ({"propensities": np.full(7, 1.5)}, ValueError, r"propensities\[0\] must be in"),
         ({"propensities": np.ones(6)}, ValueError, r"propensities must have shape \(7,\)"),
-        ({"q": None}, ValueError, "q must be given for method='dr'"),
-        ({"q": np.ones((7, 3))}, ValueError, r"q must have shape \(7, 4\), got \(7, 3\)"),
-        ({"q": np.ones(4)}, ValueError, r"q must have shape \(7, 4\), got \(4,\)"),
+        ({"action_values": None}, ValueError, "action_values must be given for method='dr'"),
+        (
+            {"action_values": np.ones((7, 3))},
+            ValueError,
+            r"action_values must have shape \(7, 4\), got \(7, 3\)",
+        ),
+        (
+            {"action_values": np.ones(4)},
+            ValueError,
+            r"action_values must have shape \(7, 4\), got \(4,\)",
+        ),
         ({"valid": np.zeros(7, bool)}, ValueError, "actions must have at least one sample that"),
         ({"policy": np.ones(4)}, ValueError, r"policy must have shape \(7, num_actions\)"),
         ({"policy": None}, TypeError, "policy must"),

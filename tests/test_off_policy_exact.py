@@ -26,7 +26,7 @@ class Problem:
         self.pi = scorefn.softmax(self.policy.parameters)
         self.mu = scorefn.softmax(rng.normal(size=(2, 3)))
         self.rewards = rng.normal(size=(2, 3, 2))
-        self.q = rng.normal(size=(2, 3))
+        self.action_values = rng.normal(size=(2, 3))
         self.mean_reward = self.rewards.mean(axis=2)
 
     @property
@@ -53,7 +53,7 @@ class Problem:
                     actions,
                     self.rewards[rows, actions, outcome],
                     propensities=told[rows, actions],
-                    q=self.q,
+                    action_values=self.action_values,
                 )
                 probability = self.mu[rows, actions].prod() / 4.0
                 value += probability * step.objective
@@ -62,7 +62,7 @@ class Problem:
 
     def bias(self, method: str) -> float:
         """As the docstring of `OffPolicy` has it."""
-        q = self.q if method in MODELS else np.zeros((2, 3))
+        q = self.action_values if method in MODELS else np.zeros((2, 3))
         if method == "dm":
             return float((self.pi * (q - self.mean_reward)).sum(axis=1).mean())
         r = self.pi / self.mu
@@ -85,7 +85,7 @@ def test_unbiased(method: Any) -> None:
     """Without a cap, and with the true rewards as the model of "dm"."""
     problem = Problem()
     if method == "dm":
-        problem.q = problem.mean_reward
+        problem.action_values = problem.mean_reward
     value, gradient = problem.expected(OffPolicy(method))
     assert value == pytest.approx(problem.value, abs=1e-12)
     np.testing.assert_allclose(gradient, problem.gradient, atol=1e-12)
@@ -119,7 +119,7 @@ def test_self_normalised_bias_vanishes_as_documented(method: Any) -> None:
                 actions,
                 rewards[actions],
                 propensities=mu[actions],
-                q=np.tile(q, (n, 1)),
+                action_values=np.tile(q, (n, 1)),
             )
             bias += comb(n, count) * mu[1] ** count * mu[0] ** (n - count) * step.objective
         errors.append(abs(n * bias - expected))
@@ -143,7 +143,7 @@ def simulated(seed: int, n: int = 200) -> tuple[Any, Any, float]:
         "actions": actions,
         "rewards": means[rows, actions] + 0.3 * rng.normal(size=n),
         "propensities": mu[rows, actions],
-        "q": means + 0.2,
+        "action_values": means + 0.2,
     }
     return logits, log, float((pi * means).sum(axis=1).mean())
 

@@ -157,7 +157,7 @@ def test_estimators_and_their_intervals(
         estimated_rewards_by_reg_model=log.q[:, :, None],
     )
     arguments = (log.logits, None, log.actions, log.rewards)
-    options: dict[str, Any] = {"propensities": log.propensities, "q": log.q}
+    options: dict[str, Any] = {"propensities": log.propensities, "action_values": log.q}
     compare(name, ours.estimate(*arguments, **options).objective, expected)
     result = ours.value(
         *arguments,
@@ -205,7 +205,7 @@ def test_coverage_of_self_normalised_intervals(ours: Any, theirs: Any) -> None:
             log.actions,
             log.rewards,
             propensities=log.propensities,
-            q=log.q,
+            action_values=log.q,
             interval="bootstrap",
             num_resamples=200,
             rng=seed,
@@ -255,6 +255,11 @@ def test_gradient_of_the_policy_learner(
     }.get(name)
     if estimator is not None:
         estimate = estimator.estimate(
-            log.logits, None, log.actions, log.rewards, propensities=log.propensities, q=log.q
+            log.logits,
+            None,
+            log.actions,
+            log.rewards,
+            propensities=log.propensities,
+            action_values=log.q,
         )
         compare(f"learner: {name}", N * estimate.gradient, logits.grad.numpy())

@@ -53,7 +53,9 @@ class Log:
 
     def check_expected(self, expected: Any) -> Float64:
         """sum_a pi(a) q_a: not finite if the model does not know an action that pi may take."""
-        return check_finite("the policy's expectation of q", expected.astype(np.float64))
+        return check_finite(
+            "the policy's expectation of action_values", expected.astype(np.float64)
+        )
 
 
 def check_log(
@@ -81,7 +83,7 @@ def check_log(
     if needs_propensities and propensities is None:
         raise ValueError(f"propensities must be given for method={method!r}")
     if needs_q and q is None:
-        raise ValueError(f"q must be given for method={method!r}")
+        raise ValueError(f"action_values must be given for method={method!r}")
     if needs_propensities:
         p = _check_propensities(propensities, counts)
     if needs_q:
@@ -118,7 +120,7 @@ def _check_propensities(propensities: Any, counts: NDArray[np.bool_]) -> Float64
 
 def _check_model(policy: Any, q: Any, shape: tuple[int, ...]) -> NDArray[Any]:
     """A row for each sample."""
-    model = check_float("q", q)
+    model = check_float("action_values", q)
     is_array = not hasattr(policy, "logits")
     num_actions = getattr(policy, "num_actions", model.shape[-1] if model.ndim else 0)
     if is_array:
@@ -130,5 +132,5 @@ def _check_model(policy: Any, q: Any, shape: tuple[int, ...]) -> NDArray[Any]:
                 f"policy must have shape ({expected}), a row of logits for each action, "
                 f"got {logits}"
             )
-    check_shape("q", model, (*shape, num_actions))
+    check_shape("action_values", model, (*shape, num_actions))
     return model

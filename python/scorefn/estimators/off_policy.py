@@ -170,7 +170,7 @@ class OffPolicy(Parameters):
         rewards: ArrayLike,
         *,
         propensities: ArrayLike | None = None,
-        q: ArrayLike | None = None,
+        action_values: ArrayLike | None = None,
         where: ArrayLike | None = None,
         valid: ArrayLike | None = None,
     ) -> Estimate:
@@ -188,9 +188,9 @@ class OffPolicy(Parameters):
             What it was rewarded with. "dm" only reports their mean.
         propensities : (...) array, optional
             The probability in (0, 1] with which each action was taken. Only "dm" needs none.
-        q : (..., num_actions) array, optional
-            A model's rewards of all actions for each sample. Needed by methods with a model and not
-            read by the others. Those of actions that the policy cannot take may be anything.
+        action_values : (..., num_actions) array, optional
+            q: a model's rewards of all actions for each sample. Needed by methods with a model and
+            not read by the others. Those of actions that the policy cannot take may be anything.
         where : bool array, optional
             Allowed actions (True), as the policy takes it.
         valid : (...) bool array, optional
@@ -210,7 +210,9 @@ class OffPolicy(Parameters):
             number that is not finite or out of range, a gradient that is not finite; for a
             self-normalised method no action of the log that the policy can take.
         """
-        log = self._log(policy, observations, actions, rewards, propensities, q, where, valid)
+        log = self._log(
+            policy, observations, actions, rewards, propensities, action_values, where, valid
+        )
         step = self._step(log)
         return estimate_of(
             step,
@@ -231,7 +233,7 @@ class OffPolicy(Parameters):
         rewards: ArrayLike,
         *,
         propensities: ArrayLike | None = None,
-        q: ArrayLike | None = None,
+        action_values: ArrayLike | None = None,
         where: ArrayLike | None = None,
         valid: ArrayLike | None = None,
         interval: Interval = "normal",
@@ -243,7 +245,7 @@ class OffPolicy(Parameters):
 
         Parameters
         ----------
-        policy, observations, actions, rewards, propensities, q, where, valid
+        policy, observations, actions, rewards, propensities, action_values, where, valid
             As for `estimate`. A policy needs no method but `logits`.
         interval : {"normal", "bootstrap"}
             ``"normal"``: value +- z standard errors, by the central limit theorem.
@@ -275,7 +277,9 @@ class OffPolicy(Parameters):
         check_int("num_resamples", num_resamples, at_least=1)
         if hasattr(policy, "logits") and not hasattr(policy, "objective_pass"):
             policy, observations = policy.logits(observations), None
-        log = self._log(policy, observations, actions, rewards, propensities, q, where, valid)
+        log = self._log(
+            policy, observations, actions, rewards, propensities, action_values, where, valid
+        )
         if log.num_samples < 2:
             raise ValueError("number of samples that count must be at least 2, got 1")
         terms, ratios = self._terms(log)

@@ -34,7 +34,7 @@ def off_policy_value(
     rewards: ArrayLike,
     *,
     propensities: Any = None,
-    q: Any = None,
+    action_values: Any = None,
     max_weight: float = np.inf,
     sub_gaussian_lambda: float = 0.001,
     shrinkage_lambda: float = 1e4,
@@ -51,7 +51,7 @@ def off_policy_value(
     expected = np.zeros(a.shape)
     if method not in _WITHOUT_MODEL:
         p = rows.softmax(z)
-        model = np.where(p > 0.0, check_real("q", q, shape=z.shape), 0.0)
+        model = np.where(p > 0.0, check_real("action_values", action_values, shape=z.shape), 0.0)
         expected = np.sum(p * model, axis=-1)
         d = d - np.take_along_axis(model, a[..., np.newaxis], axis=-1)[..., 0]
     if method == "dm":
