@@ -2,6 +2,7 @@
 // parts with rows of one length.
 #pragma once
 
+#include <cstring>
 #include <type_traits>
 #include <vector>
 
@@ -132,9 +133,14 @@ private:
         for_each_run([&](const RaggedRun& run) {
             if constexpr (std::is_floating_point_v<U>)
                 if (flat.stride == 1) return kernels().of<U>().sort_rows(flat.data, run, to);
-            for_each_entry(run, [&](std::int64_t i, std::int64_t place) { to[place] = flat[i]; });
+            for_each_entry(run, [&](std::int64_t i, std::int64_t place) { copy_value(flat[i], to[place]); });
         });
         return to;
+    }
+    // A flag as the byte that it is: while other threads change it, that need not be one of a bool.
+    template <class U>
+    static void copy_value(const U& from, U& to) {
+        std::memcpy(&to, &from, sizeof(U));
     }
     template <class Copy>
     static void for_each_entry(const RaggedRun& run, Copy copy) {
@@ -146,7 +152,7 @@ private:
     template <class U>
     std::remove_const_t<U>* sorted_numbers(U* data, std::int64_t stride) const {
         auto* const to = take<std::remove_const_t<U>>(rows_);
-        for (std::int64_t i = 0; i < rows_; ++i) to[i] = data[row(i) * stride];
+        for (std::int64_t i = 0; i < rows_; ++i) copy_value(data[row(i) * stride], to[i]);
         return to;
     }
 
