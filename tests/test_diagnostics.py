@@ -56,6 +56,30 @@ def test_ratios_of_ppo(objective: Any, is_part: bool) -> None:
     assert min(d.clip_fraction_low, d.clip_fraction_high) > 0.0
 
 
+def test_one_flag_for_all_samples() -> None:
+    """A broadcast array: its memory is that of one flag, which may say that none counts."""
+    policy, states, actions, old, a, _ = ratios()
+    samples = {"old_log_prob": old, "valid": np.broadcast_to(True, 60)}
+    every = PPO().estimate(policy, states, actions, a, **samples)
+    plain = PPO().estimate(policy, states, actions, a, old_log_prob=old)
+    np.testing.assert_allclose(every.gradient, plain.gradient, rtol=1e-12)
+    with pytest.raises(ValueError, match="number of samples that count must be at least 2, got 0"):
+        PPO().estimate(
+            policy, states, actions, a, old_log_prob=old, valid=np.broadcast_to(False, 60)
+        )
+
+
+def test_float32_log_probabilities_are_summed_as_doubles() -> None:
+    policy, states, actions, old, a, _ = ratios()
+    table = scorefn.TabularPolicy(policy.parameters.astype(np.float32))
+    old = (table.log_prob(states, actions) + 1e-4).astype(np.float32)
+    states, actions, a, old = (np.tile(x, 2000) for x in (states, actions, a, old))
+    step = ClippedSurrogate().gradient(table, states, actions, old_log_prob=old, advantages=a)
+    expected = np.mean(old.astype(np.float64) - step.log_prob)
+    d = PPO().estimate(table, states, actions, a, old_log_prob=old).diagnostics
+    assert d.approx_kl_k1 == pytest.approx(expected, rel=1e-6)
+
+
 def test_what_an_objective_does_not_have() -> None:
     policy, states, actions, old, a, _ = ratios()
     d = PPO(SAPO()).estimate(policy, states, actions, a, old_log_prob=old).diagnostics

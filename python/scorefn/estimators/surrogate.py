@@ -66,8 +66,8 @@ def counting(x: NDArray[Any], counts: NDArray[np.bool_]) -> NDArray[Any]:
 
 
 def all_count(counts: NDArray[np.bool_]) -> bool:
-    """Whether this is what `counts_of` gives without `valid`: nothing need be left out then."""
-    return counts.strides == (0,) * counts.ndim
+    """Whether it is seen at once that all do, as in what `counts_of` gives without `valid`."""
+    return counts.strides == (0,) * counts.ndim and bool(counts.all())
 
 
 def log_prob_of(
@@ -168,7 +168,7 @@ def mean_entropy(step: Any, counts: NDArray[np.bool_]) -> float:
 def _of_ratios(
     step: Any,
     objective: Any,
-    old_log_prob: NDArray[np.float64],
+    old_log_prob: NDArray[Any],
     counts: NDArray[np.bool_],
     decisions: NDArray[np.bool_] | None,
 ) -> dict[str, float]:
@@ -180,7 +180,7 @@ def _of_ratios(
     of = {"approx_kl": float(getattr(step, "approx_kl", math.nan))}
     with np.errstate(all="ignore"):
         if decisions is None:
-            sums = old_log_prob.sum(), step.log_prob.sum(dtype=np.float64)
+            sums = old_log_prob.sum(dtype=np.float64), step.log_prob.sum(dtype=np.float64)
             of["approx_kl_k1"] = float(sums[0] - sums[1]) / n
         else:
             of["approx_kl_k1"] = -float(np.log(ratio[decisions]).mean(dtype=np.float64))
