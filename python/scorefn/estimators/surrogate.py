@@ -67,7 +67,7 @@ def counting(x: NDArray[Any], counts: NDArray[np.bool_]) -> NDArray[Any]:
 
 def all_count(counts: NDArray[np.bool_]) -> bool:
     """Whether it is seen at once that all do, as in what `counts_of` gives without `valid`."""
-    return counts.strides == (0,) * counts.ndim and bool(counts.all())
+    return counts.strides == (0,) * counts.ndim and bool(counts.flat[:1].all())
 
 
 def log_prob_of(
