@@ -125,7 +125,7 @@ def test_estimators(name, dtype, size):
         squared_score_norms(policy, x, actions)
         squared_score_sums(policy, x, actions, r)
         coordinate_baseline_gradient(policy, x, actions, r)
-        logged = {"propensities": np.full(6, 1e-30), "q": q_of_samples}
+        logged = {"propensities": np.full(6, 1e-30), "action_values": q_of_samples}
         for method in ("ips", "snips", "dm", "dr", "sndr", "dros", "sub_gaussian", "switch"):
             off_policy = OffPolicy(method, entropy_coef=size)
             try:
