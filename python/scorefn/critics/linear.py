@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,11 +9,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._check import check_finite, check_flag, check_fraction, check_int, check_number, check_real
 from .._errstate import without_float_errors
-from .._state import Arrays, check_saved
+from .._state import Arrays
 from ._samples import check_returns, unit_of
+from ._saved import Saved
 
 
-class LinearCritic:
+class LinearCritic(Saved):
     """Least squares on features, with less weight on older updates.
 
     coef = (G + ridge I)^-1 m,   G = decay G + X^T X / n,   m = decay m + X^T returns / n
@@ -127,32 +127,8 @@ class LinearCritic:
         coef = self._solution(gram, moment)
         self._gram[...], self._moment[...], self._coef[...] = gram, moment, coef
 
-    def arrays(self) -> Arrays:
-        """The arrays of the state by their names, which are live: ``np.savez(path, **arrays())``.
-
-        Returns
-        -------
-        dict
-        """
+    def _arrays(self) -> Arrays:
         return {"gram": self._gram, "moment": self._moment, "coef": self._coef}
-
-    def load_arrays(self, saved: Mapping[str, Any]) -> None:
-        """Go on from saved arrays, such as those of ``np.load(path)``.
-
-        Parameters
-        ----------
-        saved : mapping
-            Arrays of the names, shapes and dtypes of `arrays`.
-
-        Raises
-        ------
-        TypeError, ValueError
-            An array that is missing, unknown, of another shape or dtype, or not finite. Then
-            nothing has changed.
-        """
-        checked = check_saved(saved, self.arrays())
-        for name, live in self.arrays().items():
-            live[...] = checked[name]
 
     def _features(self, observations: ArrayLike) -> NDArray[np.float64]:
         x = check_real("observations", observations)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._check import check_fraction, check_indices, check_int, check_integers
 from .._errstate import without_float_errors
-from .._state import Arrays, check_saved
+from .._state import Arrays
 from ._samples import check_returns, unit_of
+from ._saved import Saved
 
 
-class TabularCritic:
+class TabularCritic(Saved):
     """One value for each state: an exponential moving average of the returns from there.
 
     value[s] = decay^n value[s] + (1 - decay^n) mean(returns from s)
@@ -99,27 +97,5 @@ class TabularCritic:
         new = (1 - kept) * sums[seen] / visits[seen] * unit
         self._values[seen] = kept * self._values[seen] + new
 
-    def arrays(self) -> Arrays:
-        """The arrays of the state by their names, which are live: ``np.savez(path, **arrays())``.
-
-        Returns
-        -------
-        dict
-        """
+    def _arrays(self) -> Arrays:
         return {"values": self._values}
-
-    def load_arrays(self, saved: Mapping[str, Any]) -> None:
-        """Go on from saved arrays, such as those of ``np.load(path)``.
-
-        Parameters
-        ----------
-        saved : mapping
-            Arrays of the names, shapes and dtypes of `arrays`.
-
-        Raises
-        ------
-        TypeError, ValueError
-            An array that is missing, unknown, of another shape or dtype, or not finite. Then
-            nothing has changed.
-        """
-        self._values[...] = check_saved(saved, self.arrays())["values"]
