@@ -30,7 +30,7 @@ py::array given(py::handle out, const Shape& shape, const ResultType& type, cons
     return array;
 }
 
-// C-contiguous and empty of meaning, without the vectors that py::array makes on the way.
+// A new C-contiguous array, whose values are still to be written. It takes no vectors on the way, as py::array does.
 py::array fresh(DType dtype, const Shape& shape) {
     const auto& api = py::detail::npy_api::get();
     const auto ndim = static_cast<int>(shape.size());
