@@ -90,3 +90,11 @@ def norm(x: NDArray[Any]) -> float:
     largest = float(np.abs(x).max(initial=0.0))
     unit = math.ldexp(1.0, max(math.frexp(largest)[1] - 1, -1000))
     return float(np.linalg.norm(x.astype(np.float64) / unit) * unit)
+
+
+@without_float_errors
+def effective_sample_size(weights: NDArray[Any]) -> float:
+    """(sum w)^2 / sum w^2, from their mean and the squares of their deviations from it."""
+    _, pivot, rest, root_sum_square, *_ = _core.moments(weights.reshape(1, -1))[0]
+    squares_of_mean = weights.size * (pivot + rest) ** 2
+    return float(weights.size * squares_of_mean / (squares_of_mean + root_sum_square**2))

@@ -19,10 +19,11 @@ from ..credit.explained_variance import explained_share
 from ..credit.normalization import rounding_of
 from ..objectives import WeightedLogProb
 from .comparison import compare
+from .counts import counting, counts_of, num_counting
 from .estimate import Estimate
 from .presets import PRESETS
 from .standard_errors import standard_errors
-from .surrogate import check_possible, counting, counts_of, estimate_of, num_counting
+from .surrogate import check_possible, estimate_of
 
 
 @with_presets(PRESETS["A2C"])
@@ -142,12 +143,7 @@ class A2C(Parameters):
             gae_lambda=self.gae_lambda,
             valid=valid,
         )
-        compared = compare(
-            "advantages",
-            raw,
-            None if valid is None else counts,
-            normalizes=self.normalize_advantages,
-        )
+        compared = compare("advantages", raw, counts, normalizes=self.normalize_advantages)
         before, after = compared.divisors(n, self.normalize_advantages)
         w, bonus = divided(compared.advantages, before), float(self.entropy_coef) / before
         rows: dict[str, Any] = {"where": where, "valid": valid}

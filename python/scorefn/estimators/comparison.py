@@ -13,6 +13,7 @@ from .._moments import Moments
 from ..credit import advantages as over_any_baseline
 from ..credit.baselines import Baseline, Singleton, check_values, over_baseline
 from ..credit.normalization import normalized, rounding_of
+from .counts import all_count
 
 # A sum of as many samples as any memory holds, each this large, is a float32.
 _LARGE = 1e20
@@ -46,8 +47,8 @@ def compare(
     groups: ArrayLike | None = None,
 ) -> Compared:
     """Those of `credit.advantages` and `credit.normalize`. `counts`: which samples; None: all."""
-    of_all = counts is None and groups is None and weights is None and baseline != "weighted_mean"
-    if of_all:
+    is_plain = groups is None and weights is None and baseline != "weighted_mean"
+    if is_plain and (counts is None or all_count(counts)):
         return _compare_all(name, samples, baseline, values, axis, normalizes, singleton)
     of = np.ones(samples.shape, np.bool_) if counts is None else counts
     raw = over_any_baseline(

@@ -20,7 +20,7 @@ from .._check import (
 from .._groups import check_samples
 from .._moments import Moments
 from .._objective_pass import check_policy
-from .surrogate import counts_of
+from .counts import counts_of
 
 Float64 = NDArray[np.float64]
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
 from .._check import subscript
 from .._errstate import without_float_errors
+from .._moments import effective_sample_size
 from .._two_passes import log_probs
 from .logged import Log
 
@@ -55,11 +54,10 @@ def normalized_weights(log_prob: Float64, propensities: Float64) -> Float64:
 
 
 @without_float_errors
+@without_float_errors
 def weight_diagnostics(weights: Float64) -> dict[str, float]:
-    largest = float(weights.max())
-    u = weights / max(largest, math.ulp(0.0))
     return {
-        "effective_sample_size": float(u.sum() ** 2 / np.square(u).sum()),
+        "effective_sample_size": effective_sample_size(weights),
         "mean_weight": float(weights.mean()),
-        "largest_weight": largest,
+        "largest_weight": float(weights.max()),
     }

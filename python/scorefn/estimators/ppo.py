@@ -16,17 +16,11 @@ from .._groups import check_samples
 from .._parameters import Parameters, with_presets
 from ..objectives import ClippedSurrogate
 from .comparison import compare
+from .counts import counts_of, num_counting
 from .estimate import Estimate
 from .presets import PRESETS
 from .standard_errors import derivatives, standard_errors
-from .surrogate import (
-    check_objective,
-    counts_of,
-    estimate_of,
-    log_prob_of,
-    num_counting,
-    old_or_own,
-)
+from .surrogate import check_objective, estimate_of, log_prob_of, old_or_own
 
 
 @with_presets(PRESETS["PPO"])
@@ -146,12 +140,7 @@ class PPO(Parameters):
         """
         given, counts = self._checked(actions, advantages, valid)
         n = num_counting(counts)
-        compared = compare(
-            "advantages",
-            given,
-            None if valid is None else counts,
-            normalizes=self.normalize_advantages,
-        )
+        compared = compare("advantages", given, counts, normalizes=self.normalize_advantages)
         before, after = compared.divisors(n, self.normalize_advantages)
         bonus = float(self.entropy_coef) / before
         rows: dict[str, Any] = {"where": where, "valid": valid}

@@ -20,9 +20,10 @@ from ..credit.normalization import rounding_of
 from ..objectives import WeightedLogProb
 from ..policies import GradientStatistics
 from .comparison import compare
+from .counts import counts_of
 from .estimate import Diagnostics, Estimate, check_gradient, norm
 from .standard_errors import rounding_of_equal_samples, standard_errors
-from .surrogate import check_possible, counts_of, mean_entropy
+from .surrogate import check_possible, mean_entropy
 
 
 @dataclass(frozen=True)

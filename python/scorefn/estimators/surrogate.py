@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import _core
-from .._check import check_bool, check_finite, check_float, got_name, subscript, to_array
+from .._check import check_finite, check_float, got_name, subscript, to_array
 from .._errstate import divided
-from .._moments import Moments
+from .._moments import Moments, effective_sample_size
 from .._two_passes import log_probs
 from ..objectives import CustomObjective
+from .counts import all_count, num_counting
 from .estimate import Diagnostics, Estimate, check_gradient, norm
 
 
@@ -42,32 +42,10 @@ def check_coefficients(objective: Any, reason: str) -> None:
             )
 
 
-def counts_of(valid: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Which samples count; all of them if `valid` is None."""
-    return (
-        np.broadcast_to(True, shape) if valid is None else check_bool("valid", valid, shape=shape)
-    )
-
-
 def check_log_prob(name: str, values: ArrayLike, counts: NDArray[np.bool_]) -> NDArray[Any]:
     """Finite float32 or float64 where samples count, and 0 where they do not."""
     x = check_float(name, values, shape=counts.shape)
     return check_finite(name, x if all_count(counts) else np.where(counts, x, x.dtype.type(0)))
-
-
-def num_counting(counts: NDArray[np.bool_]) -> int:
-    """How many count."""
-    return counts.size if all_count(counts) else int(np.count_nonzero(counts))
-
-
-def counting(x: NDArray[Any], counts: NDArray[np.bool_]) -> NDArray[Any]:
-    """Those that count, without a copy if all do."""
-    return x if all_count(counts) else x[counts]
-
-
-def all_count(counts: NDArray[np.bool_]) -> bool:
-    """Whether it is seen at once that all do, as in what `counts_of` gives without `valid`."""
-    return counts.strides == (0,) * counts.ndim and bool(counts.flat[:1].all())
 
 
 def log_prob_of(
@@ -184,10 +162,7 @@ def _of_ratios(
             of["approx_kl_k1"] = float(sums[0] - sums[1]) / n
         else:
             of["approx_kl_k1"] = -float(np.log(ratio[decisions]).mean(dtype=np.float64))
-        _, pivot, rest, root_sum_square, *_ = _core.moments(ratio.reshape(1, -1))[0]
-        sum_of_mean_squares = ratio.size * (pivot + rest) ** 2
-        sum_of_squares = sum_of_mean_squares + root_sum_square**2
-        of["effective_sample_size"] = float(ratio.size * sum_of_mean_squares / sum_of_squares)
+    of["effective_sample_size"] = effective_sample_size(ratio)
     clip_range = getattr(objective, "clip_range", None)
     if clip_range is not None:
         high = clip_range[1] if isinstance(clip_range, tuple | list) else clip_range

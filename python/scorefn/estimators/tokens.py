@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._check import check_finite, check_float, check_lengths, to_array
 from .._groups import check_samples
 from ..objectives import Segments
-from .surrogate import all_count, counts_of
+from .counts import all_count, counts_of
 
 
 class Tokens:
